@@ -2,9 +2,9 @@
 
 import pytest
 
-from tinygrad_edu.lessons import judge
+from tinygrad_edu.lessons import time_limit
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
-    monkeypatch.setattr(judge, "PATIENCE", 600.0)
+    monkeypatch.setattr(time_limit, "PATIENCE", 600.0)

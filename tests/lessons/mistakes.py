@@ -45,6 +45,33 @@ MISTAKES = {
         "no_kink",
         "has no corner.",
     ),
+    (1, "has_kink", "a tiny step, and a threshold"): (
+        "return abs(one_sided(f, x, 1e-6) - one_sided(f, x, -1e-6)) > 1e-4",
+        "no_kink_in_a_bend",
+        "but a parabola has no corner.",
+    ),
+    (1, "has_kink", "a tinier step, and a threshold"): (
+        "return abs(one_sided(f, x, 1e-9) - one_sided(f, x, -1e-9)) > 1e-2",
+        "a_small_kink",
+        "where the slope jumps by 2e-4",
+    ),
+    (1, "has_kink", "rounding errors of a line"): (
+        "def gap(h):\n    return abs(one_sided(f, x, h) - one_sided(f, x, -h))\n\nreturn gap(h / 8) > gap(h) / 2",
+        "no_kink",
+        "has no corner",
+    ),
+    (1, "error_of", "a plain difference"): (
+        "slopes = one_sided(lambda t: f(x + t * direction), 0.0, 1e-6)\n"
+        "numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction",
+        "a_strong_bend",
+        "but must be below 1e-10.",
+    ),
+    (1, "error_of", "a central difference"): (
+        "slopes = central(lambda t: f(x + t * direction), 0.0, 1e-7)\n"
+        "numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction",
+        "a_strong_bend",
+        "but must be below 1e-10.",
+    ),
     (1, "error_of", "a cotangent of ones"): (
         "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
         "numeric, claimed = slopes, gradient(x, np.ones_like(cotangent)) * direction",
@@ -596,6 +623,11 @@ MISTAKES = {
         "hessian_products",
         "hvp(f, x, u) must be a Tensor, got function.",
     ),
+    (9, "hvp", "a finite difference"): (
+        "return (grad(f)(x + 1e-6 * u) - grad(f)(x - 1e-6 * u)) * 5e5",
+        "no_difference",
+        "hvp(f, x, u) of the sum of x⁴ + 10⁶ x is ",
+    ),
     (9, "jvp", "the pullback itself"): ("return pullback(u)", "forward", ""),
     (9, "jvp", "the pullback, at x"): (
         "return vjp(pullback, np.zeros(np.shape(x)))[1](u)",
@@ -674,6 +706,8 @@ MISTAKES = {
         "is nan",
     ),
     (10, "sigmoid", "as on paper"): ("return 1 / (1 + np.exp(-x))", "sigmoid_of_all_sizes", "FloatingPointError"),
+    (10, "sigmoid", "clipped"): ("return 1 / (1 + np.exp(-np.clip(x, -30, 30)))", "tiny_sigmoid", "sigmoid(-40) is "),
+    (10, "sigmoid", "by tanh"): ("return 0.5 + 0.5 * np.tanh(x / 2)", "tiny_sigmoid", "sigmoid(-40) is 0.0"),
     (10, "softplus", "as on paper"): ("return np.log1p(np.exp(x))", "softplus_of_all_sizes", "FloatingPointError"),
     (10, "softplus", "without log1p"): (
         "return np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x)))",

@@ -1,13 +1,16 @@
 """Tests of each lesson: the solution passes, each open hole fails and is named, and common mistakes are found."""
 
+import re
 import textwrap
 from pathlib import Path
 
 import pytest
 
+from tests.effort import thorough
 from tests.lessons.mistakes import MISTAKES
 from tinygrad_edu import lessons
 from tinygrad_edu.lessons.cases import Looking
+from tinygrad_edu.lessons.complaints import subjects_of
 from tinygrad_edu.lessons.judge import Code, judged, loaded, outcome_of, solved
 from tinygrad_edu.lessons.ladder import PUZZLES
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
@@ -41,7 +44,7 @@ def outcome(lesson, case, text, looking):
     try:
         with loaded(code) as modules:
             return outcome_of(case, modules[lesson.name], {"mine.py"}, looking)
-    except Exception:  # in the import
+    except BaseException:  # in the import
         return next(judged(lesson, code))
 
 
@@ -73,6 +76,129 @@ def test_a_mistake_is_found_and_shown(word, hole, mistake):
     assert hole in (named, case.hole)
     assert len(complaint.splitlines()) < 20
     assert not any(internal in complaint for internal in INTERNAL)
+
+
+# Bodies of a hole that raise an error in one line. A hole at module level has an assignment in place of the return.
+FAULTY = {
+    "a division": "return 1 / 0",
+    "a wrong type": "return len(3)",
+    "a name": "return undefined",
+    "another NotImplementedError": "raise NotImplementedError",
+    "an error on purpose": "raise ValueError('no')",
+    "an exit": "exit()",
+    "a StopIteration": "raise StopIteration",
+    "any exception": "raise BaseException('no')",
+    "a syntax error": "return 1 +",
+    "an open bracket": "return (1,",
+    "a wrong indent": "if True:\nreturn 1",
+    "a nested function": "def h():\n    return 1 / 0\nreturn h()",
+    "a lambda": "return (lambda: 1 / 0)()",
+    "a comprehension": "return [1 / 0 for _ in range(2)]",
+    "a generator": "return list(1 / 0 for _ in range(2))",
+    "a decorator": "def d(f):\n    return f(1 / 0)\n@d\ndef h(x):\n    return x\nreturn h",
+    "a class": "class H:\n    x = 1 / 0\nreturn H",
+    "a key": "return sorted([1, 2], key=lambda k: 1 / 0)",
+    "NumPy": "from numpy import linalg\nreturn linalg.inv(3)",
+    "several lines": "return (\n    1\n    / 0\n)",
+    "a chain": "try:\n    1 / 0\nexcept Exception as e:\n    raise ValueError('no') from e",
+    "infinite recursion": "f = lambda: f()\nreturn f()",  # the slowest
+}
+FAULTY_HOLES = [pytest.param(*each, [*FAULTY], marks=pytest.mark.thorough) for each in HOLES]
+FAULTY_HOLES += [(LESSONS[5], hole, [*FAULTY][k:-1:9]) for k, hole in enumerate(LESSONS[5].pieces)]
+
+
+@pytest.mark.parametrize(("lesson", "hole", "faults"), FAULTY_HOLES, ids=lambda x: getattr(x, "name", None))
+def test_an_error_in_a_hole_names_the_hole_and_a_line_of_it(lesson, hole, faults):
+    piece = lesson.pieces[hole]
+    indent = len(piece) - len(piece.lstrip())
+    case = next(case for case in lesson.cases if case.hole == hole)
+    for fault in faults:
+        code = FAULTY[fault] if indent else FAULTY[fault].replace("return ", "_ = ")
+        code = textwrap.indent(f"# YOUR TURN: {hole}\n{code}\n", " " * indent)
+        text = lesson.with_holes((), {hole: code})
+        first = text[: text.index(code)].count("\n") + 1
+        found = outcome(lesson, case, text, Looking(1, shrinks=False))
+        assert found.hole == hole, f"{fault}: {found}"
+        lines = [int(line) for line in re.findall(r"^mine\.py, line (\d+)", found.complaint, re.MULTILINE)]
+        assert first < lines[-1] <= first + code.count("\n"), f"{fault}: {found}"
+
+
+@pytest.mark.parametrize("wrong", ["return None", "pass", "return 0", "return 1.5"])
+def test_a_wrong_result_that_fails_the_import_is_in_the_hole_that_returned_it(wrong):
+    text = LESSONS[5].with_holes((), {"asked": f"    {wrong}\n"})
+    found = next(judged(LESSONS[5], with_code(LESSONS[5], text), Looking(1)))
+    assert (found.title, found.hole) == ("The file can be imported", "asked")
+
+
+_HALF = "divide.vjps(x=lambda g, y: {}, y=lambda g, out, y: {})"
+_ABOUT_X, _ABOUT_Y = "For x: x / y is linear", "For y: The derivative"
+WRONG_INPUTS = {  # the lesson, the hole, the code, and the beginning of the first hint
+    "y": (6, "divide", _HALF.format("g / y", "g * out / y"), _ABOUT_Y),
+    "x": (6, "divide", _HALF.format("g * y", "-g * out / y"), _ABOUT_X),
+    "an error for y": (6, "divide", _HALF.format("g / y", "oot"), _ABOUT_Y),
+    "an error for x": (6, "divide", _HALF.format("yy", "-g * out / y"), _ABOUT_X),
+    "an error for y, in a function": (
+        6,
+        "divide",
+        "def second(g):\n    return g / 0j.x\ndivide.vjps(x=lambda g, y: g / y, y=second)",
+        _ABOUT_Y,
+    ),
+    "no vjp of y": (6, "divide", "divide.vjps(x=lambda g, y: g / y)", _ABOUT_Y),
+    "a tuple for y": (6, "divide", _HALF.format("g / y", "(g,)"), _ABOUT_Y),
+    "kernels": (
+        11,
+        "correlate",
+        "correlate.vjps(images=lambda g, kernels: correlate_images(g, kernels),\n"
+        "    kernels=lambda g, images: 2 * correlate_kernels(g, images))",
+        "For kernels: ",
+    ),
+    "images": (
+        11,
+        "correlate_kernels",
+        "correlate_kernels.vjps(maps=lambda g, images: correlate(images, g), images=lambda g, maps: -g)",
+        "For images: ",
+    ),
+    "maps": (
+        11,
+        "correlate_images",
+        "correlate_images.vjps(maps=lambda g, kernels: -1 * correlate(g, kernels),\n"
+        "    kernels=lambda g, maps: correlate_kernels(maps, g))",
+        "For maps: ",
+    ),
+    "the sum": (
+        6,
+        "sum",
+        "broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))\n"
+        "sum.vjps(x=lambda g, x_shape: broadcast_to(g.sum(), shape=x_shape))",
+        "For sum: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("subject", thorough(WRONG_INPUTS, quick=["y", "x", "an error for y", "no vjp of y"]))
+def test_the_hints_are_about_the_input_that_is_wrong(subject):
+    word, hole, code, said = WRONG_INPUTS[subject]
+    lesson = LESSONS[word - 1]
+    text = lesson.with_holes((), {hole: f"{code}\n"})
+    cases = [case for case in lesson.cases if case.hole == hole]
+    title, _, complaint = next(
+        each for case in cases if (each := outcome(lesson, case, text, Looking(20, shrinks=False))).complaint
+    )
+    hints = lesson.hints_on(hole, subjects_of(f"{title}\n{complaint}"))
+    about = [hint for hint in hints if hint.startswith("For ")]
+    assert len(about) == 1
+    assert about[0].startswith(said)
+    assert hints[-1] == lesson.hints[hole][-1]
+
+
+@pytest.mark.parametrize("lesson", thorough([*ALL, PUZZLES], quick=[*LESSONS, PUZZLES]), ids=lambda lesson: lesson.name)
+def test_the_closing_blocks_of_a_page_run_alone_after_the_solution(lesson):
+    python = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    closing = lesson.page.rpartition("\npython -m tinygrad_edu.lessons check")[2]
+    blocks = {*python.findall(closing), python.findall(lesson.page)[-1]}
+    with loaded({each.name: solved(each) for each in (*lesson.before, lesson)}):
+        for block in blocks:
+            exec(compile(block, "page.md", "exec"), {})
 
 
 HELPERS = {  # the hole, the code around it, and the hole of the failing line

@@ -183,18 +183,21 @@ def test_a_line_that_python_or_the_engine_refuses_is_shown(mine, capsys, rules):
     assert "hint puzzles divide" in out
 
 
-def test_a_syntax_error_is_shown_with_a_caret_and_no_hint(mine, capsys):
+def test_a_syntax_error_is_shown_with_a_caret_and_its_hole(mine, capsys):
     filled(mine, "add", divide="x=lambda g z: g, y=lambda g: g")
     line = mine.read_text("utf-8").splitlines().index("# YOUR TURN: divide") + 2
     out = said(capsys, "puzzles", code=1)
     place = f"    puzzles.py, line {line}\n        divide.vjps(x=lambda g z: g, y=lambda g: g)\n"
-    assert out.endswith(f"{place}{'^':>32}\n    SyntaxError: invalid syntax\n\n0 of 30 are correct.\n")
+    assert f"{place}{'^':>32}\n    SyntaxError: invalid syntax\n\n0 of 30 are correct. A hint on divide: " in out
+    mine.write_text(f"def f(:\n{mine.read_text('utf-8')}", "utf-8")
+    assert said(capsys, "puzzles", code=1).endswith("SyntaxError: invalid syntax\n\n0 of 30 are correct.\n")
 
 
 def test_all_thirty(mine, capsys):
     mine.write_text(said(capsys, "solution", "puzzles"), "utf-8")
     assert "30 of 30 are correct. All puzzles are solved." in said(capsys, "puzzles")
     assert re.search(r"vjp puzzles +passed\n", said(capsys, "status"))
+    assert "The last check of puzzles passed, so it has no hint." in said(capsys, "hint", "puzzles", code=2)
     filled(mine, exp="x=lambda g, x: g * x")
     assert "29 of 30 are correct. A hint on exp" in said(capsys, "puzzle", "exp", code=1)
     assert "29 of 30 are correct. A hint on exp" in said(capsys, "puzzle", "add")

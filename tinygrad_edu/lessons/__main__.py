@@ -10,10 +10,12 @@ from pathlib import Path
 
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import LessonError, MissingExtraError
+from tinygrad_edu.lessons.complaints import subjects_of
 from tinygrad_edu.lessons.folder import Folder
-from tinygrad_edu.lessons.judge import Code, judged
+from tinygrad_edu.lessons.judge import Code
 from tinygrad_edu.lessons.ladder import AS_FOR_PUZZLES, PUZZLES
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
+from tinygrad_edu.lessons.time_limit import judged_in_time as judged
 
 COMMAND = "python -m tinygrad_edu.lessons"
 THE_END = "All lessons have passed, from finite differences to a network that reads digits. The engine is yours."
@@ -91,8 +93,8 @@ def _check(given: argparse.Namespace) -> int:
     if stand_ins:
         names = ", ".join(each.word for each in stand_ins)
         print(f"(with the solutions of {names}, which your code has not passed yet)")
-    passed, complaint, holes = _judged(lesson, sources)
-    folder.note(lesson, passed, holes[0] if holes else None)
+    passed, complaint, holes, subjects = _judged(lesson, sources)
+    folder.note(lesson, passed, holes[0] if holes else None, subjects)
     total = len(lesson.cases)
     if not complaint:
         print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
@@ -105,8 +107,8 @@ def _check(given: argparse.Namespace) -> int:
     return 1
 
 
-def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, list[str]]:
-    """Print each outcome; return the number of cases passed, and the complaint about a failure and its holes, if any.
+def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, list[str], list[str]]:
+    """Print each outcome; return the number of cases passed, and the complaint about a failure, its holes and subjects.
 
     The holes are that of the line that failed and, if it is another one, that of the case.
     """
@@ -114,9 +116,10 @@ def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, list
     for title, hole, complaint in judged(lesson, sources):
         print(f"  {'WRONG' if complaint else 'ok   '}  {title}", flush=True)
         if complaint:
-            return passed, complaint, list(dict.fromkeys(filter(None, (hole, about.get(title)))))
+            holes = list(dict.fromkeys(filter(None, (hole, about.get(title)))))
+            return passed, complaint, holes, subjects_of(f"{title}\n{complaint}")
         passed += 1
-    return passed, "", []
+    return passed, "", [], []
 
 
 def _what_next(lesson: Lesson, folder: Folder) -> str:
@@ -140,7 +143,9 @@ def _puzzles(given: argparse.Namespace) -> int:
     if wrong:
         print(f"\n{textwrap.indent(complaints[wrong[0]], '    ')}")
     passed = {name: name not in wrong for name in complaints if name} | dict.fromkeys(still_open, False)
-    right, at = folder.note_each(PUZZLES, passed, [*filter(None, wrong), *([one] if one in still_open else still_open)])
+    left = [*filter(None, wrong), *([one] if one in still_open else still_open)]
+    subjects = {name: subjects_of(complaints[name]) for name in wrong if name}
+    right, at = folder.note_each(PUZZLES, passed, left, subjects)
     hint = "" if None in wrong else f" {_where_to_go_on(at, still_open)}"  # None: an error outside of the holes
     print(f"\n{right} of {len(PUZZLES.pieces)} are correct.{hint}")
     return int(bool(wrong) or one in still_open)
@@ -164,10 +169,10 @@ def lesson_of(word: str) -> Lesson:
 
 def _hint(given: argparse.Namespace) -> int:
     lesson, folder = lesson_of(given.lesson), Folder(given.folder)
-    hole, position, count = folder.next_hint(lesson, _hole(lesson, given.hole))
-    print(f"On {hole}, hint {position + 1} of {count}:\n")
-    print(textwrap.indent(textwrap.fill(lesson.hints[hole][position], 92), "    "))
-    if position + 1 == count:
+    hole, position, hints = folder.next_hint(lesson, _hole(lesson, given.hole))
+    print(f"On {hole}, hint {position + 1} of {len(hints)}:\n")
+    print(textwrap.indent(textwrap.fill(hints[position], 92), "    "))
+    if position + 1 == len(hints):
         print(f"\nThis is the last hint. To see the solution: {given.call('solution', lesson.word, hole)}")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 import re
 import traceback
@@ -28,9 +29,13 @@ class Files(NamedTuple):
 
     def hole_of(self, frame: FrameSummary) -> str | None:
         """Return the hole of the lesson that the line of a frame is in."""
-        if frame.filename != self.file:
+        return self.hole_at(frame.filename, frame.lineno)
+
+    def hole_at(self, file: str, line: int | None) -> str | None:
+        """Return the hole of the lesson that a line of a file is in."""
+        if file != self.file:
             return None
-        return self.lesson.hole_at("".join(linecache.getlines(self.file)), frame.lineno or 0)
+        return self.lesson.hole_at("".join(linecache.getlines(file)), line or 0)
 
 
 def complaint_about(error: BaseException, files: Files, about: str | None = None) -> tuple[str | None, str]:
@@ -39,14 +44,19 @@ def complaint_about(error: BaseException, files: Files, about: str | None = None
     `about` is the hole that the failed case checks.
     """
     stack = traceback.extract_tb(error.__traceback__)
-    if isinstance(error, SyntaxError):
-        return None, _syntax_error(error)
+    if isinstance(error, SyntaxError) and error.filename in files.all:
+        return files.hole_at(error.filename, error.lineno), _syntax_error(error)
     if is_open_hole(error, files):
         return str(error), f"The hole {error} is still open.\n{_lines(stack[-1:])}"
     if isinstance(error, Wrong):
         stack = traceback.StackSummary.from_list(_definition(error))
     hole, where = located(stack, files, about)
     return hole, "\n".join(filter(None, (where, _message(error))))
+
+
+def subjects_of(text: str) -> list[str]:
+    """Return the inputs and ops whose gradients or vjps a title and a complaint name."""
+    return re.findall(r"\b(?:gradient|vjps?) (?:of|for) (?:its argument )?(\w+)", text)
 
 
 def is_open_hole(error: BaseException, files: Files) -> bool:
@@ -59,8 +69,9 @@ def located(stack: traceback.StackSummary, files: Files, about: str | None) -> t
     """Return the hole of the innermost frame of a student in a stack, and the line of this frame as text.
 
     A line further out comes first if it is in the hole `about`. If the innermost frame is in no hole, or in a hole that
-    raises errors on purpose, the hole is that of the next frame in another hole, and its line comes first, too. A frame
-    of a solution is only shown if there is no frame of the student.
+    raises errors on purpose, the hole is that of the next frame in another hole, and its line comes first, too. Without
+    such a frame, it is the hole whose function the innermost line calls. A frame of a solution is only shown if there
+    is no frame of the student.
     """
     frames = [frame for frame in reversed(stack) if frame.filename in files.all]
     own = [(frame, files.hole_of(frame)) for frame in frames if not frame.filename.startswith("<")]
@@ -69,16 +80,32 @@ def located(stack: traceback.StackSummary, files: Files, about: str | None) -> t
     (inner, hole), *outer = own
     if hole is None or ((inner.line or "").startswith("raise ") and "raise " in files.lesson.pieces[hole]):
         callers = [each for each in outer if each[1] not in (None, hole)] or outer
-        hole = callers[0][1] if callers else None
+        hole = (callers[0][1] if callers else None) or hole or _called(inner.line or "", files.lesson)
     else:
         callers = [each for each in outer if each[1] == about != hole]
     return hole, _lines([*(frame for frame, _ in callers[:1]), inner])
 
 
+def _called(line: str, lesson: Lesson) -> str | None:
+    return next((hole for hole in lesson.pieces if re.search(rf"\b{hole}\(", line)), None)
+
+
 def _lines(frames: Iterable[FrameSummary]) -> str:
     return "\n".join(
-        f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}\n    {frame.line}" for frame in frames
+        f"{Path(frame.filename).name}, line {frame.lineno}, in {_function(frame)}\n    {frame.line}" for frame in frames
     )
+
+
+def _function(frame: FrameSummary) -> str:
+    """Return the name of the function of a frame, or the input whose vjp it is: ``vjps(x=lambda g: ...)``."""
+    at = (frame.lineno or 0, frame.colno or 0)
+    for call in ast.walk(ast.parse("".join(linecache.getlines(frame.filename)))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "vjps":
+            for x, rule in ((each.arg, each.value) for each in call.keywords):
+                is_inside = (rule.lineno, rule.col_offset) <= at < (rule.end_lineno or 0, rule.end_col_offset or 0)
+                if ast.unparse(rule) == frame.name or (is_inside and frame.name == "<lambda>"):
+                    return f"the vjp of {x}"
+    return frame.name
 
 
 def _definition(wrong: Wrong) -> list[FrameSummary]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -100,16 +100,21 @@ class Folder:
             return "changed since it passed: check it again"
         return f"{known.get('cases', 0)} of {len(lesson.cases)} cases"
 
-    def note(self, lesson: Lesson, cases: int, hole: str | None) -> None:
-        """Record the number of cases that passed and the hole of the first failure; None outside of the holes."""
-        known = self._of(lesson) | {"cases": cases, "hole": hole}
+    def note(self, lesson: Lesson, cases: int, hole: str | None, subjects: Collection[str] = ()) -> None:
+        """Record the number of cases that passed, the hole of the first failure, and the inputs and ops that it names.
+
+        The hole is None if the failure is outside of the holes.
+        """
+        known = self._of(lesson) | {"cases": cases, "hole": hole, "subjects": [*subjects]}
         known.pop("passed", None)
         if cases == len(lesson.cases):
             known["passed"] = _digest(self.code(lesson))
         self._keep(lesson, known)
 
-    def note_each(self, lesson: Lesson, passed: Mapping[str, bool], left: Sequence[str]) -> tuple[int, str | None]:
-        """Record which holes passed, where each hole has its own case.
+    def note_each(
+        self, lesson: Lesson, passed: Mapping[str, bool], left: Sequence[str], subjects: Mapping[str, Collection[str]]
+    ) -> tuple[int, str | None]:
+        """Record which holes passed, where each hole has its own case, and the subjects of each failure.
 
         Return how many of all holes have passed, and the next hole, from `left` if possible; None if all have passed.
         """
@@ -117,22 +122,28 @@ class Folder:
         right = [hole for hole in lesson.pieces if passed.get(hole, hole in before)]
         at = next((hole for hole in (*left, *lesson.pieces) if hole not in right), None)
         self._keep(lesson, self._of(lesson) | {"right": right})
-        self.note(lesson, len(right), at)
+        self.note(lesson, len(right), at, subjects.get(at or "", ()))
         return len(right), at
 
-    def next_hint(self, lesson: Lesson, hole: str | None = None) -> tuple[str, int, int]:
-        """Return a hole, by default that of the last failure, the position of its next hint, and its hint count."""
+    def next_hint(self, lesson: Lesson, hole: str | None = None) -> tuple[str, int, list[str]]:
+        """Return a hole, by default that of the last failure, the position of its next hint, and the hints on it."""
         known = self._of(lesson)
-        if hole is None and "passed" not in known and known.get("hole", "") is None:
+        if hole is None and "passed" in known:
+            raise LessonError(
+                f"The last check of {lesson.name} passed, so it has no hint. To see the hints on a hole, name it: "
+                f"{', '.join(lesson.pieces)}."
+            )
+        if hole is None and known.get("hole", "") is None:
             raise LessonError(
                 f"The last check of {lesson.name} failed outside of the holes, so it has no hint. Correct the line it "
                 f"showed, or name a hole: {', '.join(lesson.pieces)}."
             )
         hole = hole or known.get("hole") or next(iter(lesson.pieces))
-        given = known.get("hints", {})
-        position = min(given.get(hole, 0), len(lesson.hints[hole]) - 1)
-        self._keep(lesson, known | {"hints": given | {hole: position + 1}})
-        return hole, position, len(lesson.hints[hole])
+        hints = lesson.hints_on(hole, known.get("subjects", ()) if hole == known.get("hole") else ())
+        given = known.get("given", {}).get(hole, [])
+        position = next((k for k, hint in enumerate(hints) if hint not in given), len(hints) - 1)
+        self._keep(lesson, known | {"given": known.get("given", {}) | {hole: [*given, hints[position]]}})
+        return hole, position, hints
 
     def _of(self, lesson: Lesson) -> dict[str, Any]:
         return dict(self._all.get(lesson.name, {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -125,6 +126,12 @@ class Lesson:
             name: [" ".join(hint.split()) for hint in re.split(r"^- ", text, flags=re.MULTILINE)[1:]]
             for name, text in zip(sections[::2], sections[1::2], strict=True)
         }
+
+    def hints_on(self, hole: str, subjects: Collection[str] = ()) -> list[str]:
+        """Return the hints on a hole, without the hint "For x: ..." if another subject, such as y, is wrong."""
+        about = {hint: found[1] for hint in self.hints[hole] if (found := re.match(r"For (\w+): ", hint))}
+        wrong = set(about.values()).intersection(subjects) or set(about.values())
+        return [hint for hint in self.hints[hole] if about.get(hint) in {None, *wrong}]
 
     @property
     def builds_on(self) -> tuple[Lesson, ...]:

@@ -52,14 +52,28 @@ def quartics(mine, a, b, c, x, h):
     _check_slope(mine, "extrapolated", h, (0, 1, a, b, c), x)
 
 
-SMOOTH = {"sin": np.sin, "tanh": np.tanh, "square": np.square, "exp": np.exp}
+SMOOTH = {"sin": np.sin, "tanh": np.tanh, "square": np.square, "exp": np.exp, "line": lambda t: 0.3 * t + 0.1}
 
 
 @case("has_kink", name=st.sampled_from(sorted(SMOOTH)), x=numbers)
 def no_kink(mine, name, x):
-    """has_kink finds no corner in sin, tanh, exp and x²."""
+    """has_kink finds no corner in sin, tanh, exp, x² and a line."""
     found = mine.has_kink(SMOOTH[name], x)
     demand(not found, f"has_kink({name}, {x}) is {found}, but {name} has no corner.")
+
+
+@case("has_kink", x=numbers, bend=st.sampled_from([1e2, 1e4, 1e8, -1e8]))
+def no_kink_in_a_bend(mine, x, bend):
+    """has_kink finds no corner in a parabola, however strongly it bends."""
+    found = mine.has_kink(lambda t: 1.0 + bend * (t - x) ** 2, x)
+    demand(not found, f"has_kink is {found} for 1 + {bend:g} * (t - {x})² at t = {x}, but a parabola has no corner.")
+
+
+@case("has_kink", x=numbers)
+def a_small_kink(mine, x):
+    """has_kink finds a small corner in a line."""
+    found = mine.has_kink(lambda t: 1.0 + t + 1e-4 * abs(t - x), x)
+    demand(found, f"has_kink is {found} for 1 + t + 1e-4 * abs(t - {x}) at t = {x}, where the slope jumps by 2e-4.")
 
 
 @case("has_kink", name=st.sampled_from(sorted(SMOOTH)), x=numbers, size=st.sampled_from([0.01, 1.0, -1.0, 8.0]))
@@ -91,6 +105,19 @@ def right_gradients(mine, x, seed):
     """error_of is below 1e-6 for the correct gradient of softmax."""
     error = mine.error_of(_softmax, _softmax_gradient, x, np.random.default_rng(seed))
     demand(error < 1e-6, f"error_of is {error:.3g} for the correct gradient, but must be below 1e-6.")
+
+
+@case("error_of", x=numbers, seed=SEEDS)
+def a_strong_bend(mine, x, seed):
+    """error_of is below 1e-10 for the correct gradient of a function that bends strongly: the slope is extrapolated."""
+    error = mine.error_of(
+        lambda t: 1 + (t - x) + 1e6 * (t - x) ** 3,
+        lambda t, cotangent: cotangent * (1 + 3e6 * (t - x) ** 2),
+        np.array([x]),
+        np.random.default_rng(seed),
+    )
+    what = f"1 + (t - {x}) + 10⁶ (t - {x})³ at t = {x}"
+    demand(error < 1e-10, f"error_of is {error:.3g} for the correct gradient of {what}, but must be below 1e-10.")
 
 
 def _demand_found(mine, f, wrong, x, seed, at_least):

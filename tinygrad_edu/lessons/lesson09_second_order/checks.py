@@ -126,6 +126,14 @@ def hessian_products(mine, name, x, u):
     )
 
 
+@case("hvp")
+def no_difference(mine):
+    """hvp is exact for x⁴ + 10⁶ x, of which a finite difference of gradients has large rounding errors."""
+    x, u = np.array([1.0, -2.0]), np.array([0.5, 1.0])
+    found = _data(mine, "hvp(f, x, u)", mine.hvp(lambda x: (x * x * x * x + x * 1e6).sum(), x, u))
+    demand_equal("hvp(f, x, u) of the sum of x⁴ + 10⁶ x", found, 12 * x * x * u)
+
+
 @case("jvp", name=NAMES, x=MATRICES)
 def forward(mine, name, x):
     """jvp is the derivative of f along a direction."""

@@ -119,6 +119,14 @@ def tiny_softplus(mine):
     demand(abs(found / math.exp(-40.0) - 1) < 1e-9, f"softplus(-40) is {found}, expected {math.exp(-40.0)}.")
 
 
+@case("sigmoid")
+def tiny_sigmoid(mine):
+    """sigmoid(-40) is 4.2e-18, and sigmoid(-600) is 2.7e-261."""
+    for x in (-40.0, -600.0):
+        found = float(mine.sigmoid(np.array(x)))
+        demand(abs(found / math.exp(x) - 1) < 1e-9, f"sigmoid({x:.0f}) is {found}, expected {math.exp(x)}.")
+
+
 @case("softplus", x=ROWS)
 def gradient_of_softplus(mine, x):
     """The gradients of softplus and of sigmoid are correct."""
