@@ -20,6 +20,7 @@ from tinygrad_edu.engine.run_backward import backward_pass
 from tinygrad_edu.engine.scalar_protocol import NumberProtocol
 from tinygrad_edu.errors import (
     DTypeError,
+    MappedValueError,
     NoGraphError,
     NonScalarBackwardError,
     ReadOnlyError,
@@ -50,12 +51,34 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
 
 def real_numbers(where: str, values: Any) -> ndarray:
     """Return `values` as an array. Raise unless they are real numbers or booleans."""
-    array = np.asarray(values_of(values))
+    array = to_array(values, f"{where} must hold real numbers or booleans")
     if array.dtype.kind not in "fiub":
         raise DTypeError(
             f"{where} must hold real numbers or booleans, got a {type(values).__name__} of dtype {array.dtype}."
         )
     return array
+
+
+def to_array(values: Any, demand: str = "expected a Tensor or an array") -> ndarray:
+    """Return `values` as an array. Raise an error that begins with `demand` for Tensors that NumPy cannot join."""
+    try:
+        return np.asarray(values_of(values))
+    except (DTypeError, MappedValueError, ValueError):
+        if tensors := listed_tensors(values):
+            raise DTypeError(f"{demand}, got {tensors}") from None
+        raise
+
+
+def listed_tensors(values: Any) -> str:
+    """Describe Tensors in a list or tuple, and how to pass one array; return an empty string if there are none."""
+    kind, advice = type(values).__name__, "To join tensors of the same shape, use tg.stack(tensors)."
+    parts = values if isinstance(values, list | tuple) else ()
+    shapes = [str(part.shape) if isinstance(part, Tensor) else listed_tensors(part) and "nested" for part in parts]
+    if not any(shapes):
+        return ""
+    if isinstance(values, tuple):
+        advice = f"If a layer returned it, as GRU returns (output, h), pass one element, such as out[0]. {advice}"
+    return f"a {kind} of tensors of shapes {', '.join(filter(None, shapes))}. {advice}"
 
 
 def flag(name: str, value: Any) -> bool:
@@ -452,7 +475,7 @@ class Tensor(NumberProtocol, Surface):
         if self._node is not None and not called_by_numpy_testing():
             raise DTypeError(
                 "cannot convert a tensor that requires a gradient to a NumPy array: the gradient would be lost. "
-                "Use a tinygrad_edu op, or .numpy() for the values."
+                "Use a tinygrad_edu op, or .numpy() for the values; join a list of tensors with tg.stack(tensors)."
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
@@ -484,7 +507,9 @@ def values_of(x: Any) -> Any:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """Return the shape of a Tensor or of any other object. ``np.shape`` takes ten times as long for a Tensor."""
-    return x.shape if isinstance(x, Tensor) else np.shape(x)
+    if isinstance(x, Tensor | ndarray):
+        return x.shape
+    return to_array(x).shape
 
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:
