@@ -196,7 +196,8 @@ MISTAKES = {
                              ["must return a scalar", "shape=(2, 3)", "jacobian or vjp"]),
     "the gradient of no tensor": (lambda: tg.grad(lambda x: 3.0)(leaf()), "NonScalarBackwardError", ["3.0"]),
 
-    "backward twice": (twice, "GraphFreedError", ["second time", "op sum", "()", "retain_graph=True"]),
+    "backward twice": (twice, "GraphFreedError",
+                       ["second time", "op sum", "()", "retain_graph=True", "h.detach()", "Tensor(values, req"]),
 
     "a saved value that changed": (changed_after_it_was_saved, "StaleValueError",
                                    ["op multiply", "vjp of x", "saved y", "in place", "t = t + 1"]),

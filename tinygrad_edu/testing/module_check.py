@@ -13,6 +13,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Storage, leaf
 from tinygrad_edu.errors import DataError, DTypeError
+from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.module import warn_of_made_results
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.failures import LawBroken
@@ -144,6 +146,8 @@ def check_module(
             f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
         )
     contract, call = Contract.of(module, causal, reference, ties, unused), ModuleCall.of(module, inputs)
+    if isinstance(module, Module):
+        warn_of_made_results("check_module", module)
     report = Report(call.title, skip)
     with SameState(module):
         _run_laws(report, call, contract, seeded(rng))
