@@ -36,7 +36,7 @@ else:  # hints for the names of other libraries
 
 # The role of a tensor in a module. The result of an op has none, which saves time in the call.
 PARAMETER, BUFFER = "parameter", "buffer"
-MADE = ""  # of a recorded result that became an attribute outside of a forward: no state, and seldom on purpose
+MADE = ""  # of a recorded result that became an attribute in an __init__: no state, although meant as a parameter
 
 
 def as_array(data: Any, dtype: Any = None) -> ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
 from reprlib import recursive_repr
-from types import CodeType, MappingProxyType
+from types import CodeType, FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
@@ -141,7 +141,7 @@ class Module(ShardAware):
             self._update_roles(_nested_members({name: value}))
         if isinstance(value, _STATE_TYPES):
             made = [part for _, part in _nested_members({name: value}) if _is_result(part)]
-            if made and not _is_in_method():
+            if made and _is_in_init():
                 for part in made:
                     part._role = MADE
 
@@ -563,17 +563,14 @@ def _class_with_code(cls: type, code: CodeType) -> type | None:
     return next((base for base, value_code in functions if value_code is code), None)
 
 
-def _is_in_method() -> bool:
-    """Return whether a method of a module sets an attribute, such as its forward, while no module is made."""
-    frame, found = sys._getframe(2), False
-    while frame is not None:
-        code = frame.f_code
-        if code.co_argcount and isinstance(frame.f_locals.get(code.co_varnames[0]), Module):
-            if code.co_name in ("__init__", "forward"):
-                return code.co_name == "forward"
-            found = True
+def _is_in_init() -> bool:
+    """Return whether the ``__init__`` of a module sets an attribute, itself or in a function that it calls."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_name != "forward":
+        if frame.f_code.co_name == "__init__" and isinstance(frame.f_locals.get(frame.f_code.co_varnames[0]), Module):
+            return True
         frame = frame.f_back
-    return found
+    return False
 
 
 def duplicate(module: Module) -> Module:
@@ -588,14 +585,14 @@ def is_buffer(tensor: Tensor) -> bool:
 
 
 def warn_of_made_results(where: str, module: Module) -> None:
-    """Warn of the results of recorded ops that became attributes outside of a forward: they are not parameters."""
+    """Warn of the results of recorded ops that became attributes in an ``__init__``: they are not parameters."""
     parts = _unique((name, part) for name, part in module._walk() if _is_result(part) and role_of(part) == MADE)
     if parts:
         warn_caller(
-            f"{where}: an op computed {', '.join(name for name, _ in parts)} of {type(module).__name__} outside of a "
-            f"forward. The result is not a parameter: it is not trained, and a second backward() fails. Make a "
-            f"parameter from its final values, Tensor(values, requires_grad=True). Compute in the forward what depends "
-            f"on other parameters.",
+            f"{where}: an op computed {', '.join(name for name, _ in parts)} of {type(module).__name__} in __init__. "
+            f"The result is not a parameter: it is not trained, and a second backward() fails. Make a parameter from "
+            f"its final values, Tensor(values, requires_grad=True). Compute in the forward what depends on other "
+            f"parameters.",
             LostGradientWarning,
         )
 
