@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.errors import StateDictError
+from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Lambda, Linear, Sequential, Tanh, functional_call
 from tools.campaign import interruptions
 
@@ -107,6 +107,21 @@ def test_what_does_not_fit_is_named(given, message):
     layer.tied, layer.steps = layer.weight, Tensor(np.array([0]))
     with pytest.raises(StateDictError, match=re.escape(f"functional_call: {message}")):
         functional_call(layer, given, [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda net: (net, net.parameters()), "parameters must be a Mapping, got a list"),
+        (lambda net: (net, [p.numpy() for p in net.parameters()]), r"got a list.*dict\(model.named_parameters\(\)\)"),
+        (lambda net: (net, net[0].weight), "parameters must be a Mapping, got a Tensor"),
+        (lambda net: (Linear, {}), "model must be a Module, got a type"),
+        (lambda net: (net.forward, {}), "model must be a Module, got a method"),
+    ],
+)
+def test_other_arguments_are_refused(arguments, message):
+    with pytest.raises(DTypeError, match=message):
+        functional_call(*arguments(small_net()), X)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

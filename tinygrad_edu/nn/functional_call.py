@@ -10,7 +10,7 @@ from weakref import WeakSet
 import numpy as np
 
 from tinygrad_edu.engine import Tensor, swap_storage
-from tinygrad_edu.errors import StateDictError
+from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import needs_whole_batch
 
@@ -39,6 +39,8 @@ def functional_call(
     ------
     TypeError
         The only input is a tuple.
+    DTypeError
+        `model` is not a Module, or `parameters` is not a mapping.
     StateDictError
         A name is unknown, a shape differs, or a dtype cannot be cast.
     RuntimeError
@@ -59,6 +61,13 @@ def functional_call(
             "functional_call: write functional_call(model, parameters, *inputs), not a tuple of inputs as in PyTorch. "
             "Pass a tuple that is one input by its name."
         )
+    for name, value, kind in (("model", model, Module), ("parameters", parameters, Mapping)):
+        if not isinstance(value, kind):
+            given = "list" if isinstance(value, list) else type(value).__name__
+            raise DTypeError(
+                f"functional_call: {name} must be a {kind.__name__}, got a {given}. Write functional_call(model, "
+                f"dict(model.named_parameters()), x), with a value for each name."
+            )
     module: Any = model
     needs_whole_batch(f"functional_call: it changes the parameters of {type(model).__name__} in all threads")
     call = _Call(module)
