@@ -184,7 +184,7 @@ def test_an_integer_out_of_range_is_refused(make, message):
         (lambda: Sequential(GRU(3, 4), lambda out: tanh([*out])), r"^op tanh: argument x must .* got a list"),
         (
             lambda: lambda x: Linear(4, 1)(GRU(3, 4)(x)),
-            r"got a tuple .* as GRU returns \(output, h\), pass .* out\[0\]",
+            r"in Linear, got a tuple .* as GRU returns \(output, h\), pass .* out\[0\]",
         ),
     ],
 )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import memory
+from tinygrad_edu.engine.debug.call_site import call_site
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_of
 from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, warn_of_a_lost_gradient
 from tinygrad_edu.engine.memory import Storage, TrackedArray, tracked_view, writing
@@ -60,12 +61,13 @@ def real_numbers(where: str, values: Any) -> ndarray:
     return array
 
 
-def to_array(values: Any, demand: str = "expected a Tensor or an array") -> ndarray:
+def to_array(values: Any, demand: str = "") -> ndarray:
     """Return `values` as an array. Raise an error that begins with `demand` for Tensors that NumPy cannot join."""
     try:
         return np.asarray(values_of(values))
     except (DTypeError, MappedValueError, ValueError):
         if tensors := listed_tensors(values):
+            demand = demand or f"expected a Tensor or an array{call_site().layer()}"
             raise DTypeError(f"{demand}, got {tensors}") from None
         raise
 
