@@ -139,10 +139,9 @@ class Module(ShardAware):
             if len(roles) < len(self._roles):
                 vars(self)["_roles"] = roles
             self._update_roles(_nested_members({name: value}))
-        if isinstance(value, _STATE_TYPES):
-            made = [part for _, part in _nested_members({name: value}) if _is_result(part)]
-            if made and _is_in_init():
-                for part in made:
+        if (_is_result(value) or isinstance(value, _CONTAINERS)) and _is_in_init():
+            for _, part in _nested_members({name: value}):
+                if _is_result(part):
                     part._role = MADE
 
     def __delattr__(self, name: str) -> None:
