@@ -73,11 +73,15 @@ def _undo(part: Any) -> Callable[[], Any]:
     if isinstance(part, np.ndarray):
         return partial(_write, part, part.copy())
     if isinstance(part, Tensor):
-        slots = [(name, getattr(part, name, None)) for name in ("_data", "_storage", "_node", "_role")]
+        state = part._data, part._storage, part._node, role_of(part)
         if part._node is None and role_of(part) != PARAMETER:
             part._data, part._storage = part._data.copy(), Storage.new()
-        return lambda: [setattr(part, name, value) for name, value in slots]
+        return partial(_set_state, part, *state)
     return partial(_refill, part, _flat(part))
+
+
+def _set_state(tensor: Tensor, data: Array, storage: Storage, node: Any, role: str | None) -> None:
+    tensor._data, tensor._storage, tensor._node, tensor._role = data, storage, node, role
 
 
 def _write(array: Array, values: Array) -> None:
