@@ -510,9 +510,7 @@ def values_of(x: Any) -> Any:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """Return the shape of a Tensor or of any other object. ``np.shape`` takes ten times as long for a Tensor."""
-    if isinstance(x, Tensor | ndarray):
-        return x.shape
-    return to_array(x).shape
+    return x.shape if isinstance(x, Tensor | ndarray) else to_array(x).shape
 
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:

@@ -38,8 +38,7 @@ class _DropoutBase(Module):
         """Apply dropout in training; return x itself in evaluation."""
         if not self.training or self.p == 0:
             return x
-        x = shaped(x)
-        if x.dtype.kind != "f":
+        if (x := shaped(x)).dtype.kind != "f":
             raise DTypeError(f"{type(self).__name__}: the input must be floating point, got {x.dtype}.")
         return self.apply_mask(x)
 

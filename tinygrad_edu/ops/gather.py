@@ -21,7 +21,6 @@ from tinygrad_edu.engine import (
     batched,
     op,
     shape_of,
-    to_array,
     values_of,
     wrap,
 )
@@ -220,7 +219,7 @@ def _checked_flat_indices(where_: str, shape: tuple[int, ...], indices: Any, axi
 
 def check_indices(where_: str, indices: Any) -> ndarray:
     """Return the indices as an integer array, or raise if they are not integers; an empty list is accepted."""
-    indices = to_array(indices)
+    indices = np.asarray(values_of(indices))
     if indices.dtype.kind not in "iub" and indices.size:
         raise DTypeError(f"{where_}: indices must be integers, got {indices.dtype}.")
     return indices.astype(np.intp, copy=False)
