@@ -36,16 +36,20 @@ def found(call, *inputs):
 
 TABLE = (
     "Positions: op add computed float64, because a float32 tensor of shape (4, 3) met a float64 Tensor of shape (4, 3)."
-    " The rest of the model is float64 too, at half the speed. Convert the float64 values once, where they are "
-    "created: values.astype(np.float32)."
+    " Float64 in Positions: table. The rest of the model is float64 too, at half the speed. Convert the float64 values "
+    "once, where they are created: values.astype(np.float32)."
 )
 
 
 def test_a_table_is_named_once_for_each_model_with_the_line_that_met_it():
-    for model in (Positions(Tensor(X)), nn.Sequential(Positions(tg.from_numpy(X)))):
+    nested = nn.Sequential(Positions(tg.from_numpy(X)))
+    for model, said in (
+        (Positions(Tensor(X)), TABLE),
+        (nested, TABLE.replace("Positions: table", "Sequential: 0.table")),
+    ):
         with pytest.warns(PromotionWarning) as caught:
             out = model(X32)
-        assert [str(each.message) for each in caught] == [TABLE]
+        assert [str(each.message) for each in caught] == [said]
         assert out.dtype == np.float64
         assert (caught[0].filename, caught[0].lineno) == (__file__, Positions.forward.__code__.co_firstlineno + 1)
         assert found(model, X32) == []
@@ -70,6 +74,14 @@ MET = {
     ),
     "a tensor without axes": (
         lambda: Positions(Tensor(np.float64(2))), X32, "Positions: op add", "tensor of shape (4, 3)", "of shape ()"
+    ),
+    "a parameter deep in the model": (
+        lambda: nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Tanh(), nn.Linear(3, 2, dtype=np.float64))), X32,
+        "Linear: op linear", "tensor of shape (4, 3) met", "Float64 in Sequential: 1.1.weight, 1.1.bias."
+    ),
+    "what a parameter computed": (
+        lambda: nn.Sequential(nn.Embedding(3, 4, dtype=np.float64), nn.Linear(4, 2)), np.arange(3),
+        "Linear: op linear", "parameter of shape (2, 4) met", "Float64 in Sequential: 0.weight."
     ),
     "a computed tensor": (
         lambda: Positions(tg.sin(Tensor(X))), X32, "Positions: op add", "tensor of shape (4, 3)", "of shape (4, 3)"

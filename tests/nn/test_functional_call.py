@@ -1,14 +1,16 @@
 """functional_call: outputs and gradients with the given parameters, and an unchanged model afterwards."""
 
+import copy
 import itertools
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.errors import StateDictError
+from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Lambda, Linear, Sequential, Tanh, functional_call
 from tools.campaign import interruptions
 
@@ -107,6 +109,21 @@ def test_what_does_not_fit_is_named(given, message):
         functional_call(layer, given, [[1.0]])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda net: (net, net.parameters()), "parameters must be a Mapping, got a list"),
+        (lambda net: (net, [p.numpy() for p in net.parameters()]), r"got a list.*dict\(model.named_parameters\(\)\)"),
+        (lambda net: (net, net[0].weight), "parameters must be a Mapping, got a Tensor"),
+        (lambda net: (Linear, {}), "model must be a Module, got a type"),
+        (lambda net: (net.forward, {}), "model must be a Module, got a method"),
+    ],
+)
+def test_other_arguments_are_refused(arguments, message):
+    with pytest.raises(DTypeError, match=message):
+        functional_call(*arguments(small_net()), X)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_model_is_left_as_it_was_wherever_the_call_is_interrupted():
     model = nn.Linear(3, 2)
@@ -122,3 +139,51 @@ def test_the_model_is_left_as_it_was_wherever_the_call_is_interrupted():
             break
         assert all(np.array_equal(before[name], values) for name, values in model.state_dict().items())
         assert [name for name, _ in model.named_parameters()] == ["weight", "bias"]
+
+
+# --- Several threads ---
+
+
+class HeldUp(Tanh):
+    """A layer that waits for an act in another thread."""
+
+    def forward(self, x):
+        with ThreadPoolExecutor(1) as pool:
+            self.found = pool.submit(self.act).exception()
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (lambda model: model, "functional_call: another thread is in a functional_call of the same model, Sequential"),
+        (lambda model: model[0], "the same tensor 0.weight.*copy.deepcopy"),
+        (lambda model: Sequential(Tanh(), model[0]), "the same tensor 0.weight"),
+        (copy.deepcopy, ""),
+        (lambda model: small_net(), ""),
+    ],
+)
+def test_another_thread_cannot_call_the_model_in_the_meantime(other, message):
+    layers, waiting = small_net(), HeldUp()
+    model, second = Sequential(*layers, waiting), other(layers)
+    waiting.act = lambda: functional_call(second, {}, X)
+    before = model.state_dict()
+    for _ in range(2):
+        functional_call(model, others(model), X)
+        assert isinstance(waiting.found, RuntimeError if message else type(None))
+        assert re.search(message, str(waiting.found))
+        functional_call(second, {}, X)
+    assert all(np.array_equal(before[name], values) for name, values in model.state_dict().items())
+
+
+def test_calls_of_one_thread_nest_and_an_error_ends_them():
+    model = small_net()
+    given = others(model)
+    with pytest.raises(tg.errors.ShapeError) as kept:  # a reference to the traceback
+        functional_call(model, given, np.ones((2, 5)))
+    both = Sequential(model, Lambda(lambda x: functional_call(model, given, x)))
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(functional_call, both, {"0.0.bias": given["0.bias"]}, X).result()
+    first = functional_call(model, {"0.bias": given["0.bias"]}, X)
+    np.testing.assert_array_equal(found.numpy(), functional_call(model, given, first).numpy())
+    assert kept

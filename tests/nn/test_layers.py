@@ -5,11 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu import Tensor, no_grad, tanh
+from tinygrad_edu import Tensor, enable_grad, no_grad, tanh
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import (
+    GRU,
+    LSTM,
     AvgPool2D,
+    Conv1D,
     Conv2D,
+    Conv3D,
+    ConvTranspose1D,
+    ConvTranspose2D,
     Dropout,
     Flatten,
     Lambda,
@@ -126,7 +132,19 @@ def test_without_a_generator_layers_differ():
         (lambda: MaxPool2D((2, 2, 2)), "kernel_size must be an integer or a pair of integers"),
         (lambda: Linear(3, 2)(np.ones((4, 5))), r"Linear\(3, 2\): .* must have length 3, got shape \(4, 5\)"),
         (lambda: Linear(3, 2)(1.0), r"got shape \(\)"),
-        (lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))), "groups for images with 1 channels"),
+        (
+            lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))),
+            r"^Conv2D\(3, 2, .*\): the input must have 3 channels along axis 1, got shape \(4, 1, 5, 5\)\.$",
+        ),
+        (lambda: Conv2D(3, 2, 1)(np.ones((4, 5, 5, 3))), r"3 channels along axis 1, .*channels are last.*tg.moveaxis"),
+        (lambda: Conv1D(3, 2, 1)(np.ones((1, 5))), r"^Conv1D\(.*3 channels along axis 0, got shape \(1, 5\)"),
+        (lambda: Conv3D(4, 2, 1, groups=2)(np.ones((1, 2, 3, 3, 3))), r"^Conv3D\(.*4 channels along axis 1"),
+        (lambda: ConvTranspose2D(3, 2, 1)(np.ones((4, 2, 5, 5))), r"^ConvTranspose2D\(.*3 channels along axis 1"),
+        (lambda: ConvTranspose1D(3, 2, 1)(np.ones((4, 3)), [4]), r"^ConvTranspose1D\(.*3 channels along axis 0"),
+        (
+            lambda: Conv2D(3, 2, 3, padding=1, padding_mode="reflect")(np.ones((4, 1, 5, 5))),
+            r"^Conv2D\(.*3 channels along axis 1, got shape \(4, 1, 5, 5\)",
+        ),
         (
             lambda: Conv2D(1, 2, 3)(np.ones((28, 28))),
             r"x must have 4 axes, or 3 .*, got shape \(28, 28\)",
@@ -149,6 +167,31 @@ def test_sizes_that_do_not_fit_are_explained(make, message):
 def test_an_integer_out_of_range_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Sequential(GRU(3, 4), Linear(4, 1)), r"layer 1 \(Linear\) got a tuple: GRU returns \(output, h\)"),
+        (
+            lambda: Sequential(LSTM(3, 4), Dropout(), Linear(4, 1)),
+            r"layer 1 \(Dropout\) .*LSTM returns \(output, \(h, c\)",
+        ),
+        (
+            lambda: Sequential(Linear(3, 3), lambda x: [x, x[0]], tanh),
+            r"layer 2 \(Lambda\) .* returns a list of tensors",
+        ),
+        (lambda: Sequential(GRU(3, 4), lambda out: tanh([*out])), r"^op tanh: argument x must .* got a list"),
+        (
+            lambda: lambda x: Linear(4, 1)(GRU(3, 4)(x)),
+            r"in Linear, got a tuple .* as GRU returns \(output, h\), pass .* out\[0\]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mode", [enable_grad, no_grad])
+def test_a_tuple_or_list_of_tensors_is_explained(make, message, mode):
+    with mode(), pytest.raises(DTypeError, match=message):
+        make()(np.ones((2, 5, 3)))
 
 
 @pytest.mark.parametrize("make", [lambda rng: Linear(1, 1, rng=rng), lambda rng: Dropout(0.5, rng=rng)])

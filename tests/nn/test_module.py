@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, from_numpy
-from tinygrad_edu.errors import DataError, DTypeError, StaleValueError, StateDictError
-from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh
+from tinygrad_edu.errors import DataError, DTypeError, LostGradientWarning, StaleValueError, StateDictError
+from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh, WeightNorm, parametrize
 from tinygrad_edu.optim import SGD
 from tinygrad_edu.parallel import sharded_value_and_grad
 from tinygrad_edu.testing import check_module
@@ -184,6 +184,78 @@ def test_what_is_made_of_values_is_state_and_what_an_op_computed_is_not(table, s
         assert len(model.state_dict()) == 2 * len(state) - 1, way
         for twin in (copy.deepcopy(model) if model.made.is_leaf else model, pickle.loads(pickle.dumps(model))):
             assert list(twin.state_dict()) == list(model.state_dict()), way
+
+
+class Encoder(Module):
+    """A layer with attributes that a function sets, in ``__init__`` and in each forward."""
+
+    def __init__(self, made=lambda self: None, kept=lambda self, y: None):
+        self.linear, self.kept, self.last = Linear(3, 3), kept, None
+        self.reset_parameters(made)
+
+    def reset_parameters(self, made):
+        made(self)
+
+    def encode(self, x):
+        self.result = self.linear(x)
+        return self.result
+
+    def forward(self, x):
+        y = self.encode(x)
+        self.kept(self, y)
+        return y
+
+
+# What an op makes of a tensor that is not in the model, and the names in the warning.
+MADE_BY_OPS = {
+    "scaled": (lambda self: setattr(self, "pos", weight(3) * 0.02), "0.pos"),
+    "reshaped and shifted": (lambda self: setattr(self, "pos", weight(4).reshape(2, 2) + 1), "0.pos"),
+    "of another dtype": (lambda self: setattr(self, "pos", weight(3).astype(np.float64)), "0.pos"),
+    "stacked": (lambda self: setattr(self, "pos", tg.stack([weight(3), weight(3)])), "0.pos"),
+    "a part": (lambda self: setattr(self, "pos", weight(3)[:2]), "0.pos"),
+    "in a list": (lambda self: setattr(self, "pos", [weight(3) * k for k in (1.0, 2.0)]), "0.pos.0, 0.pos.1"),
+    "in a tuple in a dict": (lambda self: setattr(self, "pos", {"a": (0, weight(3) * 2)}), "0.pos.a.1"),
+    "under two names": (lambda self: [setattr(self, "b", x) for x in [weight(3) * 2] if not setattr(self, "a", x)],
+                        "0.a"),
+    "of a parameter": (lambda self: setattr(self, "decoder", self.linear.weight.T), "0.decoder"),
+}  # fmt: skip
+LISTERS = {
+    "parameters": lambda model: SGD(model.parameters(), lr=0.1),
+    "named parameters": lambda model: SGD([{"params": model.named_parameters()}], lr=0.1),
+    "summary": lambda model: tg.nn.summary(model, (3,)),
+    "check_module": lambda model: check_module(model, np.ones((2, 3))),
+}
+
+
+@pytest.mark.parametrize("act", LISTERS.values(), ids=LISTERS)
+@pytest.mark.parametrize("make", MADE_BY_OPS)
+def test_a_parameter_that_an_op_changed_where_it_was_made_is_named(make, act):
+    made, names = MADE_BY_OPS[make]
+    model = Sequential(Encoder(made))
+    for _ in range(2):
+        with pytest.warns(LostGradientWarning, match=rf" {names} of Sequential .*Tensor\(values, requires_grad=True\)"):
+            act(model)
+        model(np.ones((2, 3))).sum().backward()
+
+
+KEPT = {
+    "an attribute": lambda self, y: setattr(self, "last", y),
+    "a list": lambda self, y: setattr(self, "results", [y]),
+    "in a list": lambda self, y: vars(self).setdefault("results", []).append(y),
+    "in another module": lambda self, y: setattr(self.linear, "result", y),
+    "of a module that is made": lambda self, y: setattr(self, "part", Encoder().encode(y)),
+}
+
+
+@pytest.mark.parametrize("act", LISTERS.values(), ids=LISTERS)
+@pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
+def test_a_result_that_a_forward_keeps_is_not_named(kept, act):
+    model = Encoder(lambda self: setattr(self, "mean", Tensor([1.0]) * 2), kept)
+    parametrize(model.linear, "weight", WeightNorm())
+    model.register_forward_hook(lambda module, inputs, out: setattr(module, "out", out))
+    model(np.ones((2, 3)))
+    model.encode(np.ones((2, 3)))
+    act(model)
 
 
 class Caching(Module):

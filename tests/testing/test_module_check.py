@@ -1,8 +1,9 @@
 """check_module: correct modules pass, among them random nested layers, and errors name the fault of wrong modules."""
 
 import functools
+import operator
 import time
-from collections import namedtuple
+from collections import deque, namedtuple
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
 
@@ -17,6 +18,7 @@ from tinygrad_edu import nn
 from tinygrad_edu.engine import op
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module
+from tinygrad_edu.testing.laws.module_snapshot import snapshot
 from tinygrad_edu.testing.strategies import arrays, modules
 
 X = np.random.default_rng(5).normal(size=(4, 3))
@@ -87,20 +89,82 @@ def test_a_frozen_parameter_that_does_not_come_back():
         check_module(module, X)
 
 
-def test_the_module_is_left_as_it_was():
-    dropout = nn.Dropout(0.5, rng=np.random.default_rng(0))
-    module = nn.Sequential(nn.Linear(3, 2), dropout)
-    before = module.state_dict()
-    check_module(module, X)
-    assert module.training
-    for name, values in module.state_dict().items():
-        np.testing.assert_array_equal(values, before[name])
-        assert values.dtype == np.float32
-    assert dropout.rng.random() == np.random.default_rng(0).random()
+class Changing(nn.Module):
+    """A right layer that changes itself in training, and uses a running mean in evaluation."""
+
+    def __init__(self, change):
+        self.change, self.w = change, tg.Tensor(np.array([1, 2, 3], np.float32), requires_grad=True)
+        self.w.grad, self.mean, self.means = np.ones(3), tg.Tensor(np.zeros(3, np.float32)), [tg.Tensor([0.0])]
+        self.shared, self.array, self.rng = (self.mean, [1]), np.zeros(3), np.random.default_rng(0)
+        self.count, self.list, self.dict, self.set, self.deque = 0, [], {"calls": {}}, set(), deque([1, 2], 2)
+        self.object, self.dropout = SimpleNamespace(count=0), nn.Dropout(0.5, rng=self.rng).eval()
+
+    def forward(self, x):
+        if not self.training:
+            return x * self.w - self.mean
+        self.change(self, x)
+        return x * self.w
+
+
+def next_mean(module, x):
+    return 0.9 * module.mean + 0.1 * x.detach().mean(axis=0)
+
+
+CHANGES = {
+    "a replaced buffer": lambda self, x: setattr(self, "mean", next_mean(self, x)),
+    "a new buffer in its place": lambda self, x: setattr(self, "mean", tg.Tensor(next_mean(self, x))),
+    "the values of a buffer": lambda self, x: self.mean.assign(next_mean(self, x)),
+    "a replaced buffer in a list": lambda self, x: operator.setitem(self.means, 0, x.detach().mean(axis=0)),
+    "a late buffer": lambda self, x: self.register_buffer("late", np.ones(3, x.dtype)),
+    "a late constant": lambda self, x: vars(self).setdefault("late", np.ones(3)),
+    "a deleted attribute": lambda self, x: vars(self).pop("array", None),
+    "a kept result": lambda self, x: setattr(self, "result", x * self.w),
+    "the mode of a part": lambda self, x: self.dropout.train(),
+    "a hook": lambda self, x: self.dropout.register_forward_hook(print),
+    "a number": lambda self, x: setattr(self, "count", self.count + 1),
+    "an array": lambda self, x: setattr(self, "array", self.array + 1),
+    "the values of an array": lambda self, x: np.add(self.array, 1, out=self.array),
+    "a list": lambda self, x: self.list.append(x.shape),
+    "a list in a tuple": lambda self, x: self.shared[1].clear(),
+    "a dict in a dict": lambda self, x: self.dict["calls"].update({len(self.dict["calls"]): self.dict.pop("x", 1)}),
+    "a set": lambda self, x: self.set.add(len(self.set)),
+    "a deque": lambda self, x: self.deque.append(x),
+    "an object": lambda self, x: setattr(self.object, "count", self.object.count + 1),
+    "a generator": lambda self, x: self.rng.normal(),
+}
+
+
+def state_of(module):
+    tensors = [module.w, module.mean, *module.means]
+    storages = [(id(t._data), id(t._storage), t._storage.version, id(t._node)) for t in tensors]
+    return snapshot(module), storages, module.rng.bit_generator.state, module.w.grad.tolist()
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_module_is_left_as_it_was(change):
+    module = Changing(change)
+    before = state_of(module)
+    assert check_module(module, X).status == "right"
+    assert state_of(module) == before
 
 
 wrong_tanh = broken("tanh", x=lambda g, out: g * (1 - out))
 doubled_in_float32 = broken("identity", x=lambda g: g * 2 if g.dtype == np.float32 else g * 1)
+
+FAILURES = {
+    KeyError: lambda y: y if y.dtype == np.float64 else {}["float32"],
+    LawBroken: lambda y: y.astype(np.float64),
+}
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_the_module_is_left_as_it_was_if_the_check_fails(error):
+    module = Changing(CHANGES["a replaced buffer"])
+    module.register_forward_hook(lambda module, inputs, out: FAILURES[error](out))
+    before = state_of(module)
+    with pytest.raises(error):
+        check_module(module, X)
+    assert state_of(module) == before
 
 
 class Wrong(nn.Module):

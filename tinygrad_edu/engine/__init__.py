@@ -53,29 +53,33 @@ from tinygrad_edu.engine.run_backward import backward_pass
 from tinygrad_edu.engine.swap import swap_storage
 from tinygrad_edu.engine.tensor import (
     BUFFER,
+    MADE,
     PARAMETER,
     Tensor,
     demand_shape,
     flag,
     from_array,
+    listed_tensors,
     real_numbers,
     refuse_read_only,
     refuse_stale,
     role_of,
     shape_of,
+    to_array,
     values_of,
     wrap,
 )
 from tinygrad_edu.engine.unbroadcast import unbroadcast
 
 __all__ = [
-    "BUFFER", "NOT_COMPUTED", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices",
-    "Level", "Mapped", "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver", "PlainArrayLike",
-    "Precomputed", "Storage", "Tensor", "TensorLike", "Trace", "add_at", "add_at_zeros", "add_rows", "aligned",
-    "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock", "composite", "demand_shape", "densify",
-    "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array", "from_dlpack", "from_numpy",
-    "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad",
-    "op", "open_levels", "opened", "peeled", "random", "real_numbers", "refuse_read_only", "refuse_stale", "reordered",
-    "require_open", "role_of", "run_hooks", "shape_of", "spread", "sum_first", "swap_storage", "unbroadcast",
-    "values_of", "warn_of_a_loop", "with_levels", "with_levels_of", "wrap", "write_all", "writing",
+    "BUFFER", "MADE", "NOT_COMPUTED", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle",
+    "IndexedSlices", "Level", "Mapped", "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver",
+    "PlainArrayLike", "Precomputed", "Storage", "Tensor", "TensorLike", "Trace", "add_at", "add_at_zeros", "add_rows",
+    "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock", "composite", "demand_shape",
+    "densify", "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array", "from_dlpack",
+    "from_numpy", "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf",
+    "levels_of", "listed_tensors", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers",
+    "refuse_read_only", "refuse_stale", "reordered", "require_open", "role_of", "run_hooks", "shape_of", "spread",
+    "sum_first", "swap_storage", "to_array", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels",
+    "with_levels_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

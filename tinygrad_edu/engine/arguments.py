@@ -13,7 +13,7 @@ from numpy import ndarray
 from tinygrad_edu.engine.debug.promotion import warn_of_float64
 from tinygrad_edu.engine.memory import Storage
 from tinygrad_edu.engine.op import Op
-from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.engine.tensor import Tensor, to_array
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 
 FLOAT32 = np.dtype(np.float32)
@@ -22,12 +22,10 @@ UNCONVERTED_TYPES = frozenset({ndarray, float, int, bool})
 
 def operand(op: Op, argument: str, value: Any) -> Any:
     """Convert an operand such as a list to an array; keep NumPy scalars. Raise for values that are not numbers."""
-    array = value if isinstance(value, np.generic) else np.asarray(value)
+    demand = f"op {op.name}: argument {argument} must be a Tensor, an array, or a list of numbers"
+    array = value if isinstance(value, np.generic) else to_array(value, demand)
     if array.dtype.kind not in "fiub":
-        raise DTypeError(
-            f"op {op.name}: argument {argument} must be a Tensor, an array, or a list of numbers, "
-            f"got a {type(value).__name__}."
-        )
+        raise DTypeError(f"{demand}, got a {type(value).__name__}.")
     return array
 
 

@@ -165,5 +165,7 @@ def raise_freed(node: Node) -> NoReturn:
     assert op is not None
     raise GraphFreedError(
         f"backward() a second time through op {op.name} (shape {node.shape}): its saved values were freed by the "
-        f"first. Pass retain_graph=True to the first call, or compute the result again."
+        f"first. Compute the result again, or pass retain_graph=True to the first call. In a training loop, two causes "
+        f"are usual: a state from the step before (use h.detach()), or a parameter that an op changed where it was "
+        f"made (make it from its final values, Tensor(values, requires_grad=True))."
     )

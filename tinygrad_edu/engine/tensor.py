@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import memory
+from tinygrad_edu.engine.debug.call_site import call_site
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_of
 from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, warn_of_a_lost_gradient
 from tinygrad_edu.engine.memory import Storage, TrackedArray, tracked_view, writing
@@ -20,6 +21,7 @@ from tinygrad_edu.engine.run_backward import backward_pass
 from tinygrad_edu.engine.scalar_protocol import NumberProtocol
 from tinygrad_edu.errors import (
     DTypeError,
+    MappedValueError,
     NoGraphError,
     NonScalarBackwardError,
     ReadOnlyError,
@@ -35,6 +37,7 @@ else:  # hints for the names of other libraries
 
 # The role of a tensor in a module. The result of an op has none, which saves time in the call.
 PARAMETER, BUFFER = "parameter", "buffer"
+MADE = ""  # of a recorded result that became an attribute in an __init__: no state, although meant as a parameter
 
 
 def as_array(data: Any, dtype: Any = None) -> ndarray:
@@ -50,12 +53,35 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
 
 def real_numbers(where: str, values: Any) -> ndarray:
     """Return `values` as an array. Raise unless they are real numbers or booleans."""
-    array = np.asarray(values_of(values))
+    array = to_array(values, f"{where} must hold real numbers or booleans")
     if array.dtype.kind not in "fiub":
         raise DTypeError(
             f"{where} must hold real numbers or booleans, got a {type(values).__name__} of dtype {array.dtype}."
         )
     return array
+
+
+def to_array(values: Any, demand: str = "") -> ndarray:
+    """Return `values` as an array. Raise an error that begins with `demand` for Tensors that NumPy cannot join."""
+    try:
+        return np.asarray(values_of(values))
+    except (DTypeError, MappedValueError, ValueError):
+        if tensors := listed_tensors(values):
+            demand = demand or f"expected a Tensor or an array{call_site().layer()}"
+            raise DTypeError(f"{demand}, got {tensors}") from None
+        raise
+
+
+def listed_tensors(values: Any) -> str:
+    """Describe Tensors in a list or tuple, and how to pass one array; return an empty string if there are none."""
+    kind, advice = type(values).__name__, "To join tensors of the same shape, use tg.stack(tensors)."
+    parts = values if isinstance(values, list | tuple) else ()
+    shapes = [str(part.shape) if isinstance(part, Tensor) else listed_tensors(part) and "nested" for part in parts]
+    if not any(shapes):
+        return ""
+    if isinstance(values, tuple):
+        advice = f"If a layer returned it, as GRU returns (output, h), pass one element, such as out[0]. {advice}"
+    return f"a {kind} of tensors of shapes {', '.join(filter(None, shapes))}. {advice}"
 
 
 def flag(name: str, value: Any) -> bool:
@@ -260,7 +286,7 @@ class Tensor(NumberProtocol, Surface):
         """Return a tensor that shares the memory but not the graph: no gradient flows through it."""
         self._storage.shared = True
         result = wrap(self._data, None, self._storage)
-        if role_of(self) is not None:
+        if role_of(self):
             result._role = BUFFER
         return result
 
@@ -452,7 +478,7 @@ class Tensor(NumberProtocol, Surface):
         if self._node is not None and not called_by_numpy_testing():
             raise DTypeError(
                 "cannot convert a tensor that requires a gradient to a NumPy array: the gradient would be lost. "
-                "Use a tinygrad_edu op, or .numpy() for the values."
+                "Use a tinygrad_edu op, or .numpy() for the values; join a list of tensors with tg.stack(tensors)."
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
@@ -484,7 +510,7 @@ def values_of(x: Any) -> Any:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """Return the shape of a Tensor or of any other object. ``np.shape`` takes ten times as long for a Tensor."""
-    return x.shape if isinstance(x, Tensor) else np.shape(x)
+    return x.shape if isinstance(x, Tensor | ndarray) else to_array(x).shape
 
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:
@@ -502,9 +528,9 @@ def from_array(array: ndarray, requires_grad: bool, storage: Storage) -> Tensor:
 
 
 def role_of(tensor: Tensor) -> str | None:
-    """Return PARAMETER or BUFFER, or None for the result of an op and for a tensor detached from one.
+    """Return PARAMETER or BUFFER, or None or MADE for the result of an op and for a tensor detached from one.
 
-    A parameter keeps its role while it is frozen. The state of a module consists of its tensors with a role.
+    A parameter keeps its role while it is frozen. The state of a module consists of its parameters and buffers.
     """
     return getattr(tensor, "_role", None)
 

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from tinygrad_edu.engine import Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Tensor, TensorLike, listed_tensors, shape_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.module import Module, name_of
 from tinygrad_edu.nn.sample_independence import children_couple_samples
@@ -220,9 +220,25 @@ class Sequential(_OrderedContainer[Any], Generic[Out]):
 
     def forward(self, x: TensorLike) -> Out:
         """Apply the layers in order."""
-        for layer in self.layers.values():
-            x = layer(x)
+        try:
+            for layer in self.layers.values():
+                x = layer(x)
+        except DTypeError as error:
+            self._explain_tuple(error, x, layer)
+            raise
         return x
+
+    def _explain_tuple(self, error: DTypeError, x: Any, layer: Module) -> None:
+        """Raise an error that names the layer that returned a tuple of tensors, if the next layer refused it."""
+        layers = list(self.layers.values())
+        k = layers.index(layer)
+        if k and (tensors := listed_tensors(x)) and tensors in str(error):
+            before, kind = layers[k - 1], type(x).__name__
+            raise DTypeError(
+                f"{type(self).__name__}: layer {k} ({type(layer).__name__}) got a {kind}: {type(before).__name__} "
+                f"returns {getattr(before, '_returns', tensors.partition('. ')[0])}. Put a function that selects one "
+                f"element between them, such as lambda out: out[0]."
+            ) from None
 
     @overload
     def __getitem__(self, index: int) -> Any: ...

@@ -14,6 +14,7 @@ from tinygrad_edu.engine import Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.linear import affine, require_sizes
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.normalization import require_channels
 from tinygrad_edu.nn.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.sliding_windows import per_axis
@@ -62,6 +63,13 @@ class _ConvNd(Module):
         shape = (first, second // self.groups, *self.kernel_size)
         self.weight, self.bias = affine(shape, bias, rng, dtype, self.out_channels)
 
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        """Require the whole batch for one sample. Raise for another number of channels."""
+        require_batch(type(self).__name__, shape, self.axes + 1)
+        channel_axis = len(shape) - self.axes - 1
+        if channel_axis in (0, 1):  # the op raises for another number of axes
+            require_channels(self, shape, channel_axis, self.in_channels)
+
     def extra_repr(self) -> str:
         """Return the sizes, and the options that differ from their defaults."""
         zeros, ones = (0,) * self.axes, (1,) * self.axes
@@ -90,7 +98,8 @@ class _Conv(_ConvNd):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
-        require_batch(type(self).__name__, shape_of(x), self.axes + 1)
+        if (shape := shape_of(x))[: -self.axes][1:] != (self.in_channels,):
+            self._check_shape(shape)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             x, padding = pad_images(type(self).__name__, x, self._pad_widths(), PAD_MODES[self.padding_mode]), 0
@@ -261,8 +270,9 @@ class _ConvTranspose(_ConvNd):
 
         `output_size`, (H_out, W_out) or the full output shape, replaces `output_padding`.
         """
-        require_batch(type(self).__name__, shape_of(x), self.axes + 1)
-        extra = self.output_padding if output_size is None else self._output_padding(np.shape(x), output_size)
+        if (shape := shape_of(x))[: -self.axes][1:] != (self.in_channels,):
+            self._check_shape(shape)
+        extra = self.output_padding if output_size is None else self._output_padding(shape, output_size)
         window = self.stride, self.padding, extra
         return type(self).function(x, self.weight, self.bias, *window, self.groups, self.dilation)
 

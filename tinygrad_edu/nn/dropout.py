@@ -13,6 +13,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.ops.dropout import draw_bits, dropout_scale, random_dropout
+from tinygrad_edu.ops.shape import shaped
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -37,7 +38,7 @@ class _DropoutBase(Module):
         """Apply dropout in training; return x itself in evaluation."""
         if not self.training or self.p == 0:
             return x
-        if x.dtype.kind != "f":
+        if (x := shaped(x)).dtype.kind != "f":
             raise DTypeError(f"{type(self).__name__}: the input must be floating point, got {x.dtype}.")
         return self.apply_mask(x)
 

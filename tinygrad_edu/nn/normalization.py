@@ -208,7 +208,7 @@ class GroupNorm(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.group_norm`: (N, num_channels, ...), the same shape."""
-        require_channels(self, np.shape(x), 1, self.num_channels)
+        require_channels(self, shape_of(x), 1, self.num_channels)
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -220,7 +220,10 @@ class GroupNorm(Module):
 def require_channels(layer: Module, shape: tuple[int, ...], axis: int, channels: int) -> None:
     """Raise `ShapeError` unless the channel axis of an input has the length `channels`."""
     if shape[axis : axis + 1] != (channels,):
-        raise ShapeError(f"{layer!r}: the input must have {channels} channels along axis {axis}, got shape {shape}.")
+        last = " If the channels are last, move them with tg.moveaxis." if shape[-1:] == (channels,) else ""
+        raise ShapeError(
+            f"{layer!r}: the input must have {channels} channels along axis {axis}, got shape {shape}.{last}"
+        )
 
 
 class ChannelNorm(Module):
@@ -254,7 +257,7 @@ class ChannelNorm(Module):
 
     def axes_of(self, x: Any) -> str:
         """Return the axes of an input. Raise `ShapeError` for other axes or another number of channels."""
-        shape = np.shape(x)
+        shape = shape_of(x)
         axes = next((axes for axes in self.inputs if len(axes) == len(shape)), None)
         if axes is None:
             expected = " or ".join(f"({', '.join(axes)})" for axes in self.inputs)

@@ -162,7 +162,8 @@ class WeightNorm(Module):
     Parameters
     ----------
     axis : int or None, default 0
-        The axis that keeps its norms. None means a single norm of all elements.
+        The axis that keeps its norms; -1 is the last one. None means a single norm of all elements, for which PyTorch
+        also accepts ``dim=-1``.
 
     Examples
     --------

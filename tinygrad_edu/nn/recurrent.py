@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import ops
 from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of, to_array
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropout import Dropout
@@ -77,6 +77,7 @@ class _RNNBase(Module, Generic[States]):
     __call__: OverSteps[States]
     mode: str
     proj_size = 0
+    _returns = "(output, h)"  # for the error of a layer that gets the tuple
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
@@ -142,7 +143,7 @@ class _RNNBase(Module, Generic[States]):
         """
         if isinstance(x, PackedSequence):
             return self._forward_packed(x, hx)
-        x = x if hasattr(x, "dtype") else np.asarray(x)
+        x = x if hasattr(x, "dtype") else to_array(x)
         require_batch(type(self).__name__, x.shape, 2)
         self._check_input(x.shape)
         alone = x.ndim == 2
@@ -358,6 +359,7 @@ class LSTM(_RNNBase[tuple[Tensor, Tensor]]):
     """
 
     mode = "LSTM"
+    _returns = "(output, (h, c))"
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,

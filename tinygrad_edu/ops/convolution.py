@@ -79,10 +79,10 @@ def _conv(
 ) -> Any:
     x, is_single = batch_of(name, "x", x, axes + 2)
     c, (out, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, axes + 2)
-    if groups < 1 or c % groups or out % groups or per_group * groups != c:
+    if groups < 1 or out % groups or per_group * groups != c:
         raise ShapeError(
-            f"{name}: the second axis of weight must be {c} / groups and groups must divide {c} and {out}, got weight "
-            f"of shape {shape_of(weight)} and {groups} groups for images with {c} channels."
+            f"{name}: with weight of shape {shape_of(weight)} and groups={groups}, x must have {per_group * groups} "
+            f"channels and groups must divide {out}, got x with {c} channels along axis 1, of shape {x.shape}."
         )
     _check_bias(name, bias, out)
     if isinstance(padding, str):
@@ -207,8 +207,8 @@ def _conv_transpose(name: str, axes: int, x: Any, weight: Any, bias: Any, groups
     c, (in_channels, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, axes + 2)
     if groups < 1 or c % groups or in_channels != c:
         raise ShapeError(
-            f"{name}: the first axis of weight must be {c} and groups must divide it, got weight of shape "
-            f"{shape_of(weight)} and {groups} groups for images with {c} channels."
+            f"{name}: with weight of shape {shape_of(weight)} and groups={groups}, x must have {in_channels} channels "
+            f"and groups must divide it, got x with {c} channels along axis 1, of shape {x.shape}."
         )
     _check_bias(name, bias, per_group * groups)
     settings: Any = [per_axis(v, n, least, axes) for v, n, least in zip(window, _SETTINGS, (1, 0, 0, 1), strict=True)]

@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Mapped, MappedCall, Tensor, TensorLike, add_rows, batched, op, values_of
+from tinygrad_edu.engine import (
+    Array,
+    Mapped,
+    MappedCall,
+    Tensor,
+    TensorLike,
+    add_rows,
+    batched,
+    op,
+    to_array,
+    values_of,
+)
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import moveaxis, reshape, shaped
@@ -111,7 +122,7 @@ def _without_padding(rows: Any, indices: Array, padding_idx: int | None, count: 
 
 def _check_indices(indices: Any, count: int) -> Array:
     """Return the indices as an integer array, or raise if one is out of range."""
-    indices = np.asarray(values_of(indices))
+    indices = to_array(indices)
     if indices.dtype.kind not in "iu" and indices.size:
         raise DTypeError(f"embedding: indices must be integers, got {indices.dtype}.")
     if indices.size and not (indices.min() >= 0 and indices.max() < count):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.im2col import col2im_values, im2col_values
@@ -99,7 +97,7 @@ def fold(
 
 def require_axes(function: str, name: str, x: Any, axes: int) -> tuple[int, ...]:
     """Return the shape of an argument; raise unless it has `axes` axes."""
-    shape: tuple[int, ...] = getattr(x, "shape", None) or np.shape(x)
+    shape = shape_of(x)
     if len(shape) != axes:
         raise ShapeError(f"{function}: {name} must have {axes} axes, got shape {shape}.")
     return shape

@@ -198,7 +198,7 @@ def bmm(x: TensorLike, y: TensorLike) -> Tensor | Array:
 
     Unlike `matmul`, it does not broadcast.
     """
-    if np.ndim(x) != 3 or np.ndim(y) != 3 or shape_of(x)[0] != shape_of(y)[0]:
+    if len(shape_of(x)) != 3 or len(shape_of(y)) != 3 or shape_of(x)[0] != shape_of(y)[0]:
         raise ShapeError(
             f"bmm: shape mismatch: {shape_of(x)} and {shape_of(y)}; expected (b, n, k) and (b, k, m). Use matmul() to "
             f"broadcast."
@@ -221,15 +221,15 @@ def tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> Tensor | Array:
     ShapeError
         If two paired axes differ in length, or x and y are given different numbers of axes.
     """
-    x_axes, y_axes = _contracted_axes(axes, np.ndim(x), np.ndim(y))
+    x_axes, y_axes = _contracted_axes(axes, len(shape_of(x)), len(shape_of(y)))
     x_lengths, y_lengths = [shape_of(x)[a] for a in x_axes], [shape_of(y)[a] for a in y_axes]
     if x_lengths != y_lengths:
         raise ShapeError(
             f"tensordot: paired axes must have equal lengths, got {x_lengths} for axes {x_axes} of x and {y_lengths} "
             f"for axes {y_axes} of y; the shapes are {shape_of(x)} and {shape_of(y)}."
         )
-    x_kept = [a for a in range(np.ndim(x)) if a not in x_axes]
-    y_kept = [a for a in range(np.ndim(y)) if a not in y_axes]
+    x_kept = [a for a in range(len(shape_of(x))) if a not in x_axes]
+    y_kept = [a for a in range(len(shape_of(y))) if a not in y_axes]
     shape = [shape_of(x)[a] for a in x_kept] + [shape_of(y)[a] for a in y_kept]
     n, k = math.prod(shape[: len(x_kept)]), math.prod(x_lengths)
     rows = reshape(transpose(x, (*x_kept, *x_axes)), (n, k))
@@ -253,9 +253,9 @@ def dot(x: TensorLike, y: TensorLike) -> Tensor | Array:
     For vectors and matrices this is x @ y; for stacks, each matrix of x is paired with each matrix of y. If an
     operand is 0-d, the result is x * y.
     """
-    if np.ndim(x) == 0 or np.ndim(y) == 0:
+    if len(shape_of(x)) == 0 or len(shape_of(y)) == 0:
         return multiply(x, y)
-    if np.ndim(x) == 1 or np.ndim(y) < 3:
+    if len(shape_of(x)) == 1 or len(shape_of(y)) < 3:
         return matmul(x, y)
     return tensordot(x, y, (-1, -2))
 
@@ -267,7 +267,7 @@ def vdot(x: TensorLike, y: TensorLike) -> Tensor | Array:
 
 def inner(x: TensorLike, y: TensorLike) -> Tensor | Array:
     """Return the sum of products over the last axes of x and y, or x * y if one is 0-d."""
-    if np.ndim(x) == 0 or np.ndim(y) == 0:
+    if len(shape_of(x)) == 0 or len(shape_of(y)) == 0:
         return multiply(x, y)
     return tensordot(x, y, (-1, -1))
 
@@ -282,8 +282,8 @@ def kron(x: TensorLike, y: TensorLike) -> Tensor | Array:
 
     The length of each axis is the product of the two lengths; the array with fewer axes gets leading axes of length 1.
     """
-    ndim = max(np.ndim(x), np.ndim(y))
-    x_shape, y_shape = ((1,) * (ndim - np.ndim(z)) + tuple(shape_of(z)) for z in (x, y))
+    ndim = max(len(shape_of(x)), len(shape_of(y)))
+    x_shape, y_shape = ((1,) * (ndim - len(shape_of(z))) + tuple(shape_of(z)) for z in (x, y))
     blocks = reshape(x, tuple(n for length in x_shape for n in (length, 1)))
     tiles = reshape(y, tuple(n for length in y_shape for n in (1, length)))
     return reshape(multiply(blocks, tiles), tuple(n * m for n, m in zip(x_shape, y_shape, strict=True)))

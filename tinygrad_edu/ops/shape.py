@@ -11,7 +11,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, op, unbroadcast
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, op, to_array, unbroadcast
 from tinygrad_edu.errors import ShapeError
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 
 def shaped(x: Any) -> Any:
     """Return a Tensor or an array unchanged; convert anything else to an array."""
-    return x if isinstance(x, (Tensor, ndarray)) else np.asarray(x)
+    return x if isinstance(x, (Tensor, ndarray)) else to_array(x)
 
 
 @op(name="copy", batching="elementwise")

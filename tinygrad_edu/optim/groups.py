@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_edu.engine import Tensor, refuse_read_only
 from tinygrad_edu.errors import DTypeError, NoGraphError
+from tinygrad_edu.nn.module import warn_of_made_results
 from tinygrad_edu.optim.settings import INITIAL_LR, NON_NEGATIVE, check_setting
 
 Group = dict[str, Any]
@@ -21,10 +22,12 @@ class OwnerRefs(dict[int, Callable[[], Any]]):
     def __reduce__(self) -> tuple[Any, ...]:
         return OwnerRefs, ()
 
-    def add(self, listed: Any, params: list[Tensor]) -> None:
-        """Record the module that returned the list `listed`, if any."""
+    def add(self, where: str, listed: Any, params: list[Tensor]) -> None:
+        """Record the module that returned the list `listed`, if any. Warn of its results that look like parameters."""
         if owner := getattr(listed, "owner", None):
             self.update((id(p), owner) for p in params)
+            if module := owner():
+                warn_of_made_results(where, module)
 
     def replaced(self, params: list[Tensor]) -> Iterator[Tensor]:
         """Yield each parameter that is no longer in its module."""

@@ -151,7 +151,7 @@ class Optimizer(HasSettings):
             if id(p) in seen:
                 raise ValueError(f"{where}: {label}, of shape {p.shape}, is duplicated: a step would update it twice.")
             seen.add(id(p))
-        self._owner_refs.add(param_group["params"], group["params"])
+        self._owner_refs.add(where, param_group["params"], group["params"])
         self.param_groups.append(group)
 
     def apply_schedule(self, schedule: Callable[[Any], float], step: Any) -> None:

@@ -6,13 +6,15 @@ A module must have the methods ``named_parameters``, ``state_dict``, ``load_stat
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Array, Storage, leaf
-from tinygrad_edu.errors import DataError, DTypeError, StateDictError
+from tinygrad_edu.errors import DataError, DTypeError
+from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.module import warn_of_made_results
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.failures import LawBroken
@@ -58,8 +60,9 @@ def check_module(
     - samples are independent if the module declares ``couples_samples = False``,
     - each submodule that declares ``unbiased = True`` has the mean of its evaluation.
 
-    Every call starts with the same states of the Generators and buffers in the module, so dropout uses the same masks.
-    Frozen parameters are constant. Afterwards the module is unchanged.
+    Every call starts with the same state of the module, so dropout uses the same masks. Frozen parameters are constant.
+    Afterwards the module is unchanged, also if the check fails: its attributes, and the values of the tensors, arrays,
+    Generators, lists, dicts and objects in them.
 
     Parameters
     ----------
@@ -143,17 +146,22 @@ def check_module(
             f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
         )
     contract, call = Contract.of(module, causal, reference, ties, unused), ModuleCall.of(module, inputs)
-    training, report = getattr(module, "training", True), Report(call.title, skip)
-    try:
+    if isinstance(module, Module):
+        warn_of_made_results("check_module", module)
+    report = Report(call.title, skip)
+    with SameState(module):
         _run_laws(report, call, contract, seeded(rng))
-    finally:
-        module.train() if training else module.eval()
     return report.conclude()
 
 
 def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.random.Generator) -> None:
     """Run the laws until one of them is broken."""
     module, wide = call.module, call.astype(np.float64)
+
+    def run(*law: Any) -> bool:
+        with SameState(module):
+            return report.run(*law)
+
     with _in_float64(call):
         untrained = copy_of(module)
     for mode in ("train", "eval"):
@@ -167,9 +175,9 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
         if contract.causal is not None:
             laws.append((f"causal ({mode})", require_causal, wide, contract.causal, mode, rng))
         with _in_float64(call):
-            if not all(report.run(*law) for law in laws):
+            if not all(run(*law) for law in laws):
                 return
-        if not report.run(f"float32 ({mode})", _gradients_are_float32, call, rng):
+        if not run(f"float32 ({mode})", _gradients_are_float32, call, rng):
             return
     laws = [("parameters", require_used, wide, contract.unused), ("unbiased", require_unbiased, wide, rng)]
     laws += [("state", require_restored, wide), ("state", require_saved, wide, untrained)]
@@ -179,7 +187,7 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
         laws.insert(0, ("present", require_present, wide, contract.causal, rng))
     with _in_float64(call):
         wide.settle()
-        all(report.run(*law) for law in laws)
+        all(run(*law) for law in laws)
 
 
 def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None, options: dict[str, Any]) -> Report:
@@ -216,11 +224,9 @@ def _with_parameters(call: ModuleCall, values: Sequence[Array], dtype: Any) -> I
 
     Frozen parameters keep their values, in the given dtype if it is wider.
     """
-    module, trained = call.module, call.parameters.values()
-    parameters = [*trained, *(p for _, p in module.named_parameters() if p.frozen)]
+    trained = call.parameters.values()
+    parameters = [*trained, *(p for _, p in call.module.named_parameters() if p.frozen)]
     originals = [(p._data, p._node, p._storage) for p in parameters]
-    state = module.state_dict()
-
     try:
         for p, x in zip(trained, values, strict=True):
             p._data, p._node, p._storage = x, leaf(x), Storage.new()
@@ -230,8 +236,6 @@ def _with_parameters(call: ModuleCall, values: Sequence[Array], dtype: Any) -> I
     finally:
         for p, (data, node, storage) in zip(parameters, originals, strict=True):
             p._data, p._node, p._storage = data, node, storage
-        with suppress(StateDictError):  # the module may have gained a tensor
-            module.load_state_dict(state)
 
 
 def _in_float64(call: ModuleCall) -> AbstractContextManager[None]:
@@ -272,6 +276,7 @@ def _gradients_are_right(call: ModuleCall, mode: str, rng: np.random.Generator) 
 def _gradients_are_float32(call: ModuleCall, rng: np.random.Generator) -> None:
     """Check that float32 inputs and parameters give float32 results, and the float64 gradients up to rounding."""
     narrow, count = call.astype(np.float32), len(call.floating)
+    narrow.settle()
     parameters = [p._data.copy() for p in call.parameters.values()]
     if any(p.dtype != np.float32 for p in parameters):
         return

@@ -48,15 +48,15 @@ class CallSite(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
-        called = f"Called by {self.vjp}, which was called{self._layer()}" if self.vjp else f"Called{self._layer()}"
+        called = f"Called by {self.vjp}, which was called{self.layer()}" if self.vjp else f"Called{self.layer()}"
         if not self.file:
             return f"{called} from no line outside of this package."
         source = self.code
         location = f'{called} at\n  File "{self.file}", line {self.line}, in {self.function}'
         return f"{location}\n    {source}" if source else location
 
-    def _layer(self) -> str:
-        """Describe the layer by its name in the outermost module that contains it."""
+    def layer(self) -> str:
+        """Return " in layer 0 (Linear)", with the layer's name in the outermost module that contains it, or ""."""
         modules = [module for module in (layer() for layer in self.layers) if module is not None]
         if not modules:
             return ""

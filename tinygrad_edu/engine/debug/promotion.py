@@ -26,13 +26,17 @@ def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
     modules = [module for layer in site.layers if (module := layer()) is not None]
     if not modules or _warned.get(id(modules[-1])) is modules[-1]:
         return
-    if not any(p.dtype == np.float32 for p in modules[-1].parameters()):
+    model = modules[-1]
+    if not any(p.dtype == np.float32 for p in model.parameters()):
         return
-    _warned[id(modules[-1])] = modules[-1]
+    _warned[id(model)] = model
+    state = [(t is not wide, n) for n, t in model.named_parameters() + model.named_buffers() if t.dtype == np.float64]
+    names = ", ".join(n for _, n in sorted(state, key=lambda pair: pair[0])[:3])  # the tensor itself first
+    origin = f" Float64 in {type(model).__name__}: {names}." if names else ""
     kind = "parameter" if role_of(narrow) == PARAMETER else "tensor"
     message = (
         f"{type(modules[0]).__name__}: op {name} computed float64, because a float32 {kind} of shape {narrow.shape} "
-        f"met a float64 Tensor of shape {wide.shape}. The rest of the model is float64 too, at half the speed. "
+        f"met a float64 Tensor of shape {wide.shape}.{origin} The rest of the model is float64 too, at half the speed. "
         f"Convert the float64 values once, where they are created: values.astype(np.float32)."
     )
     warn_explicit(message, PromotionWarning, site.file or __file__, site.line or 1)

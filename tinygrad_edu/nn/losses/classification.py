@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, to_array, values_of
 from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
@@ -67,7 +67,7 @@ def nll_loss(
     >>> nll_loss(tg.Tensor([[-1.0, -5.0], [-7.0, -2.0]]), [0, 1])
     Tensor(1.5, shape=(), dtype=float32)
     """
-    name, log_p, labels = "nll_loss", as_floating(input), np.asarray(values_of(target))
+    name, log_p, labels = "nll_loss", as_floating(input), to_array(target)
     require_reduction(name, reduction)
     if log_p.ndim == 1:
         return one_sample(nll_loss, log_p, labels, reduction, weight=weight, ignore_index=ignore_index)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, to_array, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
@@ -133,7 +133,7 @@ def multi_margin_loss(
     >>> multi_margin_loss(tg.Tensor([[0.5, 1.0, -3.0, 0.0]]), [1])
     Tensor(0.125, shape=(), dtype=float32)
     """
-    name, x, labels = "multi_margin_loss", as_floating(input), np.asarray(values_of(target))
+    name, x, labels = "multi_margin_loss", as_floating(input), to_array(target)
     require_reduction(name, reduction)
     if p not in (1, 2):
         raise ValueError(f"{name}: p must be 1 or 2, got {p!r}.")
@@ -174,7 +174,7 @@ def multilabel_margin_loss(input: TensorLike, target: ArrayLike, reduction: Redu
     >>> multilabel_margin_loss(tg.Tensor([[0.5, 1.0, -3.0, 0.0]]), [[1, 3, -1, -1]])
     Tensor(0.5, shape=(), dtype=float32)
     """
-    name, x, labels = "multilabel_margin_loss", as_floating(input), np.asarray(values_of(target))
+    name, x, labels = "multilabel_margin_loss", as_floating(input), to_array(target)
     require_reduction(name, reduction)
     if x.ndim == 1:
         return one_sample(multilabel_margin_loss, x, labels, reduction)

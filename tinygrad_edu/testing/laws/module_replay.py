@@ -1,22 +1,27 @@
-"""Contexts in which calls of a module do not change the states of its Generators and its buffers."""
+"""Contexts in which calls of a module do not change the module, or not the states of its Generators."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Storage, Tensor
-from tinygrad_edu.nn import Module
+from tinygrad_edu.engine import PARAMETER, Array, Op, Storage, Tensor, role_of
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
+_OPAQUE = (Op, type, FunctionType, MethodType, ModuleType)
 
 
 @contextmanager
 def same_randomness(module: Any) -> Iterator[list[Any]]:
     """Restore the state of every Generator in a module afterwards. The context has their states before it."""
-    found = list(generators(module))
+    found = generators(module)
     states = [copy.deepcopy(generator.bit_generator.state) for generator in found]
     yield states
     for generator, state in zip(found, states, strict=True):
@@ -24,36 +29,78 @@ def same_randomness(module: Any) -> Iterator[list[Any]]:
 
 
 class SameState:
-    """Reusable context that restores the Generators and buffers of a module. Graphs recorded in it stay valid."""
+    """Reusable context that restores a module: its attributes, and the containers, arrays and Generators in them.
+
+    Calls write into copies of the buffers, so graphs recorded before or in the context stay valid. The values of
+    parameters are not copied.
+    """
 
     def __init__(self, module: Any) -> None:
-        self._generators = list(generators(module))
-        self._buffers = module.buffers() if isinstance(module, Module) else []
+        self._parts = list(_mutable_parts(module, set()))
 
     def __enter__(self) -> None:
-        self._states = [copy.deepcopy(generator.bit_generator.state) for generator in self._generators]
-        self._originals = [(b._data, b._storage) for b in self._buffers]
-        for b in self._buffers:
-            b._data, b._storage = b._data.copy(), Storage.new()
+        self._undo = list(map(_undo, self._parts))
 
     def __exit__(self, *error: object) -> None:
-        for generator, state in zip(self._generators, self._states, strict=True):
-            generator.bit_generator.state = state
-        for b, (data, storage) in zip(self._buffers, self._originals, strict=True):
-            b._data, b._storage = data, storage
+        for undo in self._undo:
+            undo()
 
 
-def generators(value: Any, seen: set[int] | None = None) -> Iterator[np.random.Generator]:
-    """Yield the Generators in an object's attributes, lists and dicts."""
-    seen = set() if seen is None else seen
-    if id(value) in seen or isinstance(value, np.ndarray | Tensor | str | type):
+def generators(module: Any) -> list[np.random.Generator]:
+    """Return the Generators in a module."""
+    return [part for part in _mutable_parts(module, set()) if isinstance(part, np.random.Generator)]
+
+
+def _mutable_parts(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield the Tensors, arrays, Generators, lists, dicts, sets and attributes (a dict) within a value, each once."""
+    if isinstance(value, _PLAIN + _OPAQUE) or id(value) in seen:
         return
     seen.add(id(value))
-    if isinstance(value, np.random.Generator):
+    if isinstance(value, Tensor | np.ndarray | np.random.Generator):
         yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from generators(part, seen)
+        return
+    contents = value if isinstance(value, list | tuple | dict | set | deque) else getattr(value, "__dict__", ())
+    if not isinstance(contents, tuple):
+        yield contents
+    for part in list(contents.values() if isinstance(contents, dict) else contents):
+        yield from _mutable_parts(part, seen)
+
+
+def _undo(part: Any) -> Callable[[], Any]:
+    """Return a function that restores the present state of a mutable part. A buffer gets a copy of its values."""
+    if isinstance(part, np.random.Generator):
+        return partial(setattr, part.bit_generator, "state", copy.deepcopy(part.bit_generator.state))
+    if isinstance(part, np.ndarray):
+        return partial(_write, part, part.copy())
+    if isinstance(part, Tensor):
+        state = part._data, part._storage, part._node, role_of(part)
+        if part._node is None and role_of(part) != PARAMETER:
+            part._data, part._storage = part._data.copy(), Storage.new()
+        return partial(_set_state, part, *state)
+    return partial(_refill, part, _flat(part))
+
+
+def _set_state(tensor: Tensor, data: Array, storage: Storage, node: Any, role: str | None) -> None:
+    tensor._data, tensor._storage, tensor._node, tensor._role = data, storage, node, role
+
+
+def _write(array: Array, values: Array) -> None:
+    if array.flags.writeable:
+        array[...] = values
+
+
+def _flat(container: Any) -> list[Any]:
+    return [*container, *container.values()] if isinstance(container, dict) else list(container)
+
+
+def _refill(container: Any, contents: list[Any]) -> None:
+    """Give a container its former contents, unless it still has them."""
+    if list(map(id, _flat(container))) == list(map(id, contents)):
+        return
+    container.clear()
+    if isinstance(container, dict):
+        half = len(contents) // 2
+        for key, value in zip(contents[:half], contents[half:], strict=True):
+            container[key] = value
     else:
-        for part in (value if isinstance(value, dict) else getattr(value, "__dict__", {})).values():
-            yield from generators(part, seen)
+        (container.update if isinstance(container, set) else container.extend)(contents)

@@ -54,6 +54,8 @@ def require_saved(call: ModuleCall, untrained: Any) -> None:
     """
     if isinstance(untrained, Exception):
         raise NotApplicable(f"the module cannot be copied: {untrained!r}")
+    if isinstance(untrained, Module):
+        untrained.astype(np.float64)  # a buffer that a call replaces becomes float64
     restored = replace(call, module=untrained)
     trained, other = (replace(call, module=copy_of(untrained)) for _ in range(2))
     other.module.eval()
