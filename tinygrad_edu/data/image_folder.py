@@ -130,7 +130,7 @@ def _with_8_bits(image: Any, file: Any) -> Any:
     if file.mode not in ("I", "F") and not file.mode.startswith("I;"):
         return file
     tags = getattr(file, "tag_v2", {})  # of a TIFF file; 262 is 0 if white is 0
-    in_16_bits = file.mode != "F" and file.format in ("PNG", "PPM") or file.mode.startswith("I;16")
+    in_16_bits = (file.mode != "F" and file.format in ("PNG", "PPM")) or file.mode.startswith("I;16")
     if not in_16_bits or tags.get(258, (16,)) != (16,) or tags.get(262, 1) != 1:
         raise DataError(
             f"its pixels (mode {file.mode} of Pillow) have no known range. Save them with 8 bits per channel, or read "

@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.linear import affine, require_sizes
+from tinygrad_edu.nn.linear import affine, require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_batch
@@ -90,7 +90,7 @@ class _Conv(_ConvNd):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
-        require_batch(type(self).__name__, shape_of(x), self.axes + 1)
+        require_batch(name := type(self).__name__, shape_of_floats(name, x), self.axes + 1)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             x, padding = pad_images(type(self).__name__, x, self._pad_widths(), PAD_MODES[self.padding_mode]), 0
@@ -261,7 +261,7 @@ class _ConvTranspose(_ConvNd):
 
         `output_size`, (H_out, W_out) or the full output shape, replaces `output_padding`.
         """
-        require_batch(type(self).__name__, shape_of(x), self.axes + 1)
+        require_batch(name := type(self).__name__, shape_of_floats(name, x), self.axes + 1)
         extra = self.output_padding if output_size is None else self._output_padding(np.shape(x), output_size)
         window = self.stride, self.padding, extra
         return type(self).function(x, self.weight, self.bias, *window, self.groups, self.dilation)
