@@ -13,7 +13,7 @@ from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.datasets import MapDataset
 from tinygrad_edu.data.samplers import require_indices
 from tinygrad_edu.data.samples import Samples, is_map_style
-from tinygrad_edu.errors import DataError
+from tinygrad_edu.errors import DataError, DTypeError
 
 __all__ = ["Subset", "random_split"]
 
@@ -54,7 +54,7 @@ class Subset:
         return self.dataset.__getitem__(own, rng=rng)
 
 
-def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generator) -> list[Any]:
+def random_split(*arrays: Any, lengths: Sequence[float] = (), rng: np.random.Generator | None = None) -> list[Any]:
     """Randomly split samples into parts, without overlap.
 
     Parameters
@@ -90,6 +90,11 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
     >>> [part.tolist() for part in test]
     [[0.8, 0.1], [8, 1]]
     """
+    if not isinstance(lengths, Sequence | np.ndarray) or not len(lengths):
+        raise DTypeError(
+            "random_split: lengths and rng are given by name: random_split(dataset, lengths=[0.8, 0.2], "
+            f"rng=numpy.random.default_rng(0)). lengths must be a list of numbers, got {lengths!r}."
+        )
     indexed = len(arrays) == 1 and is_map_style(arrays[0])
     samples = arrays[0] if indexed else Samples(*arrays)
     ends = np.cumsum(_integer_lengths(lengths, len(samples)))
@@ -99,8 +104,8 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
 
 def _integer_lengths(lengths: Sequence[float], count: int) -> list[int]:
     """Return the number of samples of each part."""
-    if any(length < 0 for length in lengths):
-        raise DataError(f"random_split: lengths must be >= 0, got {lengths}.")
+    if not np.issubdtype(np.asarray(lengths).dtype, np.number) or any(length < 0 for length in lengths):
+        raise DataError(f"random_split: lengths must be numbers >= 0, got {lengths}.")
     if math.isclose(sum(lengths), 1):
         whole = [math.floor(count * share) for share in lengths]
         for k in range(count - sum(whole)):

@@ -26,10 +26,11 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.parallel.workers import ALONE, Workers, allreduce_any, require_equal
-from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, remaining_batches
+from tinygrad_edu.training.arguments import check_arguments, check_batches
+from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, refuse_iterator, remaining_batches
 from tinygrad_edu.training.checkpoint_state import has_generators
 from tinygrad_edu.training.checkpoints import Checkpoints
-from tinygrad_edu.training.evaluation import Metrics, evaluate_sharded
+from tinygrad_edu.training.evaluation import Metrics, as_metric, evaluate_sharded
 from tinygrad_edu.training.fields import from_fields
 from tinygrad_edu.training.train_step import Steps, TrainingStep
 
@@ -221,12 +222,23 @@ def fit(
     True
     """
     epochs = integer("epochs", epochs, 0)
-    eval_sets = dict(evaluate_on or {})
-    for name, each in {"the batches": batches, **eval_sets}.items():
-        refuse_iterator(name, each)
     steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers)
+    metrics, evaluate_on = ({} if given is None else given for given in (metrics, evaluate_on))
+    check_arguments(metrics=metrics, evaluate_on=evaluate_on, on_step=on_step, stop=stop, history=history)
+    check_arguments(checkpoints=checkpoints, resume=resume)
+    eval_sets = {name: [each] if is_one_batch(each) else each for name, each in evaluate_on.items()}
+    for name, each in [("batches", batches), *((f"evaluate_on[{name!r}]", each) for name, each in eval_sets.items())]:
+        check_batches(name, each)
+        refuse_iterator(name, each)
+    if bool(metrics) != bool(eval_sets):
+        given, missing = ("metrics", "evaluate_on") if metrics else ("evaluate_on", "metrics")
+        raise DTypeError(
+            f"fit(): {given} requires {missing}. The metrics are evaluated on batches by name, after an epoch: "
+            f'metrics={{"accuracy": Accuracy()}}, evaluate_on={{"test": [(x, y)]}}.'
+        )
     evaluate_every = integer("evaluate_every", evaluate_every, 1)
-    run = _Run(steps, batches, dict(metrics or {}), eval_sets, evaluate_every, [] if history is None else history)
+    metrics = {name: as_metric(name, each) for name, each in metrics.items()}
+    run = _Run(steps, batches, metrics, eval_sets, evaluate_every, [] if history is None else history)
     if checkpoints is not None:
         run.use_checkpoints(checkpoints, resume)
     elif resume:
