@@ -143,7 +143,13 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train a new module on X, shape (N, n_features), and y, N labels of any kind. Return the estimator."""
+        """Train a new module on X, shape (N, n_features), and y, N labels of any kind. Return the estimator.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            `module` or `optimizer` is no function, or the module does not return a logit for each class.
+        """
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -212,7 +218,13 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         return tags
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train a new module on X, shape (N, n_features), and y, shape (N,) or (N, n_targets). Return the estimator."""
+        """Train a new module on X, shape (N, n_features), and y, shape (N,) or (N, n_targets). Return the estimator.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            `module` or `optimizer` is no function, or the module does not return an output for each target.
+        """
         x, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._is_flat = y.ndim == 1
         targets = np.asarray(y, np.float64).reshape(len(x), -1)

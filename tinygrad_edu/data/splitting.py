@@ -81,7 +81,7 @@ def random_split(*arrays: Any, lengths: Sequence[float] = (), rng: np.random.Gen
     DataError
         The sum of the lengths is neither N nor 1, or a length is negative.
     DTypeError
-        A length is not an integer, or `rng` is not a Generator.
+        A length is not an integer, `lengths` is not given by name, or `rng` is not a Generator.
 
     Examples
     --------

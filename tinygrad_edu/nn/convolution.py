@@ -143,7 +143,7 @@ class Conv2D(_Conv):
     Raises
     ------
     DTypeError, ValueError
-        A size is not an integer in its range, or `padding_mode` is unknown.
+        A size is not an integer in its range, `padding_mode` is unknown, or the input holds integers.
     ShapeError
         `groups` does not divide the channels, "same" has another stride, or the input has the wrong shape.
 
@@ -317,7 +317,7 @@ class ConvTranspose2D(_ConvTranspose):
     Raises
     ------
     DTypeError, ValueError
-        A size is not an integer in its range, or `padding_mode` is unknown.
+        A size is not an integer in its range, `padding_mode` is unknown, or the input holds integers.
     ShapeError
         `groups` does not divide the channels, or the input or `output_size` has the wrong shape.
 

@@ -76,7 +76,7 @@ class Linear(Module):
     Raises
     ------
     DTypeError, ValueError
-        A size is not an integer >= 1.
+        A size is not an integer >= 1, or the input holds integers.
     ShapeError
         The last axis of the input does not have the length `in_features`.
 

@@ -162,9 +162,10 @@ def fit(
         Processes that take the same steps and share the shards of each batch, see `parallel.world`. Each runs the same
         loop, and gets bitwise equal results.
     metrics : dict of str to Metric or loss, optional
-        As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``.
+        As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``. Requires `evaluate_on`.
     evaluate_on : dict of str to iterable of tuple, optional
-        Batches on which all metrics are evaluated after an epoch: ``{"test": [(x, y)]}``, or ``{"test": (x, y)}``.
+        Batches on which all metrics are evaluated after an epoch: ``{"test": [(x, y)]}``, ``{"test": (x, y)}`` or
+        ``{"test": loader}``. Requires `metrics`.
     evaluate_every : int, default 1
         Number of epochs between evaluations. The last epoch is always evaluated.
     on_step : callable, optional

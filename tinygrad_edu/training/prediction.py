@@ -43,6 +43,11 @@ def predict(
         Number of samples in a batch, by default all. It affects only models that do not declare
         ``couples_samples = False``.
 
+    Raises
+    ------
+    DTypeError, ShapeError
+        `x` is not such an array or tuple, or the model does not return logits for each sample.
+
     Warns
     -----
     WholeBatchWarning
