@@ -54,7 +54,9 @@ class Subset:
         return self.dataset.__getitem__(own, rng=rng)
 
 
-def random_split(*arrays: Any, lengths: Sequence[float] = (), rng: np.random.Generator | None = None) -> list[Any]:
+def random_split(
+    *arrays: Any, lengths: Sequence[float] | None = None, rng: np.random.Generator | None = None
+) -> list[Any]:
     """Randomly split samples into parts, without overlap.
 
     Parameters
@@ -90,22 +92,23 @@ def random_split(*arrays: Any, lengths: Sequence[float] = (), rng: np.random.Gen
     >>> [part.tolist() for part in test]
     [[0.8, 0.1], [8, 1]]
     """
-    if not isinstance(lengths, Sequence | np.ndarray) or not len(lengths):
+    sizes = np.asarray(lengths)
+    if sizes.ndim != 1 or not sizes.size or sizes.dtype.kind not in "iuf":
         raise DTypeError(
-            "random_split: lengths and rng are given by name: random_split(dataset, lengths=[0.8, 0.2], "
-            f"rng=numpy.random.default_rng(0)). lengths must be a list of numbers, got {lengths!r}."
+            f"random_split: lengths must be a list of numbers, given by name as rng is: random_split(dataset, "
+            f"lengths=[0.8, 0.2], rng=numpy.random.default_rng(0)), got lengths={lengths!r}."
         )
     indexed = len(arrays) == 1 and is_map_style(arrays[0])
     samples = arrays[0] if indexed else Samples(*arrays)
-    ends = np.cumsum(_integer_lengths(lengths, len(samples)))
+    ends = np.cumsum(_integer_lengths(sizes.tolist(), len(samples)))
     order = generator(rng).permutation(len(samples))
     return [Subset(samples, rows) if indexed else samples.take(rows) for rows in np.split(order, ends)[:-1]]
 
 
 def _integer_lengths(lengths: Sequence[float], count: int) -> list[int]:
     """Return the number of samples of each part."""
-    if not np.issubdtype(np.asarray(lengths).dtype, np.number) or any(length < 0 for length in lengths):
-        raise DataError(f"random_split: lengths must be numbers >= 0, got {lengths}.")
+    if any(length < 0 for length in lengths):
+        raise DataError(f"random_split: lengths must be >= 0, got {lengths}.")
     if math.isclose(sum(lengths), 1):
         whole = [math.floor(count * share) for share in lengths]
         for k in range(count - sum(whole)):

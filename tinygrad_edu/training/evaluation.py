@@ -147,7 +147,7 @@ def as_metric(name: str, metric: Any) -> Metric:
         return metric
     if not callable(metric) or isinstance(metric, type):
         raise DTypeError(
-            f"metrics[{name!r}] must be an instance of a Metric, such as Accuracy(), or a function of outputs and "
+            f"metrics: {name} must be an instance of a Metric, such as Accuracy(), or a function of outputs and "
             f"targets, such as nn.cross_entropy, got {metric!r}."
         )
     return LossValue(metric, name)

@@ -165,7 +165,7 @@ def fit(
         As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``. Requires `evaluate_on`.
     evaluate_on : dict of str to iterable of tuple, optional
         Batches on which all metrics are evaluated after an epoch: ``{"test": [(x, y)]}``, ``{"test": (x, y)}`` or
-        ``{"test": loader}``. Requires `metrics`.
+        ``{"test": loader}``.
     evaluate_every : int, default 1
         Number of epochs between evaluations. The last epoch is always evaluated.
     on_step : callable, optional
@@ -228,14 +228,15 @@ def fit(
     check_arguments(metrics=metrics, evaluate_on=evaluate_on, on_step=on_step, stop=stop, history=history)
     check_arguments(checkpoints=checkpoints, resume=resume)
     eval_sets = {name: [each] if is_one_batch(each) else each for name, each in evaluate_on.items()}
-    for name, each in [("batches", batches), *((f"evaluate_on[{name!r}]", each) for name, each in eval_sets.items())]:
-        check_batches(name, each)
+    check_batches("batches", batches)
+    for name, each in eval_sets.items():
+        check_batches(f"evaluate_on[{name!r}]", each)
+    for name, each in {"the batches": batches, **eval_sets}.items():
         refuse_iterator(name, each)
-    if bool(metrics) != bool(eval_sets):
-        given, missing = ("metrics", "evaluate_on") if metrics else ("evaluate_on", "metrics")
+    if metrics and not eval_sets:
         raise DTypeError(
-            f"fit(): {given} requires {missing}. The metrics are evaluated on batches by name, after an epoch: "
-            f'metrics={{"accuracy": Accuracy()}}, evaluate_on={{"test": [(x, y)]}}.'
+            "fit(): metrics requires evaluate_on, the batches on which they are evaluated, such as "
+            'evaluate_on={"test": [(x, y)]}.'
         )
     evaluate_every = integer("evaluate_every", evaluate_every, 1)
     metrics = {name: as_metric(name, each) for name, each in metrics.items()}
