@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_edu import nn, optim
-from tinygrad_edu._checks import integer
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.engine import Array, no_grad
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -67,8 +66,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no typ
             raise DTypeError(f"module must return a Module, got a {type(model).__name__}.")
         self.module_ = model.astype(np.float64).train()
         self._require_outputs(x[:2], n_outputs)
-        batch_size = integer("batch_size", self.batch_size, 1)
-        batches = DataLoader(x, y, batch_size=min(batch_size, len(x)), rng=rng)
+        batches = DataLoader(x, y, batch_size=self.batch_size, rng=rng)
         optimizer = self.optimizer(model.parameters(), lr=self.lr)
         self.history_ = [epoch.loss for epoch in fit(model, optimizer, loss, batches, self.epochs, rng=rng)]
 

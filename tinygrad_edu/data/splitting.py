@@ -63,10 +63,10 @@ def random_split(
     ----------
     *arrays : array_like, shape (N, ...), one dict of them, or one map-style data set of N samples
         Arrays whose rows are the samples, or a data set.
-    lengths : sequence
+    lengths : sequence, not None
         Numbers of samples of the parts, with sum N, or fractions, with sum 1. Fractions are rounded down, and the
         remaining samples are distributed one by one over the parts in turn, as in PyTorch.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, not None
         Draws the permutation.
 
     Returns

@@ -81,7 +81,8 @@ class EarlyStopping:
 
     def __call__(self, value: float) -> bool:
         """Add the value of an epoch, and return whether to stop."""
-        value = value.item() if isinstance(value, Tensor | ndarray) and value.size == 1 else value
+        given: Any = value
+        value = given.item() if isinstance(given, Tensor | ndarray) and given.size == 1 else given
         check_arguments(value=value)
         self.calls += 1
         gain = self.best - value if self.mode == "min" else value - self.best

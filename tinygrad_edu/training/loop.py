@@ -224,23 +224,25 @@ def fit(
     """
     epochs = integer("epochs", epochs, 0)
     steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers)
-    metrics, evaluate_on = ({} if given is None else given for given in (metrics, evaluate_on))
-    check_arguments(metrics=metrics, evaluate_on=evaluate_on, on_step=on_step, stop=stop, history=history)
+    measured: Any
+    eval_sets: Any
+    measured, eval_sets = ({} if given is None else given for given in (metrics, evaluate_on))
+    check_arguments(metrics=measured, evaluate_on=eval_sets, on_step=on_step, stop=stop, history=history)
     check_arguments(checkpoints=checkpoints, resume=resume)
-    eval_sets = {name: [each] if is_one_batch(each) else each for name, each in evaluate_on.items()}
+    eval_sets = {name: [each] if is_one_batch(each) else each for name, each in eval_sets.items()}
     check_batches("batches", batches)
     for name, each in eval_sets.items():
         check_batches(f"evaluate_on[{name!r}]", each)
     for name, each in {"the batches": batches, **eval_sets}.items():
         refuse_iterator(name, each)
-    if metrics and not eval_sets:
+    if measured and not eval_sets:
         raise DTypeError(
             "fit(): metrics requires evaluate_on, the batches on which they are evaluated, such as "
             'evaluate_on={"test": [(x, y)]}.'
         )
     evaluate_every = integer("evaluate_every", evaluate_every, 1)
-    metrics = {name: as_metric(name, each) for name, each in metrics.items()}
-    run = _Run(steps, batches, metrics, eval_sets, evaluate_every, [] if history is None else history)
+    measured = {name: as_metric(name, each) for name, each in measured.items()}
+    run = _Run(steps, batches, measured, eval_sets, evaluate_every, [] if history is None else history)
     if checkpoints is not None:
         run.use_checkpoints(checkpoints, resume)
     elif resume:
