@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import load_embedded
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.sklearn import Classifier, Regressor
 
 RNG = np.random.default_rng(0)
@@ -82,6 +83,41 @@ def test_pipelines_searches_and_data_frames():
     assert alone.feature_names_in_.tolist() == ["a", "b", "c"]
     with pytest.raises(ValueError, match="feature names"):
         alone.predict(table.rename(columns={"a": "d"}))
+
+
+WIDE = {
+    "too many": lambda a, b: nn.Linear(a, b + 2),
+    "too few": lambda a, b: nn.Linear(a, b - 1),
+    "no axis": lambda a, b: nn.Sequential(nn.Linear(a, 1), nn.Flatten(0)),
+    "another axis": lambda a, b: nn.Sequential(nn.Linear(a, b), nn.Unflatten(1, (b, 1))),
+    "pair": nn.GRU,
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize(("estimator", "y", "count"), [
+    (Classifier, LABELS, 2), (Classifier, np.arange(60) % 3, 3), (Regressor, X[:, :2], 2)
+])  # fmt: skip
+def test_a_module_with_other_outputs_is_refused(estimator, y, count, name):
+    with pytest.raises(
+        ShapeError, match=rf"^{estimator.__name__}: the module must map \(2, 3\) to \(2, {count}\), .* got"
+    ):
+        estimator(WIDE[name], epochs=1).fit(X, y)
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"module": nn.Linear(3, 2)}, "module must be a function that returns a new Module, .*, got Linear"),
+    ({"module": "mlp"}, "module must be a function"), ({"module": None}, "module must be a function"),
+    ({"module": lambda a, b: None}, "module must return a Module, got a NoneType"),
+    ({"optimizer": "adam"}, "optimizer must be a class, such as optim.Adam, or a function, got 'adam'"),
+    ({"optimizer": optim.SGD(nn.Linear(3, 2).parameters())}, "optimizer must be a class"),
+    ({"optimizer": lambda parameters, lr: None}, "optimizer must be an Optimizer"),
+    ({"epochs": 2.5}, "epochs must be an integer"), ({"batch_size": "8"}, "batch_size must be an integer"),
+])  # fmt: skip
+@pytest.mark.parametrize(("estimator", "y"), [(Classifier, LABELS), (Regressor, X[:, 0])])
+def test_a_wrong_setting_is_named(estimator, y, settings, message):
+    with pytest.raises(DTypeError, match=f"^{message}"):
+        estimator(**{"epochs": 1, **settings}).fit(X, y)
 
 
 def test_images_are_rows_of_pixels():

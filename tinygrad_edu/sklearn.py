@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.engine import Array, no_grad
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.ops import softmax
 from tinygrad_edu.training import evaluating, fit
@@ -58,12 +59,37 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no typ
     def _train(self, x: Array, y: Array, n_outputs: int, loss: Callable[..., Any]) -> None:
         seed = check_random_state(self.random_state).randint(2**31, size=4)
         rng = np.random.default_rng(seed)
+        self._require_factories()
         with nn.random_stream(rng):
-            model = self.module(x.shape[1], n_outputs).astype(np.float64)
-        self.module_ = model.train()
-        batches = DataLoader(x, y, batch_size=min(self.batch_size, len(x)), rng=rng)
+            model = self.module(x.shape[1], n_outputs)
+        if not isinstance(model, nn.Module):
+            raise DTypeError(f"module must return a Module, got a {type(model).__name__}.")
+        self.module_ = model.astype(np.float64).train()
+        self._require_outputs(x[:2], n_outputs)
+        batches = DataLoader(x, y, batch_size=self.batch_size, rng=rng)
         optimizer = self.optimizer(model.parameters(), lr=self.lr)
         self.history_ = [epoch.loss for epoch in fit(model, optimizer, loss, batches, self.epochs, rng=rng)]
+
+    def _require_factories(self) -> None:
+        if isinstance(self.module, nn.Module) or not callable(self.module):
+            raise DTypeError(
+                f"module must be a function that returns a new Module, such as lambda n_features, n_outputs: "
+                f"nn.Linear(n_features, n_outputs), got {self.module!r}."
+            )
+        if not callable(self.optimizer):
+            raise DTypeError(f"optimizer must be a class, such as optim.Adam, or a function, got {self.optimizer!r}.")
+
+    def _require_outputs(self, x: Array, n_outputs: int) -> None:
+        """Raise ShapeError unless the module returns as many outputs as there are classes or targets."""
+        with evaluating(self.module_), no_grad():
+            out = self.module_(x)
+        shape = getattr(out, "shape", f"a {type(out).__name__}")
+        if shape != (len(x), n_outputs):
+            raise ShapeError(
+                f"{type(self).__name__}: the module must map ({len(x)}, {x.shape[1]}) to ({len(x)}, {n_outputs}), with "
+                f"an output for each class or target, got {shape}. Use both arguments of the function module: the "
+                f"numbers of features and of outputs."
+            )
 
     def _outputs(self, x: Any) -> Array:
         """Return the outputs of the trained module in evaluation mode."""
@@ -115,7 +141,13 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train a new module on X, shape (N, n_features), and y, N labels of any kind. Return the estimator."""
+        """Train a new module on X, shape (N, n_features), and y, N labels of any kind. Return the estimator.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            `module` or `optimizer` is no function, or the module does not return a logit for each class.
+        """
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -184,7 +216,13 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         return tags
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train a new module on X, shape (N, n_features), and y, shape (N,) or (N, n_targets). Return the estimator."""
+        """Train a new module on X, shape (N, n_features), and y, shape (N,) or (N, n_targets). Return the estimator.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            `module` or `optimizer` is no function, or the module does not return an output for each target.
+        """
         x, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._is_flat = y.ndim == 1
         targets = np.asarray(y, np.float64).reshape(len(x), -1)

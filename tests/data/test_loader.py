@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.data import DataLoader, random_split
+from tinygrad_edu.data import DataLoader, WeightedRandomSampler, random_split
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -230,13 +230,37 @@ MISTAKES = [
         DataError,
         "or 1, got .* with sum 1.1",
     ),
-    (lambda: random_split(FIVE, lengths=[6, -1], rng=np.random.default_rng(0)), DataError, "lengths must be >= 0"),
+    (
+        lambda: random_split(FIVE, lengths=[6, -1], rng=np.random.default_rng(0)),
+        DataError,
+        "lengths must be >= 0",
+    ),
     (
         lambda: random_split(FIVE, lengths=[2.5, 2.5], rng=np.random.default_rng(0)),
         DTypeError,
         "must be an integer",
     ),
     (lambda: random_split(FIVE, lengths=[2, 3], rng=0), DTypeError, "rng must be a numpy.random.Generator, got 0"),
+    (lambda: random_split(FIVE, lengths=[2, 3]), DTypeError, "rng must be a numpy.random.Generator, got None"),
+    *(
+        (
+            call,
+            DTypeError,
+            r"by name as rng is: random_split\(dataset, lengths=\[0.8, 0.2\], rng=numpy.random.default_rng\(0\)\)",
+        )
+        for call in (
+            lambda: random_split(FIVE, [0.8, 0.2]),
+            lambda: random_split(FIVE, [0.8, 0.2], rng=np.random.default_rng(0)),
+            lambda: random_split(FIVE, lengths=0.8, rng=np.random.default_rng(0)),
+            lambda: random_split(FIVE, lengths=["all"], rng=np.random.default_rng(0)),
+        )
+    ),
+    (lambda: DataLoader(FIVE, shuffle="yes"), DTypeError, "DataLoader: shuffle must be True or False, got 'yes'"),
+    (lambda: DataLoader(FIVE, drop_last="no"), DTypeError, "DataLoader: drop_last must be True or False, got 'no'"),
+    (lambda: DataLoader(FIVE, augment=3), DTypeError, "DataLoader: augment must be a function, got 3"),
+    (lambda: DataLoader(FIVE, transform="flip"), DTypeError, "DataLoader: transform must be a function, got 'flip'"),
+    (lambda: DataLoader([1, 2], collate=3), DTypeError, "collate must be a function, got 3|collate requires"),
+    (lambda: DataLoader(FIVE, sampler=WeightedRandomSampler), DTypeError, "sampler must have"),
 ]
 
 

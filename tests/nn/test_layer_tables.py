@@ -9,7 +9,7 @@ import pytest
 
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.errors import LoopWarning
+from tinygrad_edu.errors import DTypeError, LoopWarning
 from tinygrad_edu.nn.sample_independence import children_couple_samples
 from tinygrad_edu.testing import check_module, check_vmap
 from tools.layer_table import FOLDER, cases, names, results_in
@@ -134,6 +134,23 @@ def test_vmap_of_a_layer_equals_a_loop(name):
         if names:
             axes = (None,) * len(names) + (0,) * len(inputs)
             check_vmap(f, *arrays[: len(names)], *mapped[len(names) :], in_axes=axes)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_layers_with_weights_refuse_integers(dtype):
+    accepted = set()
+    for name, line in SMALLEST.items():
+        called, inputs = made(TABLE[line]) if name not in COMPOSED else (nn.Identity(), {})
+        for key, x in inputs.items() if called.parameters() else ():
+            integers = x.astype(dtype) if isinstance(x, Tensor) else x
+            try:
+                called(*{**inputs, key: integers}.values())
+                accepted.add(f"{name} {key}")
+            except DTypeError as error:
+                assert re.search(r"^\w+: the input must be floating point, got .*to_float", str(error)), line  # noqa: PT017
+    states = {"LSTM h", "LSTM c", "GRU h", "RNN h"}
+    assert accepted == {"Embedding i", "EmbeddingBag i", "MultiheadAttention h"} | states  # h is a mask
+    assert nn.Linear(2, 1)([[1, 2]]).shape == nn.Linear(2, 1)(np.ones((1, 2), bool)).shape == (1, 1)
 
 
 def test_every_line_has_its_numbers_and_every_layer_a_line():

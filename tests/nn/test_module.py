@@ -214,6 +214,7 @@ MADE_BY_OPS = {
     "stacked": (lambda self: setattr(self, "pos", tg.stack([weight(3), weight(3)])), "0.pos"),
     "a part": (lambda self: setattr(self, "pos", weight(3)[:2]), "0.pos"),
     "in a list": (lambda self: setattr(self, "pos", [weight(3) * k for k in (1.0, 2.0)]), "0.pos.0, 0.pos.1"),
+    "appended": (lambda self: [setattr(self, "pos", []), self.pos.append(weight(3) * 2)], "0.pos.0"),
     "in a tuple in a dict": (lambda self: setattr(self, "pos", {"a": (0, weight(3) * 2)}), "0.pos.a.1"),
     "under two names": (lambda self: [setattr(self, "b", x) for x in [weight(3) * 2] if not setattr(self, "a", x)],
                         "0.a"),

@@ -30,7 +30,8 @@ REFUSED = {
     "pinv", "polygamma", "polygamma_of_order", "pseudo_inverse", "put_diagonal", "recurrence", "recurrent",
     "resample_transpose", "samples_innermost", "scatter_add_flat", "scatter_add_rows", "scatter_reduce",
     "segment_max", "segment_min", "segment_prod", "segment_sum", "sigmoid_cross_entropy", "sign_of_det",
-    "silu_from_sigmoid", "sinc_derivative", "singular_triplets", "softmax_cross_entropy", "softmax_gradient", "solve",
+    "silu_from_sigmoid", "sinc_derivative", "singular_triplets", "softmax_cross_entropy", "softmax_gradient",
+    "softplus_slope", "solve",
     "solve_triangular", "svdvals", "take", "take_flat", "tanh_gradient", "tensorinv", "tensorsolve",
     "triangular_factors", "undifferentiable", "window_max", "xlog1py",
 }  # fmt: skip

@@ -23,7 +23,7 @@ SMOOTH = [
     "erf", "normal_cdf", "gelu", "gelu_exact", "gelu_tanh", "silu", "silu_from_sigmoid", "mish", "logsigmoid",
     "softplus", "tanhshrink", "one_minus_square", "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv",
     "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "row_norm", "channel_norm",
-    "channel_norm_without_affine",
+    "channel_norm_without_affine", "softplus_slope",
     "linear_with_bias", "affine_maps", "affine_images", "softmax_gradient", "logaddexp2", "cross", "vecdot", "vander",
     "cov", "cdist", "segment_prod",
     "erfc", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py", "bessel_of_order", "bessel_j0", "i1e",

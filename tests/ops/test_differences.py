@@ -202,7 +202,15 @@ def test_sigmoids_far_below_0():
 
 @pytest.mark.parametrize(("derivative", "f", "x", "wanted"), [
     (second, tg.logsigmoid, 37.0, -np.exp(-37.0)),
+    (second, tg.logsigmoid, -37.0, -np.exp(-37.0)),
     (second, tg.softplus, -725.0, np.exp(-725.0)),
+    (second, lambda x: tg.softplus(x, threshold=50.0), 37.0, np.exp(-37.0)),
+    (second, tg.silu, 37.0, -35 * np.exp(-37.0)),
+    (second, lambda x: tg.logaddexp(x, 0.0), 37.0, np.exp(-37.0)),
+    (second, lambda x: tg.logaddexp(0.0, x), 37.0, np.exp(-37.0)),
+    (second, lambda x: tg.logaddexp2(x, 0.0), 60.0, np.log(2) * 2.0**-60),
+    (second, lambda x: tg.nn.binary_cross_entropy_with_logits(x, 0.0), 37.0, np.exp(-37.0)),
+    (second, lambda x: tg.nn.binary_cross_entropy_with_logits(x, 1.0), -37.0, np.exp(-37.0)),
     (gradient, tg.mish, -50.0, -49 * np.exp(-50.0)),
     (gradient, tg.softsign, 1e12, 1e-24),
     (gradient, tg.expm1, -50.0, np.exp(-50.0)),

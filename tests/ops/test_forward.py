@@ -414,7 +414,8 @@ REFERENCES = {
     "tanhshrink": lambda x: np.where(
         np.abs(x) < 0.02, x**3 / 3 - 2 * x**5 / 15 + 17 * x**7 / 315 - 62 * x**9 / 2835, x - np.tanh(x)),
     "glu": lambda x, axis: np.multiply(*gates(x, axis)), "softmin": exact(lambda x, axis: softmax_by_pairs(-x, axis)),
-    "relu": lambda x: np.where(x > 0, x, 0.0), "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),
+    "relu": lambda x: np.where(x > 0, x, 0.0),
+    **dict.fromkeys(("sigmoid", "softplus_slope"), exact(lambda x: 1 / (1 + np.exp(-x)))),
     "getitem": lambda x, index: x[index], "scatter_add": scatter_by_loop,
     "scatter": lambda *arrays, indices, shape: sum(map(scatter_by_loop, arrays, indices, [shape] * len(arrays))),
     "concat": lambda *arrays, axis, ends: np.concatenate(arrays, axis),

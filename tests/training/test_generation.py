@@ -102,6 +102,11 @@ def test_the_mode_is_restored_and_nothing_is_recorded():
             ]
         ),
         (lambda: generate(constant(LOGITS * np.nan), [0], 1), ValueError, "the model returned NaN logits"),
+        *(
+            (lambda o=o: generate(constant(LOGITS - np.inf), [0], 1, **o), ValueError, "all logits .* are -inf")
+            for o in ({}, {"temperature": 1.0, "top_p": 0.5, "rng": np.random.default_rng(0)})
+        ),
+        (lambda: generate(nn.Lambda(lambda ids: (ids,)), [0], 1), ShapeError, "got a tuple"),
         (lambda: generate(nn.Lambda(lambda ids: np.zeros(3)), [0], 1), ShapeError, r"\(1, 1, 'V'\), got \(3,\)"),
     ],
 )

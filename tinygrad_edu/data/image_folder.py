@@ -23,13 +23,14 @@ class ImageFolder:
     """Data set of the image files in ``root/class/...``: a pair of an image and a label for each file.
 
     An image is a uint8 array (channels, height, width), read from its file each time. `to_float` and
-    `normalize_channels` prepare a batch.
+    `normalize_channels` prepare a batch. Of pixels of 16 bits, the array has the upper 8, so that 65535 becomes 255.
 
     Parameters
     ----------
     root : path
         Folder with a folder for each class. Files in deeper folders belong to the class, too. Files with other
-        extensions than those of images, and names that begin with a full stop, are ignored.
+        extensions than those of images, names that begin with a full stop, and what is no file, such as a folder or a
+        broken link, are ignored.
     mode : {"RGB", "L", "RGBA"}, default "RGB"
         Color mode, to which each image is converted; "L" has one channel.
     size : (int, int), optional
@@ -50,7 +51,8 @@ class ImageFolder:
     Raises
     ------
     DataError
-        `root` has no folders, or a class has no images. While reading: a file is no image, or cannot be read.
+        `root` has no folders, or a class has no images. While reading: a file is no image, is damaged, or has pixels
+        whose range is unknown: floating point, or integers of more than 16 bits.
     MissingExtraError
         Pillow is not installed.
     ValueError
@@ -92,12 +94,12 @@ class ImageFolder:
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
         path, label = self.samples[index]
-        image, error = _pillow()
+        image = _pillow()
         try:
             with image.open(path) as file:
-                converted = file.convert(self.mode)
-        except (error, OSError) as problem:
-            raise DataError(f"ImageFolder: cannot read {path}: {problem}.") from problem
+                converted = _with_8_bits(image, file).convert(self.mode)
+        except Exception as problem:  # for a damaged file, Pillow's readers raise errors of many classes
+            raise DataError(f"ImageFolder: cannot read {path}: {problem or type(problem).__name__}.") from problem
         if self.size is not None:
             converted = converted.resize(self.size[::-1], image.Resampling.BILINEAR)
         pixels = np.array(converted)
@@ -118,14 +120,29 @@ def _images_in(folder: Path) -> list[Path]:
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in _EXTENSIONS
+        and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
 
 
-def _pillow() -> tuple[Any, type[Exception]]:
-    """Return Pillow's module of images, and its error for files that are no images."""
+def _with_8_bits(image: Any, file: Any) -> Any:
+    """Return an image of at most 8 bits per channel. Pillow would clip pixels of 16 or more bits to 255."""
+    if file.mode not in ("I", "F") and not file.mode.startswith("I;"):
+        return file
+    tags = getattr(file, "tag_v2", {})  # of a TIFF file; 262 is 0 if white is 0
+    in_16_bits = (file.mode != "F" and file.format in ("PNG", "PPM")) or file.mode.startswith("I;16")
+    if not in_16_bits or tags.get(258, (16,)) != (16,) or tags.get(262, 1) != 1:
+        raise DataError(
+            f"its pixels (mode {file.mode} of Pillow) have no known range. Save them with 8 bits per channel, or read "
+            f"them in a data set of your own, with numpy.asarray(PIL.Image.open(path))"
+        )
+    return image.fromarray((np.asarray(file) >> 8).astype(np.uint8))
+
+
+def _pillow() -> Any:
+    """Return Pillow's module of images."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError as error:
         raise missing_extra("ImageFolder requires Pillow", "images") from error
-    return Image, UnidentifiedImageError
+    return Image

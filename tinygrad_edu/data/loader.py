@@ -164,6 +164,12 @@ class DataLoader(KeywordHints, Generic[Batch]):
         self._source = samples_from(arrays, collate)
         self.dataset = None if isinstance(self._source, ArrayRows) else self._source.dataset
         self.batch_size, self.workers = integer("batch_size", batch_size, 1), integer("workers", workers, 0)
+        for name, function in {"augment": augment, "transform": transform, "collate": collate}.items():
+            if not (function is None or callable(function)):
+                raise DTypeError(f"DataLoader: {name} must be a function, got {function!r}.")
+        for name, flag in {"shuffle": shuffle, "drop_last": drop_last}.items():
+            if not isinstance(flag, bool | int | np.bool_ | None):
+                raise DTypeError(f"DataLoader: {name} must be True or False, got {flag!r}.")
         self.sampler, self.collate = sampler, collate
         self.shuffle = self._should_shuffle(shuffle, rng)
         needed = self.shuffle or augment is not None or self._source.needs_rng
@@ -325,7 +331,8 @@ class DataLoader(KeywordHints, Generic[Batch]):
 
 
 def _require_sampler(sampler: Any, count: int | None) -> None:
-    if isinstance(sampler, Iterator) or not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
+    is_sized = hasattr(sampler, "__iter__") and hasattr(sampler, "__len__") and not isinstance(sampler, type)
+    if isinstance(sampler, Iterator) or not is_sized:
         raise DTypeError(
             f"DataLoader: sampler must have `__iter__` and `__len__`, and be iterable more than once, got a "
             f"{type(sampler).__name__}. Use WeightedRandomSampler, a list of indices, or your own class."

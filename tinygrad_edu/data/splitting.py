@@ -13,7 +13,7 @@ from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.datasets import MapDataset
 from tinygrad_edu.data.samplers import require_indices
 from tinygrad_edu.data.samples import Samples, is_map_style
-from tinygrad_edu.errors import DataError
+from tinygrad_edu.errors import DataError, DTypeError
 
 __all__ = ["Subset", "random_split"]
 
@@ -54,17 +54,19 @@ class Subset:
         return self.dataset.__getitem__(own, rng=rng)
 
 
-def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generator) -> list[Any]:
+def random_split(
+    *arrays: Any, lengths: Sequence[float] | None = None, rng: np.random.Generator | None = None
+) -> list[Any]:
     """Randomly split samples into parts, without overlap.
 
     Parameters
     ----------
     *arrays : array_like, shape (N, ...), one dict of them, or one map-style data set of N samples
         Arrays whose rows are the samples, or a data set.
-    lengths : sequence
+    lengths : sequence, not None
         Numbers of samples of the parts, with sum N, or fractions, with sum 1. Fractions are rounded down, and the
         remaining samples are distributed one by one over the parts in turn, as in PyTorch.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, not None
         Draws the permutation.
 
     Returns
@@ -81,7 +83,7 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
     DataError
         The sum of the lengths is neither N nor 1, or a length is negative.
     DTypeError
-        A length is not an integer, or `rng` is not a Generator.
+        A length is not an integer, `lengths` is not given by name, or `rng` is not a Generator.
 
     Examples
     --------
@@ -90,9 +92,15 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
     >>> [part.tolist() for part in test]
     [[0.8, 0.1], [8, 1]]
     """
+    sizes = np.asarray(lengths)
+    if sizes.ndim != 1 or not sizes.size or sizes.dtype.kind not in "iuf":
+        raise DTypeError(
+            f"random_split: lengths must be a list of numbers, given by name as rng is: random_split(dataset, "
+            f"lengths=[0.8, 0.2], rng=numpy.random.default_rng(0)), got lengths={lengths!r}."
+        )
     indexed = len(arrays) == 1 and is_map_style(arrays[0])
     samples = arrays[0] if indexed else Samples(*arrays)
-    ends = np.cumsum(_integer_lengths(lengths, len(samples)))
+    ends = np.cumsum(_integer_lengths(sizes.tolist(), len(samples)))
     order = generator(rng).permutation(len(samples))
     return [Subset(samples, rows) if indexed else samples.take(rows) for rows in np.split(order, ends)[:-1]]
 

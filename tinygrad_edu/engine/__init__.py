@@ -53,7 +53,6 @@ from tinygrad_edu.engine.run_backward import backward_pass
 from tinygrad_edu.engine.swap import swap_storage
 from tinygrad_edu.engine.tensor import (
     BUFFER,
-    MADE,
     PARAMETER,
     Tensor,
     demand_shape,
@@ -72,7 +71,7 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.unbroadcast import unbroadcast
 
 __all__ = [
-    "BUFFER", "MADE", "NOT_COMPUTED", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle",
+    "BUFFER", "NOT_COMPUTED", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle",
     "IndexedSlices", "Level", "Mapped", "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver",
     "PlainArrayLike", "Precomputed", "Storage", "Tensor", "TensorLike", "Trace", "add_at", "add_at_zeros", "add_rows",
     "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock", "composite", "demand_shape",

@@ -37,7 +37,6 @@ else:  # hints for the names of other libraries
 
 # The role of a tensor in a module. The result of an op has none, which saves time in the call.
 PARAMETER, BUFFER = "parameter", "buffer"
-MADE = ""  # of a recorded result that became an attribute in an __init__: no state, although meant as a parameter
 
 
 def as_array(data: Any, dtype: Any = None) -> ndarray:
@@ -286,7 +285,7 @@ class Tensor(NumberProtocol, Surface):
         """Return a tensor that shares the memory but not the graph: no gradient flows through it."""
         self._storage.shared = True
         result = wrap(self._data, None, self._storage)
-        if role_of(self):
+        if role_of(self) is not None:
             result._role = BUFFER
         return result
 
@@ -528,9 +527,9 @@ def from_array(array: ndarray, requires_grad: bool, storage: Storage) -> Tensor:
 
 
 def role_of(tensor: Tensor) -> str | None:
-    """Return PARAMETER or BUFFER, or None or MADE for the result of an op and for a tensor detached from one.
+    """Return PARAMETER or BUFFER, or None for the result of an op and for a tensor detached from one.
 
-    A parameter keeps its role while it is frozen. The state of a module consists of its parameters and buffers.
+    A parameter keeps its role while it is frozen. The state of a module consists of its tensors with a role.
     """
     return getattr(tensor, "_role", None)
 

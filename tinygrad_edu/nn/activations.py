@@ -13,7 +13,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike, random, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import filled, generator_or_new
-from tinygrad_edu.nn.linear import require_sizes
+from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
@@ -555,6 +555,7 @@ class PReLU(Module):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Apply `ops.prelu`."""
+        shape_of_floats("PReLU", x)
         return ops.prelu(x, self.weight)
 
 

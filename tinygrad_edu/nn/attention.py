@@ -12,7 +12,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor, TensorLike, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.linear import Linear, require_sizes
+from tinygrad_edu.nn.linear import Linear, require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.nn.rotary import RotaryEmbedding
@@ -201,8 +201,9 @@ class MultiheadAttention(Module):
         `need_weights`, the attention is 0, and the output is the bias of `out_proj`. Both are as in PyTorch. In
         PyTorch, however, `is_causal` is only a hint that `attn_mask` is causal, and the mask may then be ignored.
         """
-        require_batch("MultiheadAttention", shape_of(query), 2)
-        self._check_shapes(shape_of(query), shape_of(key), shape_of(value))
+        shapes = [shape_of_floats("MultiheadAttention", x) for x in (query, key, value)]
+        require_batch("MultiheadAttention", shapes[0], 2)
+        self._check_shapes(*shapes)
         q, k, v = self._in_projection(*self._as_batch_first(query, key, value))
         n, _, length, _ = q.shape
         if cache is not None and k.shape[2] != length:

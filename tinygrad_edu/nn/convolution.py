@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.linear import affine, require_sizes
+from tinygrad_edu.nn.linear import affine, require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import require_channels
 from tinygrad_edu.nn.padding import PAD_MODES, pad_images
@@ -98,7 +98,8 @@ class _Conv(_ConvNd):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
-        if (shape := shape_of(x))[: -self.axes][1:] != (self.in_channels,):
+        shape = shape_of_floats(type(self).__name__, x)
+        if shape[: -self.axes][1:] != (self.in_channels,):
             self._check_shape(shape)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
@@ -152,7 +153,7 @@ class Conv2D(_Conv):
     Raises
     ------
     DTypeError, ValueError
-        A size is not an integer in its range, or `padding_mode` is unknown.
+        A size is not an integer in its range, `padding_mode` is unknown, or the input holds integers.
     ShapeError
         `groups` does not divide the channels, "same" has another stride, or the input has the wrong shape.
 
@@ -270,7 +271,8 @@ class _ConvTranspose(_ConvNd):
 
         `output_size`, (H_out, W_out) or the full output shape, replaces `output_padding`.
         """
-        if (shape := shape_of(x))[: -self.axes][1:] != (self.in_channels,):
+        shape = shape_of_floats(type(self).__name__, x)
+        if shape[: -self.axes][1:] != (self.in_channels,):
             self._check_shape(shape)
         extra = self.output_padding if output_size is None else self._output_padding(shape, output_size)
         window = self.stride, self.padding, extra
@@ -327,7 +329,7 @@ class ConvTranspose2D(_ConvTranspose):
     Raises
     ------
     DTypeError, ValueError
-        A size is not an integer in its range, or `padding_mode` is unknown.
+        A size is not an integer in its range, `padding_mode` is unknown, or the input holds integers.
     ShapeError
         `groups` does not divide the channels, or the input or `output_size` has the wrong shape.
 

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import ops
 from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Tensor, TensorLike, shape_of
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
@@ -23,6 +23,22 @@ def require_sizes(layer: str, **sizes: Any) -> None:
     """Raise an error that names the first size that is not an integer >= 1."""
     for name, size in sizes.items():
         integer(f"{layer}: {name}", size, 1)
+
+
+def shape_of_floats(layer: str, x: Any) -> tuple[int, ...]:
+    """Return the shape of an input. Raise for integers: pixels that are not scaled, or tokens without an embedding."""
+    try:
+        is_integer = x.dtype.kind in "iu"
+    except AttributeError:  # such as a list
+        return shape_of(x)
+    if is_integer:
+        raise DTypeError(
+            f"{layer}: the input must be floating point, got {x.dtype}. Scale images with "
+            f"tinygrad_edu.data.to_float(images), pass token ids to nn.Embedding, and convert other numbers: "
+            f"x.astype(np.float32)."
+        )
+    shape: tuple[int, ...] = x.shape
+    return shape
 
 
 def affine(
@@ -60,7 +76,7 @@ class Linear(Module):
     Raises
     ------
     DTypeError, ValueError
-        A size is not an integer >= 1.
+        A size is not an integer >= 1, or the input holds integers.
     ShapeError
         The last axis of the input does not have the length `in_features`.
 
@@ -83,10 +99,10 @@ class Linear(Module):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        shape = shape_of(x)
+        shape = shape_of_floats("Linear", x)
         if len(shape) < 2:
             require_batch("Linear", shape, 1)
-        if shape[-1:] != (self.in_features,):
+        if not shape or shape[-1] != self.in_features:
             raise ShapeError(
                 f"Linear({self.in_features}, {self.out_features}): the last axis of the input must have length "
                 f"{self.in_features}, got shape {shape}. To flatten images, use Flatten()."
@@ -151,7 +167,8 @@ class Bilinear(Module):
 
     def forward(self, input1: TensorLike, input2: TensorLike) -> Tensor:
         """Map (..., in1_features) and (..., in2_features) to (..., out_features)."""
-        require_batch("Bilinear", shape_of(input1), 1)
+        shape, _ = (shape_of_floats("Bilinear", x) for x in (input1, input2))
+        require_batch("Bilinear", shape, 1)
         return ops.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
 from reprlib import recursive_repr
-from types import CodeType, FrameType, MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
 from numpy.typing import DTypeLike, NDArray
 
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.engine import BUFFER, MADE, PARAMETER, Hook, HookHandle, Tensor, role_of
+from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, clock, role_of
 from tinygrad_edu.errors import DTypeError, LostGradientWarning, StateDictError
 from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import attribute_error
@@ -76,7 +76,8 @@ class Module(ShardAware):
     A tensor created from values, by `Tensor`, `from_numpy` or `zeros`, is state wherever it is created; so are its
     copies and its detached tensors. The result of an op is not state, under `no_grad` either, unless it is passed to
     `register_buffer` or replaces a buffer or a frozen parameter. So ``Tensor(values, requires_grad=True) * 2`` is not a
-    parameter: if ``__init__`` assigns it, `summary`, `check_module` and optimizers made from `parameters` warn.
+    parameter: if a module holds it before its first call, `summary`, `check_module` and optimizers made from
+    `parameters` warn.
 
     Examples
     --------
@@ -97,6 +98,7 @@ class Module(ShardAware):
     training: bool = True
     couples_samples: bool | None = None
     unbiased: bool = False
+    _first_call: int | None = None  # time of the first call, by the clock
     _setting_names: tuple[str, ...] = ()  # the attributes in the repr
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of the buffers that are not in the state dict
@@ -107,6 +109,8 @@ class Module(ShardAware):
 
     def __call__(self: HasForward[Inputs, Output], *inputs: Inputs.args, **settings: Inputs.kwargs) -> Output:
         """Call `forward`, and the hooks before and after it."""
+        if self._first_call is None:
+            vars(self)["_first_call"] = next(clock)
         if self._hooks is None:
             return self.forward(*inputs, **settings)
         out: Output = self._hooks.around(self, inputs, settings)
@@ -139,10 +143,6 @@ class Module(ShardAware):
             if len(roles) < len(self._roles):
                 vars(self)["_roles"] = roles
             self._update_roles(_nested_members({name: value}))
-        if (_is_result(value) or isinstance(value, _CONTAINERS)) and _is_in_init():
-            for _, part in _nested_members({name: value}):
-                if _is_result(part):
-                    part._role = MADE
 
     def __delattr__(self, name: str) -> None:
         if is_shared_with_shards(self):
@@ -520,6 +520,11 @@ class Module(ShardAware):
         self._update_roles(parts)
         yield from parts
 
+    def _is_younger(self, result: Tensor) -> bool:
+        """Return whether an op computed a result after the first call of this module, which may have kept it."""
+        assert result._node is not None
+        return self._first_call is not None and result._node.number > self._first_call
+
     def _update_roles(self, parts: Iterable[tuple[str, Any]]) -> None:
         """Store the role of each tensor in a list or dict, and assign it to a computed replacement."""
         for path, part in parts:
@@ -527,7 +532,7 @@ class Module(ShardAware):
                 role = role_of(part)
                 if role is None:
                     part._role = self._roles.get(path)
-                elif role and self._roles.get(path) != role:
+                elif self._roles.get(path) != role:
                     vars(self)["_roles"] = {**self._roles, path: role}
 
     def _walk(self, name: str = "", ancestors: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
@@ -562,16 +567,6 @@ def _class_with_code(cls: type, code: CodeType) -> type | None:
     return next((base for base, value_code in functions if value_code is code), None)
 
 
-def _is_in_init() -> bool:
-    """Return whether the ``__init__`` of a module sets an attribute, itself or in a function that it calls."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_name != "forward":
-        if frame.f_code.co_name == "__init__" and isinstance(frame.f_locals.get(frame.f_code.co_varnames[0]), Module):
-            return True
-        frame = frame.f_back
-    return False
-
-
 def duplicate(module: Module) -> Module:
     """Return a deep copy that shares computed tensors with the original, such as stored activations."""
     computed = [part for _, part in module._walk() if isinstance(part, Tensor) and not part.is_leaf]
@@ -584,21 +579,22 @@ def is_buffer(tensor: Tensor) -> bool:
 
 
 def warn_of_made_results(where: str, module: Module) -> None:
-    """Warn of the results of recorded ops that became attributes in an ``__init__``: they are not parameters."""
-    parts = _unique((name, part) for name, part in module._walk() if _is_result(part) and role_of(part) == MADE)
+    """Warn of the results of recorded ops that are in a module since before its first call: they are not parameters."""
+    owners = [(f"{path}." if path else "", owner) for path, owner in module._walk() if isinstance(owner, Module)]
+    parts = _unique(
+        (path + name, part)
+        for path, owner in owners
+        for name, part in owner._named_members()
+        if isinstance(part, Tensor) and not (part.is_leaf or owner._is_younger(part) or module._is_younger(part))
+    )
     if parts:
         warn_caller(
-            f"{where}: an op computed {', '.join(name for name, _ in parts)} of {type(module).__name__} in __init__. "
-            f"The result is not a parameter: it is not trained, and a second backward() fails. Make a parameter from "
-            f"its final values, Tensor(values, requires_grad=True). Compute in the forward what depends on other "
-            f"parameters.",
+            f"{where}: an op computed {', '.join(name for name, _ in parts)} of {type(module).__name__} before its "
+            f"first call. The result is not a parameter: it is not trained, and a second backward() fails. Make a "
+            f"parameter from its final values, Tensor(values, requires_grad=True). Compute in the forward what depends "
+            f"on other parameters.",
             LostGradientWarning,
         )
-
-
-def _is_result(x: Any) -> bool:
-    """Return whether an object is a Tensor with a graph that has no role in a module."""
-    return isinstance(x, Tensor) and not x.is_leaf and not role_of(x)
 
 
 def name_of(function: Any) -> str:

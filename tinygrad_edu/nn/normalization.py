@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import all_ones, all_zeros
-from tinygrad_edu.nn.linear import require_sizes
+from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings, require_batch
 
@@ -81,7 +81,7 @@ class LayerNorm(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.layer_norm`: (..., *normalized_shape), the same shape."""
-        require_batch("LayerNorm", shape_of(x), len(self.normalized_shape))
+        require_batch("LayerNorm", shape_of_floats("LayerNorm", x), len(self.normalized_shape))
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -147,7 +147,7 @@ class RMSNorm(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.rms_norm`: (..., *normalized_shape), the same shape."""
-        require_batch("RMSNorm", shape_of(x), len(self.normalized_shape))
+        require_batch("RMSNorm", shape_of_floats("RMSNorm", x), len(self.normalized_shape))
         return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
@@ -208,7 +208,7 @@ class GroupNorm(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.group_norm`: (N, num_channels, ...), the same shape."""
-        require_channels(self, shape_of(x), 1, self.num_channels)
+        require_channels(self, shape_of_floats("GroupNorm", x), 1, self.num_channels)
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -257,7 +257,7 @@ class ChannelNorm(Module):
 
     def axes_of(self, x: Any) -> str:
         """Return the axes of an input. Raise `ShapeError` for other axes or another number of channels."""
-        shape = shape_of(x)
+        shape = shape_of_floats(type(self).__name__, x)
         axes = next((axes for axes in self.inputs if len(axes) == len(shape)), None)
         if axes is None:
             expected = " or ".join(f"({', '.join(axes)})" for axes in self.inputs)
@@ -417,7 +417,7 @@ class InstanceNorm(ChannelNorm):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.instance_norm`. A single sample is a batch of one."""
-        require_batch(type(self).__name__, shape_of(x), len(self.inputs[0]))
+        require_batch(type(self).__name__, np.shape(x), len(self.inputs[0]))
         alone = "N" not in self.axes_of(x)
         images = ops.expand_dims(x, 0) if alone else x
         settings = (self.training or not self.track_running_stats, self.momentum or 0.0, self.eps)

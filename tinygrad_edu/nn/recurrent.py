@@ -13,11 +13,11 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import ops
 from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of, to_array
+from tinygrad_edu.engine import Array, Tensor, TensorLike, to_array
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropout import Dropout
-from tinygrad_edu.nn.linear import require_sizes
+from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.packing import PackedSequence
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
@@ -143,8 +143,8 @@ class _RNNBase(Module, Generic[States]):
         """
         if isinstance(x, PackedSequence):
             return self._forward_packed(x, hx)
+        require_batch(name := type(self).__name__, shape_of_floats(name, x), 2)
         x = x if hasattr(x, "dtype") else to_array(x)
-        require_batch(type(self).__name__, x.shape, 2)
         self._check_input(x.shape)
         alone = x.ndim == 2
         x = ops.expand_dims(x, 1) if alone else ops.swapaxes(x, 0, 1) if self.batch_first else x
@@ -157,7 +157,7 @@ class _RNNBase(Module, Generic[States]):
         return output, states
 
     def _forward_packed(self, x: PackedSequence, hx: Any) -> Any:
-        name, shape = type(self).__name__, shape_of(x.data)
+        shape = shape_of_floats(name := type(self).__name__, x.data)
         needs_whole_batch(f"{name}: a packed sequence has no sample axis")
         if len(shape) != 2 or shape[1] != self.input_size:
             raise ShapeError(
@@ -479,8 +479,8 @@ class _RNNCellBase(Module, Generic[States]):
 
         `hx` is the current state, zeros by default. For an LSTMCell, both states are pairs (h, c).
         """
-        shape = shape_of(x)
-        require_batch(type(self).__name__, shape, 1)
+        shape = shape_of_floats(name := type(self).__name__, x)
+        require_batch(name, shape, 1)
         if len(shape) not in (1, 2) or shape[-1] != self.input_size:
             raise ShapeError(
                 f"{type(self).__name__}({self.extra_repr()}): the input must have shape (N, {self.input_size}), "

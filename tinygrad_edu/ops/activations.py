@@ -31,7 +31,7 @@ from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.powers import exp, square
 from tinygrad_edu.ops.selection import clip_by_scalars, drop, keep, where
 from tinygrad_edu.ops.shape import reshape, shaped
-from tinygrad_edu.ops.sigmoids import sigmoid, softplus
+from tinygrad_edu.ops.sigmoids import sigmoid, softplus, softplus_slope
 from tinygrad_edu.ops.trigonometry import tanh
 
 __all__ = [
@@ -220,9 +220,8 @@ def silu_from_sigmoid(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Arra
 
 
 def _silu_from_sigmoid_x(g: Any, x: Any, computed: Precomputed) -> Any:
-    gate = _factor(sigmoid, x, computed)
-    vjp: Callable[..., Any] = fast.silu_vjp if are_arrays(g, gate) else plain.plain_silu_vjp
-    return vjp(g, x, gate)
+    gate = _factor(softplus_slope, x, computed)
+    return fast.silu_vjp(g, x, gate) if are_arrays(g, gate) else g * (gate + x * (gate * softplus_slope(-x)))
 
 
 silu_from_sigmoid.vjps(x=_silu_from_sigmoid_x)

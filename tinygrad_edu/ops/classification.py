@@ -28,7 +28,7 @@ from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, reduce_along
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import drop, keep, maximum
-from tinygrad_edu.ops.sigmoids import logit, sigmoid
+from tinygrad_edu.ops.sigmoids import logit, softplus_slope
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -224,7 +224,7 @@ def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
 
 
 sigmoid_cross_entropy.vjps(
-    logits=lambda g, logits, targets: g * ((1 - targets) * sigmoid(logits) - targets * sigmoid(-logits)),
+    logits=lambda g, logits, targets: g * ((1 - targets) * softplus_slope(logits) - targets * softplus_slope(-logits)),
     targets=lambda g, logits: -g * logits,
 )
 

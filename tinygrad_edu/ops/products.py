@@ -153,12 +153,12 @@ def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) ->
         raise ShapeError(
             f"linear: shape mismatch: x {x_shape} and weight {weight_shape}; expected (..., in) and (out, in) or (in,)."
         )
+    if len(weight_shape) == 2 and bias_shape == weight_shape[:1]:
+        return linear_with_bias(x, weight, bias)  # type: ignore[arg-type] # it is not None
     if bias is not None and bias_shape not in (weight_shape[:-1], (1,), ()):
         raise ShapeError(
             f"linear: bias for weight {weight_shape} must be {weight_shape[:-1]}, (1,) or (), got {bias_shape}."
         )
-    if len(weight_shape) == 2 and bias_shape == weight_shape[:1]:
-        return linear_with_bias(x, weight, bias)  # type: ignore[arg-type] # it is not None
     out = linear_without_bias(x, weight) if len(weight_shape) == 2 else matmul(x, weight)
     return out if bias is None else out + bias
 

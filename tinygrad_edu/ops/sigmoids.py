@@ -24,13 +24,25 @@ def sigmoid(x: Array) -> Array:
 sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
 
 
+@op(name="sigmoid", batching="elementwise")
+def softplus_slope(x: Array) -> Array:
+    """Return sigmoid(x), the slope of `softplus`, with derivatives that are accurate in both tails.
+
+    1 - sigmoid(x) cancels in the positive tail. sigmoid(-x) does not, but takes another exponential.
+    """
+    return elementwise.sigmoid_values(x)
+
+
+softplus_slope.vjps(x=lambda g, x, out: g * out * softplus_slope(-x))
+
+
 @op(batching="elementwise")
 def logsigmoid(x: Array) -> Array:
     """Return log(sigmoid(x)), numerically stable for large |x|."""
     return np.negative(elementwise.softplus_values(-1.0 * np.asarray(x)))
 
 
-logsigmoid.vjps(x=lambda g, x: g * sigmoid(-x))
+logsigmoid.vjps(x=lambda g, x: g * softplus_slope(-x))
 
 
 @op(batching="elementwise")
@@ -81,7 +93,8 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
 def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
     product = scale_by(x, beta)
     beyond = product > threshold
-    return g * (where(beyond, 1.0, sigmoid(product)) if np.any(beyond) else sigmoid(product))
+    slope = softplus_slope(product)
+    return g * (where(beyond, 1.0, slope) if np.any(beyond) else slope)
 
 
 softplus.vjps(x=_softplus_x)
@@ -93,7 +106,7 @@ def logaddexp(x: Operand, y: Operand) -> Array:
     return elementwise.logaddexp_values(x, y)
 
 
-logaddexp.vjps(x=lambda g, x, y: g * sigmoid(x - y), y=lambda g, x, y: g * sigmoid(y - x))
+logaddexp.vjps(x=lambda g, x, y: g * softplus_slope(x - y), y=lambda g, x, y: g * softplus_slope(y - x))
 
 
 @op(broadcasts=True, batching="elementwise")
@@ -103,5 +116,6 @@ def logaddexp2(x: Operand, y: Operand) -> Array:
 
 
 logaddexp2.vjps(
-    x=lambda g, x, y: g * sigmoid((x - y) * math.log(2)), y=lambda g, x, y: g * sigmoid((y - x) * math.log(2))
+    x=lambda g, x, y: g * softplus_slope((x - y) * math.log(2)),
+    y=lambda g, x, y: g * softplus_slope((y - x) * math.log(2)),
 )

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer, invalid_choice
+from tinygrad_edu.engine import Tensor
 from tinygrad_edu.nn import Module
+from tinygrad_edu.training.arguments import check_arguments
 from tinygrad_edu.training.fields import from_fields, require_same_arrays
 
 __all__ = ["EarlyStopping"]
@@ -70,6 +72,7 @@ class EarlyStopping:
     ) -> None:
         if mode not in ("min", "max"):
             raise invalid_choice("EarlyStopping: mode", mode, ("min", "max"))
+        check_arguments(model=model, min_delta=min_delta)
         self.model, self.patience = model, integer("patience", patience, 0)
         self.mode, self.min_delta = mode, float(min_delta)
         self.best = math.inf if mode == "min" else -math.inf
@@ -78,6 +81,9 @@ class EarlyStopping:
 
     def __call__(self, value: float) -> bool:
         """Add the value of an epoch, and return whether to stop."""
+        given: Any = value
+        value = given.item() if isinstance(given, Tensor | ndarray) and given.size == 1 else given
+        check_arguments(value=value)
         self.calls += 1
         gain = self.best - value if self.mode == "min" else value - self.best
         if gain > self.min_delta:

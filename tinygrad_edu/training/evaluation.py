@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import no_grad, values_of
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import DTypeError, NonScalarBackwardError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.batching import as_arrays, as_tensors, inputs_and_target, num_samples
@@ -21,16 +21,16 @@ from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
-from tinygrad_edu.parallel.gradients import scalar
 from tinygrad_edu.parallel.joined import detached, join
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum
 from tinygrad_edu.parallel.workers import ALONE, Workers, map_on_all, run_on_all
 from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.training.arguments import check_arguments, check_batches
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, is_one_batch, remaining_batches
 from tinygrad_edu.training.metrics import Metric
 
-__all__ = ["SHARD_SIZE", "Metrics", "arrays_of", "evaluate", "evaluate_sharded", "evaluating"]
+__all__ = ["SHARD_SIZE", "Metrics", "arrays_of", "as_metric", "evaluate", "evaluate_sharded", "evaluating"]
 
 Metrics = Mapping[str, Metric | Loss]
 Totals = dict[str, ndarray]
@@ -75,8 +75,8 @@ def evaluate(
         or ``(x, y)`` is a whole test set as one batch.
     metrics : dict of str to Metric or callable
         Metrics by name. A callable is a loss, such as `nn.cross_entropy`: a function of the output and the target of a
-        batch that returns a Tensor of one element. Its value is the mean over the batches, weighted by denominators if
-        the loss has one, see `nn.additive`, and otherwise by numbers of samples.
+        batch that returns a number or a Tensor of one element. Its value is the mean over the batches, weighted by
+        denominators if the loss has one, see `nn.additive`, and otherwise by numbers of samples.
     threads : int, optional
         Number of threads; by default, the number that this process may run. The bits do not depend on it.
     workers : Workers, default ALONE
@@ -92,7 +92,7 @@ def evaluate(
     DTypeError, ShapeError
         A batch is not such a tuple, its arrays differ in length, or a metric is neither a `Metric` nor a function.
     NonScalarBackwardError
-        A loss is not a Tensor of one element.
+        A function returns neither a Tensor of one element nor a number.
 
     Warns
     -----
@@ -112,6 +112,9 @@ def evaluate(
     >>> found["accuracy"], round(found["loss"], 4)
     (0.75, 0.9937)
     """
+    check_arguments(model=model, metrics=metrics, workers=workers)
+    if not is_one_batch(batches):
+        check_batches("batches", batches)
     return evaluate_sharded(ShardedModel(model), batches, metrics, threads, workers)
 
 
@@ -119,7 +122,7 @@ def evaluate_sharded(
     model: ShardedModel, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
 ) -> dict[str, Any]:
     """Return the result of `evaluate` for a model that may already have violated its declaration."""
-    run = _Evaluation(model, {name: _as_metric(name, each) for name, each in metrics.items()}, workers)
+    run = _Evaluation(model, {name: as_metric(name, each) for name, each in metrics.items()}, workers)
     given: Any = [batches] if is_one_batch(batches) else batches
     order = given.draw_order() if has_order(given) else None
     kept = list(given) if isinstance(given, Iterator) else given  # `compute` may be repeated
@@ -138,27 +141,31 @@ def evaluate_sharded(
     return {name: each.value(reduce(np.add, [sums[name] for sums in totals])) for name, each in run.metrics.items()}
 
 
-def _as_metric(name: str, metric: Any) -> Metric:
+def as_metric(name: str, metric: Any) -> Metric:
+    """Return a metric, or a function as a metric. Raise DTypeError for other values."""
     if isinstance(metric, Metric):
         return metric
     if not callable(metric) or isinstance(metric, type):
         raise DTypeError(
-            f"evaluate: {name} must be an instance of a Metric, such as Accuracy(), or a function of outputs and "
+            f"metrics: {name} must be an instance of a Metric, such as Accuracy(), or a function of outputs and "
             f"targets, such as nn.cross_entropy, got {metric!r}."
         )
-    return LossValue(metric)
+    return LossValue(metric, name)
 
 
 @dataclass
 class LossValue(Metric):
-    """A loss as a metric: its mean over batches.
+    """A loss or another function as a metric: its mean over batches.
 
     Attributes
     ----------
     loss : callable
+    name : str
+        Name of the metric in messages.
     """
 
     loss: Loss
+    name: str
 
     def sums(self, outputs: Any, targets: Any) -> ndarray:
         """Return the loss times its weight, and the weight: the denominator, or else the number of samples.
@@ -167,7 +174,16 @@ class LossValue(Metric):
         """
         denominator = denominator_of(self.loss, targets)
         weight = num_samples(targets) if denominator is None else denominator
-        return np.array([weight * scalar(self.loss(outputs, targets)).item() if weight else 0.0, weight])
+        return np.array([weight * self._number(self.loss(outputs, targets)) if weight else 0.0, weight])
+
+    def _number(self, value: Any) -> float:
+        number = np.asarray(values_of(value))
+        if number.size != 1 or number.dtype.kind not in "fiub":
+            found = f"shape {number.shape}" if number.dtype.kind in "fiub" else f"a {type(value).__name__}"
+            raise NonScalarBackwardError(
+                f"the metric {self.name} must return a number or a Tensor of one element, got {found}."
+            )
+        return float(number.item())
 
 
 class _Evaluation:

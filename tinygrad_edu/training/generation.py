@@ -12,6 +12,7 @@ from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import KeyValueCache, Module
+from tinygrad_edu.training.arguments import check_arguments
 from tinygrad_edu.training.evaluation import evaluating
 
 __all__ = ["generate"]
@@ -52,7 +53,7 @@ def generate(
     Raises
     ------
     DTypeError, ShapeError, ValueError
-        An argument does not fit, the model does not return logits of this shape, or a logit is NaN.
+        An argument does not fit, the model does not return logits of this shape, or a logit is NaN, or all are -inf.
 
     Examples
     --------
@@ -63,6 +64,7 @@ def generate(
     >>> generate(model, [[0], [1]], 4, temperature=0.5, top_k=2, rng=np.random.default_rng(0)).shape
     (2, 5)
     """
+    check_arguments(model=model)
     tokens = np.asarray(values_of(ids))
     if tokens.ndim not in (1, 2) or not tokens.shape[-1]:
         raise ShapeError(f"generate: ids must have shape (N, L) or (L,), with L >= 1, got {tokens.shape}.")
@@ -104,11 +106,14 @@ def _last_logits(model: Module, rows: ndarray, caches: Sequence[KeyValueCache] |
         )
     new = rows[:, max(lengths, default=0) :]
     logits = values_of(model(new) if caches is None else model(new, caches))
-    if logits.ndim != 3 or logits.shape[:2] != new.shape:
-        raise ShapeError(f"generate: the model must return logits of shape {(*new.shape, 'V')}, got {logits.shape}.")
-    if np.isnan(logits[:, -1]).any():
-        raise ValueError("generate: the model returned NaN logits; find their origin with tg.detect_anomaly().")
+    shape = getattr(logits, "shape", f"a {type(logits).__name__}")
+    if len(shape) != 3 or shape[:2] != new.shape:
+        raise ShapeError(f"generate: the model must return logits of shape {(*new.shape, 'V')}, got {shape}.")
     last: ndarray = logits[:, -1].astype(np.float64)
+    if np.isnan(last).any():
+        raise ValueError("generate: the model returned NaN logits; find their origin with tg.detect_anomaly().")
+    if np.isneginf(last).all(axis=1).any():
+        raise ValueError("generate: all logits of a sequence are -inf, so that no token can be chosen.")
     return last
 
 

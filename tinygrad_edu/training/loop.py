@@ -26,10 +26,11 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.parallel.workers import ALONE, Workers, allreduce_any, require_equal
-from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, remaining_batches
+from tinygrad_edu.training.arguments import check_arguments, check_batches
+from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, refuse_iterator, remaining_batches
 from tinygrad_edu.training.checkpoint_state import has_generators
 from tinygrad_edu.training.checkpoints import Checkpoints
-from tinygrad_edu.training.evaluation import Metrics, evaluate_sharded
+from tinygrad_edu.training.evaluation import Metrics, as_metric, evaluate_sharded
 from tinygrad_edu.training.fields import from_fields
 from tinygrad_edu.training.train_step import Steps, TrainingStep
 
@@ -161,9 +162,10 @@ def fit(
         Processes that take the same steps and share the shards of each batch, see `parallel.world`. Each runs the same
         loop, and gets bitwise equal results.
     metrics : dict of str to Metric or loss, optional
-        As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``.
+        As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``. Requires `evaluate_on`.
     evaluate_on : dict of str to iterable of tuple, optional
-        Batches on which all metrics are evaluated after an epoch: ``{"test": [(x, y)]}``, or ``{"test": (x, y)}``.
+        Batches on which all metrics are evaluated after an epoch: ``{"test": [(x, y)]}``, ``{"test": (x, y)}`` or
+        ``{"test": loader}``.
     evaluate_every : int, default 1
         Number of epochs between evaluations. The last epoch is always evaluated.
     on_step : callable, optional
@@ -221,12 +223,26 @@ def fit(
     True
     """
     epochs = integer("epochs", epochs, 0)
-    eval_sets = dict(evaluate_on or {})
+    steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers)
+    measured: Any
+    eval_sets: Any
+    measured, eval_sets = ({} if given is None else given for given in (metrics, evaluate_on))
+    check_arguments(metrics=measured, evaluate_on=eval_sets, on_step=on_step, stop=stop, history=history)
+    check_arguments(checkpoints=checkpoints, resume=resume)
+    eval_sets = {name: [each] if is_one_batch(each) else each for name, each in eval_sets.items()}
+    check_batches("batches", batches)
+    for name, each in eval_sets.items():
+        check_batches(f"evaluate_on[{name!r}]", each)
     for name, each in {"the batches": batches, **eval_sets}.items():
         refuse_iterator(name, each)
-    steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers)
+    if measured and not eval_sets:
+        raise DTypeError(
+            "fit(): metrics requires evaluate_on, the batches on which they are evaluated, such as "
+            'evaluate_on={"test": [(x, y)]}.'
+        )
     evaluate_every = integer("evaluate_every", evaluate_every, 1)
-    run = _Run(steps, batches, dict(metrics or {}), eval_sets, evaluate_every, [] if history is None else history)
+    measured = {name: as_metric(name, each) for name, each in measured.items()}
+    run = _Run(steps, batches, measured, eval_sets, evaluate_every, [] if history is None else history)
     if checkpoints is not None:
         run.use_checkpoints(checkpoints, resume)
     elif resume:

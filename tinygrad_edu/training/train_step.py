@@ -24,6 +24,7 @@ from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_shards
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, require_equal
+from tinygrad_edu.training.arguments import check_arguments
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, remaining_batches
 from tinygrad_edu.training.nonfinite import all_finite, explain_nonfinite
 
@@ -124,6 +125,8 @@ class Steps:
     workers: Workers = ALONE
 
     def __post_init__(self) -> None:
+        check_arguments(model=self.model, optimizer=self.optimizer, loss=self.loss, schedule=self.schedule)
+        check_arguments(max_norm=self.max_norm, average=self.average, workers=self.workers)
         generator(self.rng)
         integer("accumulate", self.accumulate, 1)
         self._gradient = LossGradient(self.model, self.loss, self.shard_size, self.workers)

@@ -51,7 +51,7 @@ _KINKS: dict[str, Any] = {
 }  # fmt: skip
 
 _SMOOTH = (
-    "sigmoid", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "normal_cdf", "gelu_exact",
+    "sigmoid", "softplus_slope", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "normal_cdf", "gelu_exact",
 )  # fmt: skip
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {
