@@ -64,6 +64,7 @@ from tinygrad_edu.engine.tensor import (
     refuse_stale,
     role_of,
     shape_of,
+    time_of,
     to_array,
     values_of,
     wrap,
@@ -79,6 +80,6 @@ __all__ = [
     "from_numpy", "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf",
     "levels_of", "listed_tensors", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers",
     "refuse_read_only", "refuse_stale", "reordered", "require_open", "role_of", "run_hooks", "shape_of", "spread",
-    "sum_first", "swap_storage", "to_array", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels",
+    "sum_first", "swap_storage", "time_of", "to_array", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels",
     "with_levels_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

@@ -534,6 +534,11 @@ def role_of(tensor: Tensor) -> str | None:
     return getattr(tensor, "_role", None)
 
 
+def time_of(result: Tensor) -> int:
+    """Return the time at which an op computed a tensor, by the clock, and 0 for a constant."""
+    return result._node.number if result._node is not None else 0
+
+
 def refuse_read_only(where: str, tensor: Tensor) -> None:
     """Raise if the memory of a tensor is read-only."""
     if not tensor._data.flags.writeable:

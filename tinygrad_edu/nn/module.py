@@ -16,7 +16,7 @@ from weakref import ref
 from numpy.typing import DTypeLike, NDArray
 
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, clock, role_of
+from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, clock, role_of, time_of
 from tinygrad_edu.errors import DTypeError, LostGradientWarning, StateDictError
 from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import attribute_error
@@ -520,10 +520,9 @@ class Module(ShardAware):
         self._update_roles(parts)
         yield from parts
 
-    def _is_younger(self, result: Tensor) -> bool:
-        """Return whether an op computed a result after the first call of this module, which may have kept it."""
-        assert result._node is not None
-        return self._first_call is not None and result._node.number > self._first_call
+    def _kept(self, result: Tensor) -> bool:
+        """Return whether an op computed a result after the first call of this module, so that a call may keep it."""
+        return self._first_call is not None and time_of(result) > self._first_call
 
     def _update_roles(self, parts: Iterable[tuple[str, Any]]) -> None:
         """Store the role of each tensor in a list or dict, and assign it to a computed replacement."""
@@ -585,7 +584,7 @@ def warn_of_made_results(where: str, module: Module) -> None:
         (path + name, part)
         for path, owner in owners
         for name, part in owner._named_members()
-        if isinstance(part, Tensor) and not (part.is_leaf or owner._is_younger(part) or module._is_younger(part))
+        if isinstance(part, Tensor) and not part.is_leaf and not (owner._kept(part) or module._kept(part))
     )
     if parts:
         warn_caller(
