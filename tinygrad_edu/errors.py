@@ -170,6 +170,22 @@ class ExportError(TinygradError, NotImplementedError):
     """
 
 
+class HabitWarning(UserWarning):
+    """A call that PyTorch and NumPy understand in two ways. It is issued once for each place.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import tinygrad_edu as tg
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", HabitWarning)
+    ...     tg.ones((2, 3)).max(1)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.HabitWarning: max: an axis by position is a habit from PyTorch, where it gives a pair of ...
+    """
+
+
 class LoopWarning(UserWarning):
     """A function without a batching rule runs once for each sample of `vmap`, which is slow. Issued once per function.
 

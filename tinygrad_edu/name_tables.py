@@ -71,8 +71,8 @@ NAMES: dict[str, dict[str, str]] = {
             "fmax", "fmin", "cross", "lgamma", "digamma", "erfc", "erfinv", "nanmedian", "nanquantile",
         )},
         "at": "`tg.where(mask, values, t)`, or assign to elements under `tg.no_grad()`", "flat": "`t.reshape(-1)`",
-        "values": "`t.max(axis)` and similar methods return the values only",
-        "indices": "`t.argmax(axis)`; `t.max(axis)` and similar methods return the values only",
+        "values": "`t.max(axis=axis)` and similar methods return the values only",
+        "indices": "`t.argmax(axis)`; `t.max(axis=axis)` and similar methods return the values only",
         # arithmetic
         "clamp": "`t.clip(low, high)`", "clamp_min": "`tg.maximum(t, low)`", "clamp_max": "`tg.minimum(t, high)`",
         "neg": "`-t`", "negative": "`-t`",
@@ -243,13 +243,14 @@ NAMES: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
-# Keywords of PyTorch, with the keyword used here.
+# Keywords of PyTorch, with the keyword used here, or several, each in other functions.
 KEYWORDS = {
-    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
-    "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
-    "index": "indices", "size": "shape", "generator": "rng",
-    "collate_fn": "collate", "num_workers": "workers",
-    "min_value": "min_val", "max_value": "max_val",
+    "dim": "axis", "dims": "axis axes", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "axis0": "axis1",
+    "start_dim": "start_axis", "end_dim": "end_axis", "in_dims": "in_axes", "out_dims": "out_axes",
+    "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices", "index": "indices",
+    "size": "shape", "steps": "num", "generator": "rng", "collate_fn": "collate", "num_workers": "workers",
+    "min_value": "min_val", "max_value": "max_val", "split_size_or_sections": "indices_or_sections",
+    "interpolation": "method",
 }  # fmt: skip
 
 # Keywords of PyTorch without a counterpart, with the reason or the replacement.
@@ -262,4 +263,23 @@ UNSUPPORTED = {
     **dict.fromkeys(("pin_memory", "persistent_workers", "prefetch_factor", "worker_init_fn"), _THREADS),
     "validate_args": "leave it out: parameters are always checked",
     "batch_sampler": "`sampler=` and `batch_size=`",
+    "dim0": "`tg.swapaxes(t, axis1, axis2)`",
+    "lower": "`upper=False` for a lower triangle, `upper=True` for an upper one",
+    "chunk_size": "leave it out: one call computes all samples",
+    **dict.fromkeys(
+        ("use_reentrant", "preserve_rng_state", "determinism_check", "context_fn", "early_stop"),
+        "leave it out: `tg.checkpoint(f)(x)` calls f again in the backward pass, with the same random numbers",
+    ),
+}
+
+# Functions that return functions, called as PyTorch's that return results.
+CALLS = {"checkpoint": "`tg.checkpoint(f)(x)`: it returns a function"}
+
+# Functions that return values alone, where PyTorch's return a pair with indices, and how to get the indices.
+VALUES_ALONE = {
+    "max": "`tg.argmax(x, axis=axis)`", "min": "`tg.argmin(x, axis=axis)`", "sort": "`tg.argsort(x, axis=axis)`",
+    **dict.fromkeys(
+        ("median", "nanmedian"), "in `tg.kthvalue(x, (n + 1) // 2, axis=axis)`, a pair of PyTorch's median and its index"
+    ),
+    **dict.fromkeys(("cummax", "cummin"), "not offered"),
 }

@@ -3,6 +3,7 @@
 `name_tables` has the names of the other libraries and their replacements.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
@@ -10,7 +11,7 @@ from inspect import Parameter, signature
 from types import FunctionType
 from typing import Any, NoReturn, Self
 
-from tinygrad_edu.name_tables import KEYWORDS, NAMES, UNSUPPORTED
+from tinygrad_edu.name_tables import CALLS, KEYWORDS, NAMES, UNSUPPORTED, VALUES_ALONE
 from tinygrad_edu.tensor_names import TENSOR_NAMES
 
 
@@ -59,36 +60,74 @@ def getattr_with_hints(owner: str, known: Sequence[str]) -> Callable[[str], NoRe
 def raise_unexpected_keyword(function: str, keywords: Iterable[str], known: Iterable[str]) -> NoReturn:
     """Raise TypeError for an unexpected keyword, with a hint: the right keyword, or all accepted ones."""
     name, known = next(iter(keywords)), tuple(known)
-    alias = KEYWORDS.get(name)
-    hint = f"{name} of PyTorch is {alias} here" if alias in known else f"expected {', '.join(known) or 'none'}"
+    alias = next((here for here in KEYWORDS.get(name, "").split() if here in known), None)
+    hint = f"{name} of PyTorch is {alias} here" if alias else f"expected {', '.join(known) or 'none'}"
     if name in UNSUPPORTED:
         hint = _sentence(UNSUPPORTED[name])
+    if alias == "axis" and function in VALUES_ALONE:
+        hint += f". It returns the values alone; PyTorch's indices are {_sentence(VALUES_ALONE[function])}"
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
-def with_keyword_hints(function: Callable[..., Any], module: str | None = None) -> Callable[..., Any]:
-    """Wrap a function so that PyTorch's names of its keywords raise an error with a hint.
+# Parameters whose names differ in PyTorch.
+RENAMED = frozenset(" ".join(KEYWORDS.values()).split())
 
-    `module` is the module in which `pickle` finds the wrapped function. Default: the function's own module.
+
+def with_hints(
+    function: Callable[..., Any], module: str | None = None, check: Callable[..., None] | None = None
+) -> Callable[..., Any]:
+    """Wrap a public function so that PyTorch's keywords raise an error with a hint.
+
+    Functions without a parameter that PyTorch names otherwise, and ops, whose calls have hints, return unchanged.
+
+    Parameters
+    ----------
+    function : callable
+    module : str, optional
+        Module in which `pickle` finds the wrapped function. Default: the function's own module.
+    check : callable, optional
+        Called with the arguments of each call that has several positional ones.
     """
-    wrapped = hasattr(function, "__wrapped__")  # an op, whose call has the hints
-    if wrapped or not isinstance(function, FunctionType):
+    is_function = isinstance(function, FunctionType)
+    code: Any = inspect.unwrap(function).__code__ if is_function else None  # `signature` is ten times slower
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if is_function else ()
+    if check is None and RENAMED.isdisjoint(known) and getattr(function, "__name__", "") not in CALLS:
         return function
-    code = function.__code__  # read for 200 functions at import; `signature` is ten times slower
-    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if not set(KEYWORDS.values()) & set(known):
-        return function
+    inner = getattr(function, "call", function)  # of an op
 
     @wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
-        for name in settings:
-            if name in KEYWORDS and name not in known:
-                raise_unexpected_keyword(function.__name__, [name], known[1:])
-        return function(*args, **settings)
+        if check is not None and len(args) > 1:
+            check(*args, **settings)
+        try:
+            return inner(*args, **settings)
+        except TypeError:
+            if is_function:
+                _raise_hint(function.__name__, code, args, settings)
+            raise
 
     if module is not None:
         call.__module__ = module
     return call
+
+
+def _raise_hint(name: str, code: Any, args: Sequence[Any], settings: Mapping[str, Any]) -> None:
+    """Raise a TypeError with a hint if a call has arguments that the function does not have."""
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        return
+    if len(args) > code.co_argcount and name in CALLS:
+        hint = _sentence(CALLS[name])
+        raise TypeError(f"{name}() takes {code.co_argcount} positional argument, got {len(args)}: {hint}.")
+    unknown = [setting for setting in settings if setting not in known]
+    if unknown:
+        raise_unexpected_keyword(name, unknown, known[code.co_posonlyargcount :])
+
+
+def add_hints(scope: dict[str, Any]) -> None:
+    """Wrap the public functions of a module by `with_hints`, given its namespace."""
+    for name in scope["__all__"]:
+        scope[name] = with_hints(scope[name], scope["__name__"])
 
 
 def public_names(scope: Mapping[str, Any], package: str, *extra: str) -> list[str]:

@@ -1,0 +1,52 @@
+"""Warnings for calls that PyTorch and NumPy understand in two ways.
+
+The keyword of NumPy, ``axis=`` or ``indices_or_sections=``, is always right and never warns.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.caller import warn_caller
+from tinygrad_edu.errors import DTypeError, HabitWarning
+from tinygrad_edu.name_tables import VALUES_ALONE
+
+
+def _check_axis(name: str, x: Any, axis: Any = None, *others: Any, **settings: Any) -> None:
+    """Warn for an axis by position, with which PyTorch's function returns a pair. Raise if it is a second input."""
+    if isinstance(axis, int | np.integer):
+        indices = VALUES_ALONE[name].replace("`", "").replace("axis=axis", f"axis={axis}")
+        warn_caller(
+            f"{name}: an axis by position is a habit from PyTorch, where it gives a pair of values and indices; here "
+            f"the result is the values alone, and [0] is their first row. For the values, write axis={axis}, which "
+            f"never warns; the indices of PyTorch are {indices}.",
+            HabitWarning,
+        )
+    elif name in ("max", "min") and axis is not None and not isinstance(axis, tuple | list):
+        raise DTypeError(
+            f"{name}: the second argument is an axis, got a {type(axis).__name__} of shape {np.shape(axis)}; for the "
+            f"elementwise {name}imum of two arrays, write tg.{name}imum(x, y)."
+        )
+
+
+def _check_sections(x: Any, sections: Any, axis: Any = 0) -> None:
+    """Warn for a list that PyTorch reads as lengths: it sums to the length of the axis."""
+    shape = np.shape(x)
+    if not isinstance(sections, list | tuple | np.ndarray) or not -len(shape) <= axis < len(shape):
+        return
+    if len(sections) and np.sum(sections) == shape[axis]:
+        lengths = [int(n) for n in sections]
+        warn_caller(
+            f"split: {lengths} are positions, as in NumPy; they sum to the length of axis {axis}, so that PyTorch reads "
+            f"them as lengths. For positions, write indices_or_sections={lengths}, which never warns; for lengths, "
+            f"tg.array_split(x, {np.cumsum(lengths)[:-1].tolist()}, axis={axis}).",
+            HabitWarning,
+        )
+
+
+# The check of each function and method that has one, called with several positional arguments.
+CHECKS: dict[str, Callable[..., None]] = {
+    **{name: partial(_check_axis, name) for name in VALUES_ALONE}, "split": _check_sections
+}  # fmt: skip
