@@ -13,7 +13,7 @@ from tinygrad_edu.names import with_hints as _with_hints
 
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "distributions", "enable_grad", "from_dlpack",
-    "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad",
+    "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm",
     "op", "optim", "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.on_demand.PACKAGE_FILES,
 ]  # fmt: skip
 
@@ -28,6 +28,7 @@ if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every
     from tinygrad_edu.ops import linalg
     from tinygrad_edu.ops.creation import *
     from tinygrad_edu.ops.draws import *
+    from tinygrad_edu.ops.norms import norm_of_elements as norm
     from tinygrad_edu.transforms import (
         checkpoint,
         custom_vjp,
@@ -50,6 +51,8 @@ else:
             return _import_module(f"tinygrad_edu.{name}")
         if name == "linalg":
             found = _import_module("tinygrad_edu.ops.linalg")
+        elif name == "norm":
+            found = _with_hints(ops.on_demand.import_function("norms.norm_of_elements"), __name__)
         elif name in ops.on_demand.PACKAGE_FILES:
             function = ops.on_demand.import_function(f"{ops.on_demand.PACKAGE_FILES[name]}.{name}")
             found = _with_hints(function, __name__)

@@ -61,7 +61,7 @@ NAMES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("contiguous", "is_contiguous"), "leave it out: ops accept every layout"), "dim": "`t.ndim`",
         "numel": "`t.size`", "nelement": "`t.size`", "element_size": "`t.itemsize`", "stride": "`t.strides`, in bytes",
         # indexing
-        "chunk": "`tg.array_split(t, pieces)`", "narrow": "`t[start : start + length]`",
+        "chunk": "`tg.array_split(t, pieces)`, whose lengths differ by at most 1", "narrow": "`t[start : start + length]`",
         "select": "`t[index]`, or `t[:, index]` along the second axis", "index_select": "`tg.take(t, index, axis)`",
         "masked_select": "`t[mask]`", "compress": "`t[mask]`", "gather": "`tg.take_along_axis(t, index, axis)`",
         **dict.fromkeys(("scatter", "scatter_"), _SCATTER),
@@ -109,7 +109,7 @@ NAMES: dict[str, dict[str, str]] = {
         "random": "`rng = np.random.default_rng(seed)`, and `tg.normal`, `tg.uniform` or `tg.integers` with `rng=rng`",
         # functions
         **dict.fromkeys(("cat", "concat"), "`tg.concatenate(tensors, axis)`"), "row_stack": "`tg.vstack(tensors)`",
-        "chunk": "`tg.array_split(t, pieces)`", "permute": "`tg.transpose(t, axes)`",
+        "chunk": "`tg.array_split(t, pieces)`, whose lengths differ by at most 1", "permute": "`tg.transpose(t, axes)`",
         "movedim": "`tg.moveaxis(t, source, destination)`", "swapdims": "`tg.swapaxes(t, 0, 1)`",
         "unsqueeze": "`tg.expand_dims(t, axis)`", "gather": "`tg.take_along_axis(t, index, axis)`",
         "index_select": "`tg.take(t, index, axis)`", "masked_select": "`t[mask]`",
@@ -136,6 +136,10 @@ NAMES: dict[str, dict[str, str]] = {
         "Size": "`t.shape` is a tuple",
         "utils": "`tg.data.DataLoader(x, y, batch_size=size, rng=rng)` gives batches; `tg.checkpoint`",
         **{name: f"`np.{name}`" for name in ("float16", "float32", "float64", "uint8", "int32", "int64", "newaxis")},
+        **{name: f"`np.{name}`" for name in ("pi", "e", "nan")}, "inf": "`np.inf` or `float('inf')`",
+        **{name: f"`np.{dtype}`" for name, dtype in _DTYPES.items()},
+        **{f"{name.capitalize()}Tensor": f"`tg.Tensor(values, dtype=np.{dtype})`" for name, dtype in _DTYPES.items()},
+        "bfloat16": "`np.float16`: NumPy has no bfloat16", "Generator": "`np.random.default_rng(seed)`",
         "set_default_dtype": "`dtype=` where a tensor is made",
         **{name: f"`import tinygrad_edu.{name}` first" for name in ("onnx", "parallel", "sklearn", "tape")},
         **{name: f"`import tinygrad_edu.{name}` first" for name in ("testing", "training")},
@@ -272,14 +276,20 @@ UNSUPPORTED = {
     ),
 }
 
-# Functions that return functions, called as PyTorch's that return results.
-CALLS = {"checkpoint": "`tg.checkpoint(f)(x)`: it returns a function"}
+# What to write for a call with a second argument that PyTorch's function has, and that of this name here has not.
+SECOND_ARGUMENTS = {
+    "checkpoint": "`tg.checkpoint(f)(x)`: it takes a function, and returns one",
+    **{name: f"`tg.{name}imum(x, y)`: the second argument of {name} is an axis" for name in ("max", "min")},
+}
 
 # Functions that return values alone, where PyTorch's return a pair with indices, and how to get the indices.
 VALUES_ALONE = {
-    "max": "`tg.argmax(x, axis=axis)`", "min": "`tg.argmin(x, axis=axis)`", "sort": "`tg.argsort(x, axis=axis)`",
+    "max": "`tg.argmax(x, axis=axis)`",
+    "min": "`tg.argmin(x, axis=axis)`",
+    "sort": "`tg.argsort(x, axis=axis)`",
     **dict.fromkeys(
-        ("median", "nanmedian"), "in `tg.kthvalue(x, (n + 1) // 2, axis=axis)`, a pair of PyTorch's median and its index"
+        ("median", "nanmedian"),
+        "in `tg.kthvalue(x, (n + 1) // 2, axis=axis)`, a pair of PyTorch's median and its index",
     ),
     **dict.fromkeys(("cummax", "cummin"), "not offered"),
 }

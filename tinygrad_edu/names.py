@@ -11,7 +11,7 @@ from inspect import Parameter, signature
 from types import FunctionType
 from typing import Any, NoReturn, Self
 
-from tinygrad_edu.name_tables import CALLS, KEYWORDS, NAMES, UNSUPPORTED, VALUES_ALONE
+from tinygrad_edu.name_tables import KEYWORDS, NAMES, SECOND_ARGUMENTS, UNSUPPORTED, VALUES_ALONE
 from tinygrad_edu.tensor_names import TENSOR_NAMES
 
 
@@ -32,9 +32,8 @@ def _elsewhere(owner: str, name: str) -> str | None:
     from tinygrad_edu.names_elsewhere import ANSWERS, NOT_OFFERED  # only errors need it
 
     libraries = NOT_OFFERED.get(owner, {}).items()
-    of = next(
-        (f"not offered; it is a name of {library}" for library, names in libraries if name in names.split()), None
-    )
+    library = next((library for library, names in libraries if name in names.split()), None)
+    of = f"`np.{name}`" if library == "NumPy" else f"not offered; it is a name of {library}" if library else None
     return ANSWERS.get(owner, {}).get(name, of)
 
 
@@ -78,7 +77,8 @@ def with_hints(
 ) -> Callable[..., Any]:
     """Wrap a public function so that PyTorch's keywords raise an error with a hint.
 
-    Functions without a parameter that PyTorch names otherwise, and ops, whose calls have hints, return unchanged.
+    A function without a parameter that PyTorch names otherwise is returned as it is. So is an op or decorated function,
+    whose calls have hints, unless there is a check.
 
     Parameters
     ----------
@@ -86,42 +86,47 @@ def with_hints(
     module : str, optional
         Module in which `pickle` finds the wrapped function. Default: the function's own module.
     check : callable, optional
-        Called with the arguments of each call that has several positional ones.
+        Called with the arguments after a call that has several positional ones.
     """
-    is_function = isinstance(function, FunctionType)
-    code: Any = inspect.unwrap(function).__code__ if is_function else None  # `signature` is ten times slower
-    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if is_function else ()
-    if check is None and RENAMED.isdisjoint(known) and getattr(function, "__name__", "") not in CALLS:
+    is_plain = isinstance(function, FunctionType) and not hasattr(function, "__wrapped__")
+    is_named = getattr(function, "__name__", "") in SECOND_ARGUMENTS
+    is_renamed = is_plain and not RENAMED.isdisjoint(_parameters_of(function))
+    if check is None and not is_named and not is_renamed:
         return function
     inner = getattr(function, "call", function)  # of an op
 
     @wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
+        try:
+            out = inner(*args, **settings)
+        except TypeError as error:
+            if is_named and len(args) > 1:
+                hint = _sentence(SECOND_ARGUMENTS[function.__name__])
+                raise TypeError(f"{function.__name__}(x, y): {hint}.") from error
+            if is_plain:
+                explain_arguments(function, settings)
+            raise
         if check is not None and len(args) > 1:
             check(*args, **settings)
-        try:
-            return inner(*args, **settings)
-        except TypeError:
-            if is_function:
-                _raise_hint(function.__name__, code, args, settings)
-            raise
+        return out
 
     if module is not None:
-        call.__module__ = module
+        call.__module__, call.__qualname__ = module, call.__name__
     return call
 
 
-def _raise_hint(name: str, code: Any, args: Sequence[Any], settings: Mapping[str, Any]) -> None:
-    """Raise a TypeError with a hint if a call has arguments that the function does not have."""
-    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if code.co_flags & inspect.CO_VARKEYWORDS:
-        return
-    if len(args) > code.co_argcount and name in CALLS:
-        hint = _sentence(CALLS[name])
-        raise TypeError(f"{name}() takes {code.co_argcount} positional argument, got {len(args)}: {hint}.")
-    unknown = [setting for setting in settings if setting not in known]
-    if unknown:
-        raise_unexpected_keyword(name, unknown, known[code.co_posonlyargcount :])
+def _parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the parameters of a function, without ``*args`` and ``**kwargs``."""
+    code = inspect.unwrap(function).__code__  # read for 200 functions at import; `signature` is ten times slower
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def explain_arguments(function: Callable[..., Any], settings: Iterable[str]) -> None:
+    """Raise TypeError with a hint if a function was called with a keyword that it does not have."""
+    code, known = inspect.unwrap(function).__code__, _parameters_of(function)
+    unknown = [name for name in settings if name not in known]
+    if unknown and not code.co_flags & inspect.CO_VARKEYWORDS:
+        raise_unexpected_keyword(function.__name__, unknown, known[code.co_posonlyargcount :])
 
 
 def add_hints(scope: dict[str, Any]) -> None:

@@ -67,8 +67,8 @@ def _lengths(shape: Sequence[int]) -> tuple[int, ...]:
     """Return a shape as a tuple, or raise for a Tensor, which PyTorch's functions fill."""
     if isinstance(shape, Tensor) or np.ndim(shape) != 1:
         raise DTypeError(
-            f"nn.init: the first argument is a shape, got {type(shape).__name__} of shape {np.shape(shape)}. A function "
-            f"returns a new parameter: write layer.weight = nn.init.xavier_uniform(layer.weight.shape, rng), for example."
+            f"nn.init: the first argument is a shape, got a {type(shape).__name__} of shape {np.shape(shape)}. The "
+            f"functions return a new parameter: layer.weight = nn.init.xavier_uniform(layer.weight.shape, rng)."
         )
     return tuple(shape)
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Op, Tensor, in_place, values_of
+from tinygrad_edu.engine.debug.habits import CHECKS
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.habits import CHECKS
 from tinygrad_edu.names import with_hints
 from tinygrad_edu.ops.on_demand import OPS_FILES, import_function
 
@@ -106,7 +106,7 @@ _FUNCTIONS = """
     hardshrink prelu relu
     all any argmax argmin argsort count_nonzero isclose isfinite isinf isnan logical_and logical_not logical_or
     logical_xor nonzero searchsorted
-    amax amin logsumexp max mean median min nanmean nansum norm prod sum std var quantile
+    amax amin logsumexp max mean median min nanmean nansum prod sum std var quantile
     cummax cummin cumprod cumsum diff logcumsumexp kthvalue sort topk unique take
     broadcast_to expand_dims flatten flip fliplr flipud moveaxis ravel roll rot90 squeeze swapaxes
     repeat tile diag diagflat diagonal trace tril triu dsplit hsplit split unbind vsplit
@@ -136,7 +136,8 @@ METHODS: dict[str, Callable[[], Any]] = {
     "__array_ufunc__": lazy_import("numpy_protocol.array_ufunc"),
     "__array_function__": lazy_import("numpy_protocol.array_function"),
     # functions with another name
-    "copy": lazy_import("shape.identity"), "reshape": lazy_import("shape.reshape_to_lengths"),
+    "copy": lazy_import("shape.identity"), "norm": lazy_import("norms.norm_of_elements"),
+    "reshape": lazy_import("shape.reshape_to_lengths"),
     "transpose": lazy_import("shape.transpose_by_axes"),
     **{name: lazy_import(f"{OPS_FILES[name]}.{name}") for name in _FUNCTIONS.split()},
     **{name: lazy_import(f"linalg.{name}") for name in _OF_LINALG},

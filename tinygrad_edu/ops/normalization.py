@@ -10,7 +10,6 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import (
     NOT_COMPUTED,
     Array,
@@ -28,11 +27,9 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype
-from tinygrad_edu.ops.axes import Axis
 from tinygrad_edu.ops.constant_vectors import equal_weights, vector_of_ones
 from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast import normalization as fast
-from tinygrad_edu.ops.norms import norm as numpy_norm
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
@@ -45,8 +42,8 @@ from tinygrad_edu.ops.variance import scale_along
 from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = [
-    "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "norm",
-    "normalize", "pairwise_distance", "rms_norm",
+    "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
+    "pairwise_distance", "rms_norm",
 ]  # fmt: skip
 
 # --- Normalization to mean 0 and variance 1: over axes 0 and 2 of three, or over axis 1 of two ---
@@ -594,35 +591,6 @@ def local_response_norm(
 
 
 # --- Unit vectors and distances ---
-
-
-def norm(x: TensorLike, p: Any = "fro", axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
-    """Return the p-norm of the elements over `axis`, as PyTorch's ``norm``; ``tg.linalg.norm`` is NumPy's.
-
-    Parameters
-    ----------
-    x : array_like
-    p : float or {"fro", "nuc"}, default "fro"
-        As `ord` of ``tg.linalg.vector_norm``; "fro" and None are 2. For "nuc", the sum of the singular values.
-    axis : int, or sequence of int, optional
-        By default all axes: ``norm(x, 2)`` of a matrix is the norm of its elements. For "nuc", two axes.
-    keepdims : bool, default False
-
-    Raises
-    ------
-    ValueError
-        p is another string.
-    ShapeError
-        p is "nuc", and there are not two axes.
-    """
-    if not isinstance(p, str) or p == "fro":
-        return vector_norm(x, axis=axis, keepdims=keepdims, ord=2 if p is None or p == "fro" else p)
-    if p != "nuc":
-        raise invalid_choice("norm: p", p, ("fro", "nuc"), "a number")
-    axes = range(np.ndim(x)) if axis is None else np.atleast_1d(axis)
-    if len(axes) != 2:
-        raise ShapeError(f"norm: p='nuc' needs 2 axes, got {len(axes)} of shape {shape_of(x)}; pass axis=.")
-    return numpy_norm(x, p, axis, keepdims)
 
 
 @batched("axis")

@@ -57,7 +57,7 @@ OPS_FILES = _files({
         "adaptive_max_pool3d"
     ),
     "normalization": (
-        "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm norm normalize "
+        "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm normalize "
         "pairwise_distance rms_norm"
     ),
     "embeddings": "embedding",

@@ -225,7 +225,8 @@ def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
         "_refuse_stale": refuse_stale, "_call_with_keywords": call_with_keywords,
         "_FLOAT32": arguments.FLOAT32, "_FLOAT64": np.dtype(np.float64),
         "_UNCONVERTED_TYPES": arguments.UNCONVERTED_TYPES, "_operand": arguments.operand,
-        "_setting": arguments.setting, "_MISSING": arguments.MISSING, "_result": arguments.result, "_promote_result": arguments.promote_result,
+        "_MISSING": arguments.MISSING, "_setting": arguments.setting,
+        "_result": arguments.result, "_promote_result": arguments.promote_result,
         "_storage_of": arguments.storage_of, "_copy_saved": arguments.copy_saved, "_add_context": arguments.add_context,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), namespace)

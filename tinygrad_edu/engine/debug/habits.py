@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.errors import DTypeError, HabitWarning
+from tinygrad_edu.errors import HabitWarning
 from tinygrad_edu.name_tables import VALUES_ALONE
 
 
 def _check_axis(name: str, x: Any, axis: Any = None, *others: Any, **settings: Any) -> None:
-    """Warn for an axis by position, with which PyTorch's function returns a pair. Raise if it is a second input."""
+    """Warn for an axis by position, with which PyTorch's function returns a pair."""
     if isinstance(axis, int | np.integer):
         indices = VALUES_ALONE[name].replace("`", "").replace("axis=axis", f"axis={axis}")
         warn_caller(
@@ -23,11 +23,6 @@ def _check_axis(name: str, x: Any, axis: Any = None, *others: Any, **settings: A
             f"the result is the values alone, and [0] is their first row. For the values, write axis={axis}, which "
             f"never warns; the indices of PyTorch are {indices}.",
             HabitWarning,
-        )
-    elif name in ("max", "min") and axis is not None and not isinstance(axis, tuple | list):
-        raise DTypeError(
-            f"{name}: the second argument is an axis, got a {type(axis).__name__} of shape {np.shape(axis)}; for the "
-            f"elementwise {name}imum of two arrays, write tg.{name}imum(x, y)."
         )
 
 
@@ -39,14 +34,14 @@ def _check_sections(x: Any, sections: Any, axis: Any = 0) -> None:
     if len(sections) and np.sum(sections) == shape[axis]:
         lengths = [int(n) for n in sections]
         warn_caller(
-            f"split: {lengths} are positions, as in NumPy; they sum to the length of axis {axis}, so that PyTorch reads "
-            f"them as lengths. For positions, write indices_or_sections={lengths}, which never warns; for lengths, "
+            f"split: {lengths} are positions, as in NumPy. They sum to the length of axis {axis}; PyTorch reads such a "
+            f"list as lengths. For positions, write indices_or_sections={lengths}, which never warns; for lengths, "
             f"tg.array_split(x, {np.cumsum(lengths)[:-1].tolist()}, axis={axis}).",
             HabitWarning,
         )
 
 
-# The check of each function and method that has one, called with several positional arguments.
+# The check of each function and method that has one, called after a call with several positional arguments.
 CHECKS: dict[str, Callable[..., None]] = {
     **{name: partial(_check_axis, name) for name in VALUES_ALONE}, "split": _check_sections
 }  # fmt: skip
