@@ -254,7 +254,7 @@ KEYWORDS = {
     "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices", "index": "indices",
     "size": "shape", "steps": "num", "generator": "rng", "collate_fn": "collate", "num_workers": "workers",
     "min_value": "min_val", "max_value": "max_val", "split_size_or_sections": "indices_or_sections",
-    "interpolation": "method",
+    "interpolation": "method", "unit_diagonal": "unitriangular",
 }  # fmt: skip
 
 # Keywords of PyTorch without a counterpart, with the reason or the replacement.
@@ -276,20 +276,15 @@ UNSUPPORTED = {
     ),
 }
 
-# What to write for a call with a second argument that PyTorch's function has, and that of this name here has not.
-SECOND_ARGUMENTS = {
-    "checkpoint": "`tg.checkpoint(f)(x)`: it takes a function, and returns one",
-    **{name: f"`tg.{name}imum(x, y)`: the second argument of {name} is an axis" for name in ("max", "min")},
+# Functions that PyTorch calls with a second input, and what to write.
+SECOND_INPUTS = {
+    "checkpoint": "the function is the only argument; write `tg.checkpoint(f)(x)`",
+    **{name: f"the second argument is an axis; write `tg.{name}imum(x, y)`" for name in ("max", "min")},
 }
 
-# Functions that return values alone, where PyTorch's return a pair with indices, and how to get the indices.
+# Functions that return values alone, where PyTorch's return a pair with indices; and these indices.
 VALUES_ALONE = {
-    "max": "`tg.argmax(x, axis=axis)`",
-    "min": "`tg.argmin(x, axis=axis)`",
-    "sort": "`tg.argsort(x, axis=axis)`",
-    **dict.fromkeys(
-        ("median", "nanmedian"),
-        "in `tg.kthvalue(x, (n + 1) // 2, axis=axis)`, a pair of PyTorch's median and its index",
-    ),
+    "max": "`tg.argmax(x, axis=axis)`", "min": "`tg.argmin(x, axis=axis)`", "sort": "`tg.argsort(x, axis=axis)`",
+    **dict.fromkeys(("median", "nanmedian"), "in `tg.kthvalue(x, (n + 1) // 2, axis=axis)`, for n elements"),
     **dict.fromkeys(("cummax", "cummin"), "not offered"),
-}
+}  # fmt: skip

@@ -11,7 +11,7 @@ from inspect import Parameter, signature
 from types import FunctionType
 from typing import Any, NoReturn, Self
 
-from tinygrad_edu.name_tables import KEYWORDS, NAMES, SECOND_ARGUMENTS, UNSUPPORTED, VALUES_ALONE
+from tinygrad_edu.name_tables import KEYWORDS, NAMES, SECOND_INPUTS, UNSUPPORTED, VALUES_ALONE
 from tinygrad_edu.tensor_names import TENSOR_NAMES
 
 
@@ -64,7 +64,7 @@ def raise_unexpected_keyword(function: str, keywords: Iterable[str], known: Iter
     if name in UNSUPPORTED:
         hint = _sentence(UNSUPPORTED[name])
     if alias == "axis" and function in VALUES_ALONE:
-        hint += f". It returns the values alone; PyTorch's indices are {_sentence(VALUES_ALONE[function])}"
+        hint += f". It returns the values alone; PyTorch's indices are {VALUES_ALONE[function].replace('`', '')}"
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
@@ -89,7 +89,7 @@ def with_hints(
         Called with the arguments after a call that has several positional ones.
     """
     is_plain = isinstance(function, FunctionType) and not hasattr(function, "__wrapped__")
-    is_named = getattr(function, "__name__", "") in SECOND_ARGUMENTS
+    is_named = (is_plain or check is not None) and function.__name__ in SECOND_INPUTS
     is_renamed = is_plain and not RENAMED.isdisjoint(_parameters_of(function))
     if check is None and not is_named and not is_renamed:
         return function
@@ -101,8 +101,8 @@ def with_hints(
             out = inner(*args, **settings)
         except TypeError as error:
             if is_named and len(args) > 1:
-                hint = _sentence(SECOND_ARGUMENTS[function.__name__])
-                raise TypeError(f"{function.__name__}(x, y): {hint}.") from error
+                hint = SECOND_INPUTS[function.__name__].replace("`", "")
+                raise TypeError(f"{function.__name__}: {hint}.") from error
             if is_plain:
                 explain_arguments(function, settings)
             raise

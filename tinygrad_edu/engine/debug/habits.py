@@ -17,26 +17,21 @@ from tinygrad_edu.name_tables import VALUES_ALONE
 def _check_axis(name: str, x: Any, axis: Any = None, *others: Any, **settings: Any) -> None:
     """Warn for an axis by position, with which PyTorch's function returns a pair."""
     if isinstance(axis, int | np.integer):
-        indices = VALUES_ALONE[name].replace("`", "").replace("axis=axis", f"axis={axis}")
         warn_caller(
-            f"{name}: an axis by position is a habit from PyTorch, where it gives a pair of values and indices; here "
-            f"the result is the values alone, and [0] is their first row. For the values, write axis={axis}, which "
-            f"never warns; the indices of PyTorch are {indices}.",
+            f"{name}: with an axis by position, PyTorch's {name} returns a pair of values and indices. Here the result is "
+            f"the values alone, as in NumPy, and its [0] is a row. For the values, write {name}(axis=axis), which never "
+            f"warns. PyTorch's indices are {VALUES_ALONE[name].replace('`', '')}.",
             HabitWarning,
         )
 
 
 def _check_sections(x: Any, sections: Any, axis: Any = 0) -> None:
-    """Warn for a list that PyTorch reads as lengths: it sums to the length of the axis."""
-    shape = np.shape(x)
-    if not isinstance(sections, list | tuple | np.ndarray) or not -len(shape) <= axis < len(shape):
-        return
-    if len(sections) and np.sum(sections) == shape[axis]:
-        lengths = [int(n) for n in sections]
+    """Warn for a list that sums to the length of the axis: PyTorch reads it as lengths."""
+    if isinstance(sections, list | tuple | np.ndarray) and len(sections) and np.sum(sections) == np.shape(x)[axis]:
         warn_caller(
-            f"split: {lengths} are positions, as in NumPy. They sum to the length of axis {axis}; PyTorch reads such a "
-            f"list as lengths. For positions, write indices_or_sections={lengths}, which never warns; for lengths, "
-            f"tg.array_split(x, {np.cumsum(lengths)[:-1].tolist()}, axis={axis}).",
+            "split: the list sums to the length of the axis, and PyTorch reads it as the lengths of the parts. Here it "
+            "has positions, as in NumPy. For positions, write split(indices_or_sections=positions), which never warns. "
+            "For lengths, write tg.array_split(x, np.cumsum(lengths)[:-1], axis).",
             HabitWarning,
         )
 
