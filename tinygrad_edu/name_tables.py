@@ -61,7 +61,8 @@ NAMES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("contiguous", "is_contiguous"), "leave it out: ops accept every layout"), "dim": "`t.ndim`",
         "numel": "`t.size`", "nelement": "`t.size`", "element_size": "`t.itemsize`", "stride": "`t.strides`, in bytes",
         # indexing
-        "chunk": "`tg.array_split(t, pieces)`, whose lengths differ by at most 1", "narrow": "`t[start : start + length]`",
+        "chunk": "`tg.array_split(t, pieces)`, whose lengths differ by at most 1",
+        "narrow": "`t[start : start + length]`",
         "select": "`t[index]`, or `t[:, index]` along the second axis", "index_select": "`tg.take(t, index, axis)`",
         "masked_select": "`t[mask]`", "compress": "`t[mask]`", "gather": "`tg.take_along_axis(t, index, axis)`",
         **dict.fromkeys(("scatter", "scatter_"), _SCATTER),

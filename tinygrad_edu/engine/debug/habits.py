@@ -17,10 +17,11 @@ from tinygrad_edu.name_tables import VALUES_ALONE
 def _check_axis(name: str, x: Any, axis: Any = None, *others: Any, **settings: Any) -> None:
     """Warn for an axis by position, with which PyTorch's function returns a pair."""
     if isinstance(axis, int | np.integer):
+        indices = VALUES_ALONE[name].replace("`", "").replace("axis=axis", f"axis={axis}")
         warn_caller(
-            f"{name}: with an axis by position, PyTorch's {name} returns a pair of values and indices. Here the result is "
-            f"the values alone, as in NumPy, and its [0] is a row. For the values, write {name}(axis=axis), which never "
-            f"warns. PyTorch's indices are {VALUES_ALONE[name].replace('`', '')}.",
+            f"{name}: with an axis by position, PyTorch returns a pair of values and indices. Here the result is the "
+            f"values alone, as in NumPy, and its [0] is a row. For the values, write {name}(axis={axis}), which never "
+            f"warns. PyTorch's indices are {indices}.",
             HabitWarning,
         )
 
