@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy import ndarray
@@ -10,7 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, values_of
+from tinygrad_edu.engine import Array, PlainArrayLike, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, as_floating, sign
 from tinygrad_edu.ops.axes import Axis
@@ -174,6 +174,10 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     return _matrix_norm(x, ord, axes, keepdims)
 
 
+@overload
+def norm_of_elements(x: Tensor, p: Any = "fro", axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+@overload
+def norm_of_elements(x: PlainArrayLike, p: Any = "fro", axis: Axis = None, keepdims: bool = False) -> Array: ...
 def norm_of_elements(x: TensorLike, p: Any = "fro", axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
     """Return the p-norm of the elements over `axis`, as PyTorch's ``norm``; ``tg.linalg.norm`` is NumPy's.
 
