@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from inspect import Parameter, signature
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, NoReturn, Self
 
 from tinygrad_edu.name_tables import KEYWORDS, NAMES, SECOND_INPUTS, UNSUPPORTED, VALUES_ALONE
@@ -117,7 +117,7 @@ def with_hints(
 
 def _parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
     """Return the names of the parameters of a function, without ``*args`` and ``**kwargs``."""
-    code = inspect.unwrap(function).__code__  # read for 200 functions at import; `signature` is ten times slower
+    code: CodeType = inspect.unwrap(function).__code__  # read for 200 functions at import; `signature` is ten times slower
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
