@@ -403,7 +403,7 @@ HABITS = {
     **{f"tg.{name}({x}, 1)": r"axis=1" for x in ("t", "A")
        for name in ("max", "min", "sort", "median", "nanmedian", "cummax", "cummin")},
     **{f"{call}": r"indices_or_sections=positions.*np\.cumsum\(lengths\)" for call in (
-        "tg.split(t, [1, 2], 1)", "t.split([1, 2], axis=1)", "t.split((1, 1))", "tg.split(A, np.array([2]))",
+        "tg.split(t, [1, 2], 1)", "t.split([1, 2], axis=1)", "t.split((1, 1))", "tg.split(A, [2])",
     )},
     "tg.grad(lambda x: x.max(1).sum())(A)": r"max\(axis=1\)", "tg.vmap(lambda x: tg.max(x, 0))(A)": r"max\(axis=0\)",
     "tg.checkpoint(lambda x: x.sort(0).sum())(t)": r"sort\(axis=0\)",
@@ -414,7 +414,8 @@ OF_NUMPY = """
     np.max(t, 1); np.amin(t, 1); np.sort(t, 0); np.median(t, 1); np.nanmedian(t, 1); np.maximum.reduce(t, 1)
     np.split(t, [1, 2], 1); t.amax(1); tg.amin(t, 1); tg.ptp(t, 1); tg.quantile(t, 0.5, 1); t.argmax(1)
     t.split(2); t.split([1]); tg.split(t, [1, 3], 1); t.split(indices_or_sections=[1, 1]); tg.array_split(t, [1, 1])
-    tg.vsplit(t, [1, 1]); tg.hsplit(t, [1, 2]); tg.normalize(t, 2, 1); t.kthvalue(1, 1); t.topk(1, 1); t.norm(2, 1)
+    tg.split(t, np.array([1, 1])); t.split([-1, 3]); tg.vsplit(t, [1, 1]); tg.hsplit(t, [1, 2]); t.norm(2, 1)
+    tg.normalize(t, 2, 1); t.kthvalue(1, 1); t.topk(1, 1)
     tg.vmap(lambda x: x.max(axis=0))(A); tg.vmap(tg.max)(A); tg.hessian(lambda x: x.max(axis=1).sum())(A)
 """.replace("\n", ";").split(";")
 A = np.array([[1.0, 3.0, 2.0], [4.0, 6.0, 5.0]])

@@ -173,7 +173,7 @@ def repeat(x: Array, /, repeats: Any, axis: int | None = None) -> Array:
     try:
         return np.repeat(x, repeats, axis)
     except ValueError:
-        if counts.ndim != 1 or counts.size == length:
+        if axis is not None or counts.ndim != 1:
             raise
         raise _torch_repeat(x, f"{counts.size} repeats for {length} elements", str(repeats)) from None
 

@@ -28,7 +28,8 @@ def _check_axis(name: str, x: Any, axis: Any = None, *others: Any, **settings: A
 
 def _check_sections(x: Any, sections: Any, axis: Any = 0) -> None:
     """Warn for a list that sums to the length of the axis: PyTorch reads it as lengths."""
-    if isinstance(sections, list | tuple | np.ndarray) and len(sections) and np.sum(sections) == np.shape(x)[axis]:
+    is_lengths = isinstance(sections, list | tuple) and len(sections) and min(sections) >= 0
+    if is_lengths and sum(sections) == np.shape(x)[axis]:
         warn_caller(
             "split: the list sums to the length of the axis, and PyTorch reads it as the lengths of the parts. Here it "
             "has positions, as in NumPy. For positions, write split(indices_or_sections=positions), which never warns. "
