@@ -396,7 +396,7 @@ def test_an_order_of_the_axes_is_numpys():
 # Calls that PyTorch understands in another way, on a tensor t of shape (2, 3), with what the warning says to write.
 HABITS = {
     **{f"t.{name}({arguments})": rf"{name}\(axis=1\).*{indices}" for name, arguments, indices in (
-        ("max", "1", r"tg\.argmax\(x, axis=1\)"), ("max", "1, True", "argmax"), ("max", "np.int64(1)", "argmax"),
+        ("max", "1", r"tg\.argmax\(x, axis=1\)"), ("max", "1, keepdims=True", "argmax"), ("max", "np.int64(1)", "argmax"),
         ("min", "1", "argmin"), ("sort", "1", "argsort"), ("sort", "1, True", "argsort"), ("median", "1", "kthvalue"),
         ("cummax", "1", "not offered"), ("cummin", "1", "not offered"),
     )},
@@ -415,7 +415,7 @@ OF_NUMPY = """
     np.split(t, [1, 2], 1); t.amax(1); tg.amin(t, 1); tg.ptp(t, 1); tg.quantile(t, 0.5, 1); t.argmax(1)
     t.split(2); t.split([1]); tg.split(t, [1, 3], 1); t.split(indices_or_sections=[1, 1]); tg.array_split(t, [1, 1])
     tg.split(t, np.array([1, 1])); t.split([-1, 3]); tg.vsplit(t, [1, 1]); tg.hsplit(t, [1, 2]); t.norm(2, 1)
-    tg.normalize(t, 2, 1); t.kthvalue(1, 1); t.topk(1, 1)
+    tg.normalize(t, 2, 1); t.kthvalue(1, 1); t.topk(1, 1); t.max(1, initial=0); tg.min(t, 1, where=A > 2, initial=9)
     tg.vmap(lambda x: x.max(axis=0))(A); tg.vmap(tg.max)(A); tg.hessian(lambda x: x.max(axis=1).sum())(A)
 """.replace("\n", ";").split(";")
 A = np.array([[1.0, 3.0, 2.0], [4.0, 6.0, 5.0]])

@@ -15,8 +15,8 @@ from tinygrad_edu.name_tables import VALUES_ALONE
 
 
 def _check_axis(name: str, x: Any, axis: Any = None, *others: Any, **settings: Any) -> None:
-    """Warn for an axis by position, with which PyTorch's function returns a pair."""
-    if isinstance(axis, int | np.integer):
+    """Warn for an axis by position, with which PyTorch's function returns a pair, unless a keyword is NumPy's alone."""
+    if isinstance(axis, int | np.integer) and settings.keys() <= {"keepdims", "descending", "stable"}:
         indices = VALUES_ALONE[name].replace("`", "").replace("axis=axis", f"axis={axis}")
         warn_caller(
             f"{name}: with an axis by position, PyTorch returns a pair of values and indices. Here the result is the "
