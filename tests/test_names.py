@@ -396,7 +396,8 @@ def test_an_order_of_the_axes_is_numpys():
 # Calls that PyTorch understands in another way, on a tensor t of shape (2, 3), with what the warning says to write.
 HABITS = {
     **{f"t.{name}({arguments})": rf"{name}\(axis=1\).*{indices}" for name, arguments, indices in (
-        ("max", "1", r"tg\.argmax\(x, axis=1\)"), ("max", "1, keepdims=True", "argmax"), ("max", "np.int64(1)", "argmax"),
+        ("max", "1", r"tg\.argmax\(x, axis=1\)"), ("max", "1, keepdims=True", "argmax"),
+        ("max", "np.int64(1)", "argmax"),
         ("min", "1", "argmin"), ("sort", "1", "argsort"), ("sort", "1, True", "argsort"), ("median", "1", "kthvalue"),
         ("cummax", "1", "not offered"), ("cummin", "1", "not offered"),
     )},
