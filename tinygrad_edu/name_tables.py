@@ -269,13 +269,15 @@ UNSUPPORTED = {
     "validate_args": "leave it out: parameters are always checked",
     "batch_sampler": "`sampler=` and `batch_size=`",
     "dim0": "`tg.swapaxes(t, axis1, axis2)`",
-    "lower": "`upper=False` for a lower triangle, `upper=True` for an upper one",
     "chunk_size": "leave it out: one call computes all samples",
     **dict.fromkeys(
         ("use_reentrant", "preserve_rng_state", "determinism_check", "context_fn", "early_stop"),
         "leave it out: `tg.checkpoint(f)(x)` calls f again in the backward pass, with the same random numbers",
     ),
 }
+
+# Keywords that one function has in other libraries, with the replacement.
+KEYWORDS_OF = {("solve_triangular", "lower"): "`upper=False` for a lower triangle, `upper=True` for an upper one"}
 
 # Functions that PyTorch calls with a second input, and what to write.
 SECOND_INPUTS = {

@@ -11,7 +11,7 @@ from inspect import Parameter, signature
 from types import CodeType, FunctionType
 from typing import Any, NoReturn, Self
 
-from tinygrad_edu.name_tables import KEYWORDS, NAMES, SECOND_INPUTS, UNSUPPORTED, VALUES_ALONE
+from tinygrad_edu.name_tables import KEYWORDS, KEYWORDS_OF, NAMES, SECOND_INPUTS, UNSUPPORTED, VALUES_ALONE
 from tinygrad_edu.tensor_names import TENSOR_NAMES
 
 
@@ -61,8 +61,9 @@ def raise_unexpected_keyword(function: str, keywords: Iterable[str], known: Iter
     name, known = next(iter(keywords)), tuple(known)
     alias = next((here for here in KEYWORDS.get(name, "").split() if here in known), None)
     hint = f"{name} of PyTorch is {alias} here" if alias else f"expected {', '.join(known) or 'none'}"
-    if name in UNSUPPORTED:
-        hint = _sentence(UNSUPPORTED[name])
+    replacement = KEYWORDS_OF.get((function, name)) or UNSUPPORTED.get(name)
+    if replacement is not None:
+        hint = _sentence(replacement)
     if alias == "axis" and function in VALUES_ALONE:
         hint += f". It returns the values alone; PyTorch's indices are {VALUES_ALONE[function].replace('`', '')}"
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")

@@ -63,7 +63,7 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     return shape[1] * window, shape[0] * window
 
 
-def _lengths(shape: Sequence[int]) -> tuple[int, ...]:
+def _lengths(shape: Any) -> tuple[int, ...]:
     """Return a shape as a tuple, or raise for a Tensor, which PyTorch's functions fill."""
     if isinstance(shape, Tensor) or np.ndim(shape) != 1:
         raise DTypeError(
