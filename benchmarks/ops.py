@@ -130,12 +130,12 @@ REDUCTIONS = (
     Case("norm", lambda m, a: m.norm(a.x), lambda m, a: m.linalg.norm(a.x)),
     Case("norm, axis 1", lambda m, a: m.norm(a.x, axis=1), lambda m, a: m.linalg.norm(a.x, dim=1)),
     Case("max", lambda m, a: a.x.max()),
-    Case("max, axis 1", lambda m, a: m.max(a.x, 1), lambda m, a: a.x.max(1).values),
-    Case("max, axis 0", lambda m, a: m.max(a.x, 0), lambda m, a: a.x.max(0).values),
+    Case("max, axis 1", lambda m, a: m.max(a.x, 1), lambda m, a: a.x.max(axis=1).values),
+    Case("max, axis 0", lambda m, a: m.max(a.x, 0), lambda m, a: a.x.max(axis=0).values),
     Case("argmax, axis 1", lambda m, a: m.argmax(a.x, 1)),
     Case("argmax", lambda m, a: m.argmax(a.x)),
     Case("logsumexp, axis 1", lambda m, a: m.logsumexp(a.x, 1)),
-    Case("median, axis 1", lambda m, a: m.median(a.odd, 1), lambda m, a: a.odd.median(1).values),
+    Case("median, axis 1", lambda m, a: m.median(a.odd, 1), lambda m, a: a.odd.median(axis=1).values),
 )
 ROWS = (
     Case("softmax", lambda m, a: m.softmax(a.x, 1)),

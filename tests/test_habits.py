@@ -7,13 +7,24 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 
 T = tg.Tensor([1.0, 2.0], requires_grad=True)
-MODEL = nn.Linear(2, 3)
+MODEL, RNG = nn.Linear(2, 3), np.random.default_rng(0)
 ANSWERS = {
     "(T * T).sum().backward(create_graph=True)": r"TypeError: backward\(\) has no create_graph.*tg\.grad\(tg\.grad",
     "T.data.clamp_(0)": r"AttributeError: t\.data is a NumPy array, and has no 'clamp_'.*t\.assign\(values\)",
     "T.data.nonsense": "AttributeError: t.data is a NumPy array, and has no 'nonsense': see NumPy",
     "tg.optim.SGD(MODEL.parameters(), lr=tg.optim.schedules.constant(0.1))": r"ValueError: SGD: lr .*apply_schedule",
     "nn.functional_call(MODEL, {}, (np.ones((1, 2)),))": r"TypeError: functional_call: write functional_call\(model, p",
+    "tg.max(T, T)": r"TypeError: max: the second argument is an axis; write tg\.maximum\(x, y\)",
+    "T.min(0.0)": r"TypeError: min: the second argument is an axis; write tg\.minimum\(x, y\)",
+    "tg.checkpoint(MODEL, T)": r"TypeError: checkpoint: .*write tg\.checkpoint\(f\)\(x\)",
+    "tg.checkpoint(MODEL, T, use_reentrant=False)": r"TypeError: checkpoint: .*write tg\.checkpoint\(f\)\(x\)",
+    "nn.init.xavier_uniform(MODEL.weight, RNG)": r"DTypeError: .*got a Tensor of shape \(3, 2\).*weight\.shape, rng\)",
+    "nn.init.all_zeros(MODEL.bias)": r"DTypeError: .*got a Tensor of shape \(3,\).*weight\.shape, rng\)",
+    "nn.init.gaussian(MODEL.weight.numpy(), 0.1, RNG)": r"DTypeError: .*got a ndarray of shape \(3, 2\)",
+    "T.repeat(2, 2)": r"ShapeError: repeat: axis 2 is out of bounds.*tg\.tile\(x, \(2, 2\)\)",
+    "MODEL.weight.repeat((2, 2))": r"ShapeError: .*2 repeats for 6 elements.*tg\.tile\(x, \(2, 2\)\)",
+    "tg.norm(T, 'l2')": r"ValueError: norm: p must be 'fro', 'nuc' or a number, got 'l2'",
+    "T.norm('nuc')": r"ShapeError: norm: p='nuc' needs 2 axes, got 1 of shape \(2,\)",
     "tg.cross_entropy(np.ones((2, 3)), np.array([0.0, 1.0]))": r"ShapeError: .*Labels must be .*target\.astype\(int\)",
     "tg.cross_entropy(np.ones((2, 3)), tg.Tensor([0, 1.0]))": r"ShapeError: .*Labels must be .*target\.astype\(int\)",
 }

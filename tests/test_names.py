@@ -5,14 +5,15 @@ import inspect
 import math
 import pickle
 import re
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor, name_tables, names, names_elsewhere
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu import Tensor, name_tables, names, names_elsewhere, training, transforms
+from tinygrad_edu.errors import DTypeError, HabitWarning, ShapeError
 from tools import differences_page, functions_page, names_page
 from tools.names_elsewhere import main as main_of_names_elsewhere
 
@@ -99,6 +100,13 @@ def test_other_names_of_other_libraries_are_not_offered(place, name, library):
     with pytest.raises(AttributeError, match=f"has no '{name}': not offered; it is a name of {re.escape(library)}"):
         getattr(place, name)
     assert name not in dir(place)
+
+
+def test_a_name_of_numpy_is_here_or_has_an_answer():
+    for name in (name for name in dir(np) if not name.startswith("_") and not hasattr(tg, name)):
+        with pytest.raises(AttributeError, match=f"has no '{name}': (write|not offered|import|leave|t|rng)") as caught:
+            getattr(tg, name)
+        assert "did you mean" not in str(caught.value)
 
 
 @pytest.mark.peers
@@ -239,6 +247,21 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: tg.stack([t, t], dim=1), "dim of PyTorch is axis here."),
         (lambda t: tg.diagonal(t, dim1=0), "dim1 of PyTorch is axis1 here."),
         (lambda t: tg.argmax(t, keepdim=True), "keepdim of PyTorch is keepdims here."),
+        (lambda t: tg.max(t, dim=0), "axis here. It returns the values alone; PyTorch's indices are tg.argmax(x, axis"),
+        (lambda t: tg.median(t, dim=0), "PyTorch's indices are in tg.kthvalue(x, (n + 1) // 2, axis=axis), for n ele"),
+        (
+            lambda t: tg.expand_dims(t, dim=0),
+            "expand_dims() got an unexpected keyword argument 'dim': dim of PyTorch i",
+        ),
+        (lambda t: tg.norm(t, dim=0), "norm() got an unexpected keyword argument 'dim': dim of PyTorch is axis here."),
+        (lambda t: tg.tensordot(t, t, dims=1), "dims of PyTorch is axes here."),
+        (lambda t: tg.linspace(0, 1, steps=5), "steps of PyTorch is num here."),
+        (lambda t: tg.linalg.solve_triangular(t, t, lower=True), "write upper=False for a lower triangle"),
+        (lambda t: tg.vmap(tg.exp, in_dims=0), "in_dims of PyTorch is in_axes here."),
+        (lambda t: tg.vmap(tg.exp, out_dims=0), "out_dims of PyTorch is out_axes here."),
+        (lambda t: tg.vmap(tg.exp, chunk_size=3), "leave it out: one call computes all samples."),
+        (lambda t: tg.checkpoint(tg.exp, use_reentrant=False), "leave it out: tg.checkpoint(f)(x) calls f again"),
+        (lambda t: tg.vmap(lambda x: tg.sort(x, dim=0))(t), "sort() got an unexpected keyword argument 'dim'"),
         (
             lambda t: tg.sum(t, nothing=0),
             "unexpected keyword argument 'nothing': expected axis, keepdims, dtype, initial, where.",
@@ -254,6 +277,35 @@ def test_a_keyword_that_is_another_answers_with_the_one_here(call, said):
         if isinstance(t, Tensor) or call.__code__.co_names[0] == "tg":
             with pytest.raises(TypeError, match=re.escape(said)):
                 call(t)
+
+
+def renamed_parameters():
+    """Yield each public callable that has a parameter with another name in PyTorch, with both names."""
+    places = [tg, tg.linalg, tg.nn, tg.nn.init, tg.optim, tg.optim.schedules, tg.data, tg.distributions]
+    places += [training, transforms]
+    found = [getattr(place, name) for place in places for name in place.__all__ if name != "Function"]  # a type
+    t = Tensor(np.eye(3))
+    found += [getattr(t, name) for name in dir(t) if not name.startswith("_")]
+    for each in found:
+        if callable(each) and (not isinstance(each, type) or issubclass(each, names.KeywordHints)):
+            taken = inspect.signature(each).parameters
+            for there, here in name_tables.KEYWORDS.items():
+                for name in {*here.split()} & taken.keys() - {there}:
+                    if there not in taken and taken[name].kind is not taken[name].VAR_POSITIONAL:
+                        yield each, there, name
+
+
+def test_every_callable_knows_the_keywords_of_pytorch():
+    count = 0
+    for call, there, here in renamed_parameters():
+        taken = [p for p in inspect.signature(call).parameters.values() if p.default is p.empty and p.name != here]
+        args = [Tensor(np.eye(3)) for p in taken if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if call.__name__ in ("transpose", "rot90"):  # their calls are too fast to know other keywords
+            continue
+        with pytest.raises(TypeError, match=rf"{there} of PyTorch is {here} here"):
+            call(*args, **{there: 0})
+        count += 1
+    assert count > 350
 
 
 @dataclass(eq=False, repr=False)
@@ -341,15 +393,55 @@ def test_an_order_of_the_axes_is_numpys():
     assert t.transpose().shape == t.T.shape == (4, 3, 2)
 
 
+# Calls that PyTorch understands in another way, on a tensor t of shape (2, 3), with what the warning says to write.
+HABITS = {
+    **{f"t.{name}({arguments})": rf"{name}\(axis=1\).*{indices}" for name, arguments, indices in (
+        ("max", "1", r"tg\.argmax\(x, axis=1\)"), ("max", "1, keepdims=True", "argmax"),
+        ("max", "np.int64(1)", "argmax"),
+        ("min", "1", "argmin"), ("sort", "1", "argsort"), ("sort", "1, True", "argsort"), ("median", "1", "kthvalue"),
+        ("cummax", "1", "not offered"), ("cummin", "1", "not offered"),
+    )},
+    **{f"tg.{name}({x}, 1)": r"axis=1" for x in ("t", "A")
+       for name in ("max", "min", "sort", "median", "nanmedian", "cummax", "cummin")},
+    **{f"{call}": r"indices_or_sections=positions.*np\.cumsum\(lengths\)" for call in (
+        "tg.split(t, [1, 2], 1)", "t.split([1, 2], axis=1)", "t.split((1, 1))", "tg.split(A, [2])",
+    )},
+    "tg.grad(lambda x: x.max(1).sum())(A)": r"max\(axis=1\)", "tg.vmap(lambda x: tg.max(x, 0))(A)": r"max\(axis=0\)",
+    "tg.checkpoint(lambda x: x.sort(0).sum())(t)": r"sort\(axis=0\)",
+}  # fmt: skip
+OF_NUMPY = """
+    t.max(axis=1); t.max(); t.max(None); t.max((0, 1)); t.max(axis=1, keepdims=True); tg.max(t, axis=1); tg.max(A)
+    t.min(axis=-1); t.sort(axis=0); t.sort(); t.median(axis=1); tg.nanmedian(t, axis=1); t.cummax(axis=0); t.cummin()
+    np.max(t, 1); np.amin(t, 1); np.sort(t, 0); np.median(t, 1); np.nanmedian(t, 1); np.maximum.reduce(t, 1)
+    np.split(t, [1, 2], 1); t.amax(1); tg.amin(t, 1); tg.ptp(t, 1); tg.quantile(t, 0.5, 1); t.argmax(1)
+    t.split(2); t.split([1]); tg.split(t, [1, 3], 1); t.split(indices_or_sections=[1, 1]); tg.array_split(t, [1, 1])
+    tg.split(t, np.array([1, 1])); t.split([-1, 3]); tg.vsplit(t, [1, 1]); tg.hsplit(t, [1, 2]); t.norm(2, 1)
+    tg.normalize(t, 2, 1); t.kthvalue(1, 1); t.topk(1, 1); t.max(1, initial=0); tg.min(t, 1, where=A > 2, initial=9)
+    tg.vmap(lambda x: x.max(axis=0))(A); tg.vmap(tg.max)(A); tg.hessian(lambda x: x.max(axis=1).sum())(A)
+""".replace("\n", ";").split(";")
+A = np.array([[1.0, 3.0, 2.0], [4.0, 6.0, 5.0]])
+
+
+@pytest.mark.parametrize("call", HABITS)
+def test_a_call_that_pytorch_understands_otherwise_warns_once_at_its_place(call):
+    code = compile(f"for _ in range(3): {call}", "habit.py", "exec")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        exec(code, {"tg": tg, "np": np, "A": A, "t": Tensor(A, requires_grad=True)})
+    (warning,) = caught
+    assert (warning.category, warning.filename, warning.lineno) == (HabitWarning, "habit.py", 1)
+    assert re.search(HABITS[call], str(warning.message))
+
+
+@pytest.mark.parametrize("call", [call.strip() for call in OF_NUMPY if call.strip()])
+def test_a_call_with_one_meaning_is_quiet(call):
+    assert eval(call, {"tg": tg, "np": np, "A": A, "t": Tensor(A, requires_grad=True)}) is not None
+
+
 @pytest.mark.parametrize("name", ["max", "min", "sort", "median", "cummax", "cummin"])
-@pytest.mark.parametrize("requires_grad", [False, True])
-def test_values_are_no_pair_of_values_and_positions(name, requires_grad):
-    t = tg.Tensor([[1.0, 3.0, 2.0], [4.0, 6.0, 5.0]], requires_grad=requires_grad)
-    with pytest.raises(ValueError, match=rf"t.{name}\(...\) returns one tensor, of shape \(2, ?.*\): the values"):
-        _values, _positions = getattr(t, name)(1)
-    first, second = list(getattr(t, name)(1))
+def test_the_rows_of_a_result_unpack(name):
+    first, second = getattr(Tensor(A), name)(axis=1)
     np.testing.assert_array_equal(second.numpy() - first.numpy(), 3)
-    assert len([*getattr(t, name)(1)]) == 2
 
 
 def test_a_pair_of_widths_by_itself_is_for_one_axis():

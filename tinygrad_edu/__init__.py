@@ -8,7 +8,7 @@ from tinygrad_edu.engine import Tensor, detect_anomaly, enable_grad, from_dlpack
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.names import attribute_error as _attribute_error
-from tinygrad_edu.names import with_keyword_hints as _with_keyword_hints
+from tinygrad_edu.names import with_hints as _with_hints
 
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "distributions", "enable_grad", "from_dlpack",
@@ -26,7 +26,7 @@ if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every
     from tinygrad_edu.ops import linalg
     from tinygrad_edu.ops.creation import *
     from tinygrad_edu.ops.draws import *
-    from tinygrad_edu.ops.linalg import norm
+    from tinygrad_edu.ops.norms import norm_of_elements as norm
     from tinygrad_edu.transforms import (
         checkpoint,
         custom_vjp,
@@ -47,12 +47,13 @@ else:
             raise _attribute_error("tg", name, __all__)
         if name in ("data", "distributions", "nn", "optim"):
             return _import_module(f"tinygrad_edu.{name}")
-        if name in ("linalg", "norm"):
-            linalg = _import_module("tinygrad_edu.ops.linalg")
-            found = linalg if name == "linalg" else linalg.norm
+        if name == "linalg":
+            found = _import_module("tinygrad_edu.ops.linalg")
+        elif name == "norm":
+            found = _with_hints(ops.on_demand.import_function("norms.norm_of_elements"), __name__)
         elif name in ops.on_demand.PACKAGE_FILES:
             function = ops.on_demand.import_function(f"{ops.on_demand.PACKAGE_FILES[name]}.{name}")
-            found = _with_keyword_hints(function, __name__)
+            found = _with_hints(function, __name__)
         elif name in ops.on_demand.OPS_FILES:
             found = getattr(ops, name)
         else:

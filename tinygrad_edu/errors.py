@@ -169,6 +169,22 @@ class ExportError(TinygradError, NotImplementedError):
     """
 
 
+class HabitWarning(UserWarning):
+    """A call that PyTorch and NumPy understand in two ways. It is issued once for each place.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import tinygrad_edu as tg
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", HabitWarning)
+    ...     tg.ones((2, 3)).max(1)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.HabitWarning: max: with an axis by position, PyTorch returns a pair of values and ...
+    """
+
+
 class LoopWarning(UserWarning):
     """A function without a batching rule runs once for each sample of `vmap`, which is slow. Issued once per function.
 

@@ -61,7 +61,8 @@ NAMES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("contiguous", "is_contiguous"), "leave it out: ops accept every layout"), "dim": "`t.ndim`",
         "numel": "`t.size`", "nelement": "`t.size`", "element_size": "`t.itemsize`", "stride": "`t.strides`, in bytes",
         # indexing
-        "chunk": "`tg.array_split(t, pieces)`", "narrow": "`t[start : start + length]`",
+        "chunk": "`tg.array_split(t, pieces)`, whose lengths differ by at most 1",
+        "narrow": "`t[start : start + length]`",
         "select": "`t[index]`, or `t[:, index]` along the second axis", "index_select": "`tg.take(t, index, axis)`",
         "masked_select": "`t[mask]`", "compress": "`t[mask]`", "gather": "`tg.take_along_axis(t, index, axis)`",
         **dict.fromkeys(("scatter", "scatter_"), _SCATTER),
@@ -71,8 +72,8 @@ NAMES: dict[str, dict[str, str]] = {
             "fmax", "fmin", "cross", "lgamma", "digamma", "erfc", "erfinv", "nanmedian", "nanquantile",
         )},
         "at": "`tg.where(mask, values, t)`, or assign to elements under `tg.no_grad()`", "flat": "`t.reshape(-1)`",
-        "values": "`t.max(axis)` and similar methods return the values only",
-        "indices": "`t.argmax(axis)`; `t.max(axis)` and similar methods return the values only",
+        "values": "`t.max(axis=axis)` and similar methods return the values only",
+        "indices": "`t.argmax(axis)`; `t.max(axis=axis)` and similar methods return the values only",
         # arithmetic
         "clamp": "`t.clip(low, high)`", "clamp_min": "`tg.maximum(t, low)`", "clamp_max": "`tg.minimum(t, high)`",
         "neg": "`-t`", "negative": "`-t`",
@@ -109,7 +110,7 @@ NAMES: dict[str, dict[str, str]] = {
         "random": "`rng = np.random.default_rng(seed)`, and `tg.normal`, `tg.uniform` or `tg.integers` with `rng=rng`",
         # functions
         **dict.fromkeys(("cat", "concat"), "`tg.concatenate(tensors, axis)`"), "row_stack": "`tg.vstack(tensors)`",
-        "chunk": "`tg.array_split(t, pieces)`", "permute": "`tg.transpose(t, axes)`",
+        "chunk": "`tg.array_split(t, pieces)`, whose lengths differ by at most 1", "permute": "`tg.transpose(t, axes)`",
         "movedim": "`tg.moveaxis(t, source, destination)`", "swapdims": "`tg.swapaxes(t, 0, 1)`",
         "unsqueeze": "`tg.expand_dims(t, axis)`", "gather": "`tg.take_along_axis(t, index, axis)`",
         "index_select": "`tg.take(t, index, axis)`", "masked_select": "`t[mask]`",
@@ -136,6 +137,10 @@ NAMES: dict[str, dict[str, str]] = {
         "Size": "`t.shape` is a tuple",
         "utils": "`tg.data.DataLoader(x, y, batch_size=size, rng=rng)` gives batches; `tg.checkpoint`",
         **{name: f"`np.{name}`" for name in ("float16", "float32", "float64", "uint8", "int32", "int64", "newaxis")},
+        **{name: f"`np.{name}`" for name in ("pi", "e", "nan")}, "inf": "`np.inf` or `float('inf')`",
+        **{name: f"`np.{dtype}`" for name, dtype in _DTYPES.items()},
+        **{f"{name.capitalize()}Tensor": f"`tg.Tensor(values, dtype=np.{dtype})`" for name, dtype in _DTYPES.items()},
+        "bfloat16": "`np.float16`: NumPy has no bfloat16", "Generator": "`np.random.default_rng(seed)`",
         "set_default_dtype": "`dtype=` where a tensor is made",
         **{name: f"`import tinygrad_edu.{name}` first" for name in ("onnx", "parallel", "sklearn", "tape")},
         **{name: f"`import tinygrad_edu.{name}` first" for name in ("testing", "training")},
@@ -243,13 +248,15 @@ NAMES: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
-# Keywords of PyTorch, with the keyword used here.
+# Keywords of PyTorch, with the keyword used here, or several, each in other functions.
 KEYWORDS = {
-    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
-    "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
-    "index": "indices", "size": "shape", "generator": "rng",
-    "collate_fn": "collate", "num_workers": "workers",
-    "min_value": "min_val", "max_value": "max_val", "dynamic_axes": "batch_axes", "dynamic_shapes": "batch_axes",
+    "dim": "axis", "dims": "axis axes", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "axis0": "axis1",
+    "start_dim": "start_axis", "end_dim": "end_axis", "in_dims": "in_axes", "out_dims": "out_axes",
+    "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices", "index": "indices",
+    "size": "shape", "steps": "num", "generator": "rng", "collate_fn": "collate", "num_workers": "workers",
+    "min_value": "min_val", "max_value": "max_val", "split_size_or_sections": "indices_or_sections",
+    "interpolation": "method", "unit_diagonal": "unitriangular",
+    "dynamic_axes": "batch_axes", "dynamic_shapes": "batch_axes",
 }  # fmt: skip
 
 # Keywords of PyTorch without a counterpart, with the reason or the replacement.
@@ -267,4 +274,26 @@ UNSUPPORTED = {
     "opset_version": "leave it out: a file has opset 20",
     **dict.fromkeys(("export_params", "keep_initializers_as_inputs"), "leave it out: parameters are initializers"),
     **dict.fromkeys(("do_constant_folding", "operator_export_type", "dynamo"), "leave it out: there is one exporter"),
+    "dim0": "`tg.swapaxes(t, axis1, axis2)`",
+    "chunk_size": "leave it out: one call computes all samples",
+    **dict.fromkeys(
+        ("use_reentrant", "preserve_rng_state", "determinism_check", "context_fn", "early_stop"),
+        "leave it out: `tg.checkpoint(f)(x)` calls f again in the backward pass, with the same random numbers",
+    ),
 }
+
+# Keywords that one function has in other libraries, with the replacement.
+KEYWORDS_OF = {("solve_triangular", "lower"): "`upper=False` for a lower triangle, `upper=True` for an upper one"}
+
+# Functions that PyTorch calls with a second input, and what to write.
+SECOND_INPUTS = {
+    "checkpoint": "the function is the only argument; write `tg.checkpoint(f)(x)`",
+    **{name: f"the second argument is an axis; write `tg.{name}imum(x, y)`" for name in ("max", "min")},
+}
+
+# Functions that return values alone, where PyTorch's return a pair with indices; and these indices.
+VALUES_ALONE = {
+    "max": "`tg.argmax(x, axis=axis)`", "min": "`tg.argmin(x, axis=axis)`", "sort": "`tg.argsort(x, axis=axis)`",
+    **dict.fromkeys(("median", "nanmedian"), "in `tg.kthvalue(x, (n + 1) // 2, axis=axis)`, for n elements"),
+    **dict.fromkeys(("cummax", "cummin"), "not offered"),
+}  # fmt: skip

@@ -3,14 +3,15 @@
 `name_tables` has the names of the other libraries and their replacements.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from inspect import Parameter, signature
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, NoReturn, Self
 
-from tinygrad_edu.name_tables import KEYWORDS, NAMES, UNSUPPORTED
+from tinygrad_edu.name_tables import KEYWORDS, KEYWORDS_OF, NAMES, SECOND_INPUTS, UNSUPPORTED, VALUES_ALONE
 from tinygrad_edu.tensor_names import TENSOR_NAMES
 
 
@@ -31,9 +32,8 @@ def _elsewhere(owner: str, name: str) -> str | None:
     from tinygrad_edu.names_elsewhere import ANSWERS, NOT_OFFERED  # only errors need it
 
     libraries = NOT_OFFERED.get(owner, {}).items()
-    of = next(
-        (f"not offered; it is a name of {library}" for library, names in libraries if name in names.split()), None
-    )
+    library = next((library for library, names in libraries if name in names.split()), None)
+    of = f"`np.{name}`" if library == "NumPy" else f"not offered; it is a name of {library}" if library else None
     return ANSWERS.get(owner, {}).get(name, of)
 
 
@@ -59,36 +59,81 @@ def getattr_with_hints(owner: str, known: Sequence[str]) -> Callable[[str], NoRe
 def raise_unexpected_keyword(function: str, keywords: Iterable[str], known: Iterable[str]) -> NoReturn:
     """Raise TypeError for an unexpected keyword, with a hint: the right keyword, or all accepted ones."""
     name, known = next(iter(keywords)), tuple(known)
-    alias = KEYWORDS.get(name)
-    hint = f"{name} of PyTorch is {alias} here" if alias in known else f"expected {', '.join(known) or 'none'}"
-    if name in UNSUPPORTED:
-        hint = _sentence(UNSUPPORTED[name])
+    alias = next((here for here in KEYWORDS.get(name, "").split() if here in known), None)
+    hint = f"{name} of PyTorch is {alias} here" if alias else f"expected {', '.join(known) or 'none'}"
+    replacement = KEYWORDS_OF.get((function, name)) or UNSUPPORTED.get(name)
+    if replacement is not None:
+        hint = _sentence(replacement)
+    if alias == "axis" and function in VALUES_ALONE:
+        hint += f". It returns the values alone; PyTorch's indices are {VALUES_ALONE[function].replace('`', '')}"
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
-def with_keyword_hints(function: Callable[..., Any], module: str | None = None) -> Callable[..., Any]:
-    """Wrap a function so that PyTorch's names of its keywords raise an error with a hint.
+# Parameters whose names differ in PyTorch.
+RENAMED = frozenset(" ".join(KEYWORDS.values()).split())
 
-    `module` is the module in which `pickle` finds the wrapped function. Default: the function's own module.
+
+def with_hints(
+    function: Callable[..., Any], module: str | None = None, check: Callable[..., None] | None = None
+) -> Callable[..., Any]:
+    """Wrap a public function so that PyTorch's keywords raise an error with a hint.
+
+    A function without a parameter that PyTorch names otherwise is returned as it is. So is an op or decorated function,
+    whose calls have hints, unless there is a check.
+
+    Parameters
+    ----------
+    function : callable
+    module : str, optional
+        Module in which `pickle` finds the wrapped function. Default: the function's own module.
+    check : callable, optional
+        Called with the arguments after a call that has several positional ones.
     """
-    wrapped = hasattr(function, "__wrapped__")  # an op, whose call has the hints
-    if wrapped or not isinstance(function, FunctionType):
+    is_plain = isinstance(function, FunctionType) and not hasattr(function, "__wrapped__")
+    is_named = (is_plain or check is not None) and function.__name__ in SECOND_INPUTS
+    is_renamed = is_plain and not RENAMED.isdisjoint(_parameters_of(function))
+    if check is None and not is_named and not is_renamed:
         return function
-    code = function.__code__  # read for 200 functions at import; `signature` is ten times slower
-    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if not set(KEYWORDS.values()) & set(known):
-        return function
+    inner = getattr(function, "call", function)  # of an op
 
     @wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
-        for name in settings:
-            if name in KEYWORDS and name not in known:
-                raise_unexpected_keyword(function.__name__, [name], known[1:])
-        return function(*args, **settings)
+        try:
+            out = inner(*args, **settings)
+        except TypeError as error:
+            if is_named and len(args) > 1:
+                hint = SECOND_INPUTS[function.__name__].replace("`", "")
+                raise TypeError(f"{function.__name__}: {hint}.") from error
+            if is_plain:
+                explain_arguments(function, settings)
+            raise
+        if check is not None and len(args) > 1:
+            check(*args, **settings)
+        return out
 
     if module is not None:
-        call.__module__ = module
+        call.__module__, call.__qualname__ = module, call.__name__
     return call
+
+
+def _parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the parameters of a function, without ``*args`` and ``**kwargs``."""
+    code: CodeType = inspect.unwrap(function).__code__  # read for 200 functions; `signature` is ten times slower
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def explain_arguments(function: Callable[..., Any], settings: Iterable[str]) -> None:
+    """Raise TypeError with a hint if a function was called with a keyword that it does not have."""
+    code, known = inspect.unwrap(function).__code__, _parameters_of(function)
+    unknown = [name for name in settings if name not in known]
+    if unknown and not code.co_flags & inspect.CO_VARKEYWORDS:
+        raise_unexpected_keyword(function.__name__, unknown, known[code.co_posonlyargcount :])
+
+
+def add_hints(scope: dict[str, Any]) -> None:
+    """Wrap the public functions of a module by `with_hints`, given its namespace."""
+    for name in scope["__all__"]:
+        scope[name] = with_hints(scope[name], scope["__name__"])
 
 
 def public_names(scope: Mapping[str, Any], package: str, *extra: str) -> list[str]:

@@ -132,6 +132,7 @@ ANSWERS = {
         "xlogy_": "`t.assign(tg.xlogy(t, other))`",
     },
     "tg": {
+        "ModuleDict": "`nn.ModuleDict`",
         "abs_": "`t.assign(tg.abs(t))`",
         "adaptive_max_pool1d_with_indices": "`tg.adaptive_max_pool1d(x, size, return_indices=True)`",
         "adaptive_max_pool2d_with_indices": "`tg.adaptive_max_pool2d(x, size, return_indices=True)`",
@@ -180,6 +181,7 @@ ANSWERS = {
         "dropout2d": "`nn.Dropout2D(p)(x)`",
         "dropout3d": "`nn.Dropout3D(p)(x)`",
         "dropout_": "`t.assign(tg.dropout(t, rng=rng))`",
+        "dtype": "`t.dtype`",
         "elu_": "`t.assign(tg.elu(t))`",
         "embedding_bag": "`nn.EmbeddingBag`",
         "erf_": "`t.assign(tg.erf(t))`",
@@ -222,6 +224,7 @@ ANSWERS = {
         "margin_ranking_loss": "`nn.margin_ranking_loss(t, other)`",
         "masked_scatter": "`tg.where(mask, values, t)`",
         "matrix_power": "`t.matrix_power`",
+        "matrix_rank": "`tg.linalg.matrix_rank(t)`",
         "max_pool1d_with_indices": "`tg.max_pool1d(x, size, return_indices=True)`",
         "max_pool2d_with_indices": "`tg.max_pool2d(x, size, return_indices=True)`",
         "max_pool3d_with_indices": "`tg.max_pool3d(x, size, return_indices=True)`",
@@ -268,6 +271,7 @@ ANSWERS = {
         "slogdet": "`t.slogdet`",
         "smooth_l1_loss": "`nn.smooth_l1_loss(t, other)`",
         "soft_margin_loss": "`nn.soft_margin_loss(t, other)`",
+        "solve": "`tg.linalg.solve(t, other)`",
         "sqrt_": "`t.assign(tg.sqrt(t))`",
         "square_": "`t.assign(tg.square(t))`",
         "std_mean": "`tg.std(t)` and `tg.mean(t)`",
@@ -434,6 +438,10 @@ ANSWERS = {
         "upsample_bilinear": "`tg.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)`",
         "upsample_nearest": "`tg.interpolate(x, scale_factor=2)`",
     },
+    "tg.data": {
+    },
+    "tg.distributions": {
+    },
 }
 
 NOT_OFFERED = {
@@ -462,55 +470,93 @@ unsafe_split_with_sizes unsqueeze_ untyped_storage volatile xpu
 """,
     },
     "tg": {
+        "NumPy": """
+False_ ScalarType True_ array2string asanyarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix base_repr
+binary_repr bmat bool_ broadcast busday_count busday_offset busdaycalendar bytes_ c_ cdouble char character clongdouble
+common_type complex128 complex256 complex64 complexfloating copyto core csingle ctypeslib datetime64 datetime_as_string
+datetime_data dtypes emath errstate euler_gamma exceptions f2py finfo flatiter flexible float128 floating
+format_float_positional format_float_scientific fromregex generic genfromtxt get_include getbufsize geterr geterrcall
+iinfo index_exp inexact info int16 int8 int_ intc integer intp is_busday isfortran isnat lib little_endian loadtxt
+longdouble longlong ma matrix may_share_memory memmap mgrid min_scalar_type mintypecode ndarray ndenumerate ndindex
+nditer nested_iters number object_ ogrid poly1d polynomial putmask r_ real_if_close rec recarray record require s_
+savetxt savez_compressed sctypeDict setbufsize seterr seterrcall shares_memory show_config show_runtime signedinteger
+single str_ strings test timedelta64 typecodes typename typing ubyte ufunc uint uint16 uint32 uint64 uintc uintp ulong
+ulonglong unsignedinteger ushort void
+""",
         "PyTorch": """
-acos_ acosh_ addbmm addmv_ affine_grid_generator alias_copy alpha_dropout_ angle are_deterministic_algorithms_enabled
-as_strided as_strided_ as_strided_copy as_strided_scatter asin_ asinh_ assert_int_or_pair atan_ atanh_
-autocast_decrement_nesting autocast_increment_nesting bartlett_window batch_norm_backward_elemt
-batch_norm_backward_reduce batch_norm_elemt batch_norm_gather_stats batch_norm_gather_stats_with_counts batch_norm_stats
-batch_norm_update_stats binomial bitwise_left_shift bitwise_not bitwise_right_shift blackman_window boolean_dispatch
-broadcast_tensors can_cast cartesian_prod ccol_indices_copy cholesky_inverse choose_qparams_optimized clamp_ clamp_max
-clamp_max_ clamp_min clamp_min_ clear_autocast_cache col_indices_copy combinations complex conj conj_physical
-conj_physical_ constant_pad_nd convolution crow_indices_copy cudnn_affine_grid_generator cudnn_batch_norm
-cudnn_convolution cudnn_convolution_add_relu cudnn_convolution_relu cudnn_convolution_transpose cudnn_grid_sampler
-cudnn_is_acceptable dequantize detach_ detach_copy diagonal_copy diagonal_scatter dsmm embedding_renorm_ empty_permuted
-empty_quantized empty_strided expand_copy fake_quantize_per_channel_affine fake_quantize_per_tensor_affine
+AVG AcceleratorError AggregationType AliasDb AnyType Argument ArgumentSpec AwaitType BFloat16Storage BFloat16Tensor
+BenchmarkConfig BenchmarkExecutionStats Block BoolStorage BoolType BufferDict ByteStorage CallStack Capsule CharStorage
+CharTensor ClassType Code CompilationUnit CompleteArgumentSpec ComplexDoubleStorage ComplexFloatStorage ComplexType
+ConcreteModuleType ConcreteModuleTypeBuilder DeepCopyMemoTable DeserializationStorageContext DeviceObjType DictType
+DisableTorchFunction DisableTorchFunctionSubclass DispatchKey DispatchKeySet DoubleStorage EnumType ErrorReport Event
+ExcludeDispatchKeyGuard ExecutionPlan FatalError FileCheck FloatStorage FloatType FunctionSchema Future FutureType
+GradScaler Gradient Graph GraphExecutorState HalfStorage IODescriptor InferredType IntStorage IntType InterfaceType
+JITException ListType LiteScriptModule LockingLogger LoggerBase LongStorage Node NoneType NoopLogger NumberType
+OperatorInfo OptionalType OutOfMemoryError PRIVATE_OPS ParameterDict PyObjectType PyTorchFileReader PyTorchFileWriter
+QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage RRefType SUM ScriptClass ScriptClassFunction
+ScriptDict ScriptDictIterator ScriptDictKeyIterator ScriptFunction ScriptList ScriptListIterator ScriptMethod
+ScriptModule ScriptModuleSerializer ScriptObject ScriptObjectProperty SerializationStorageContext ShortStorage
+StaticModule Storage StorageBase Stream StreamObjType StringType SymBool SymBoolType SymFloat SymInt SymIntType
+TYPE_CHECKING Tag TensorType ThroughputBenchmark TracingState TupleType Type TypedStorage USE_GLOBAL_DEPS
+USE_RTLD_GLOBAL_WITH_LIBTORCH UnionType UntypedStorage Use Value accelerator acos_ acosh_ addbmm addmv_
+affine_grid_generator alias_copy alpha_dropout_ amp angle ao are_deterministic_algorithms_enabled as_strided as_strided_
+as_strided_copy as_strided_scatter asin_ asinh_ assert_int_or_pair atan_ atanh_ autocast autocast_decrement_nesting
+autocast_increment_nesting backends bartlett_window batch_norm_backward_elemt batch_norm_backward_reduce
+batch_norm_elemt batch_norm_gather_stats batch_norm_gather_stats_with_counts batch_norm_stats batch_norm_update_stats
+binomial bit bits16 bits1x8 bits2x4 bits4x2 bits8 bitwise_left_shift bitwise_not bitwise_right_shift blackman_window
+boolean_dispatch broadcast_shapes broadcast_tensors can_cast cartesian_prod ccol_indices_copy cdouble cfloat chalf
+channels_last channels_last_3d cholesky_inverse choose_qparams_optimized clamp_ clamp_max clamp_max_ clamp_min
+clamp_min_ classes classproperty clear_autocast_cache col_indices_copy combinations compiled_with_cxx11_abi compiler
+complex complex128 complex32 complex64 conj conj_physical conj_physical_ constant_pad_nd contiguous_format convolution
+cpp cpu crow_indices_copy cudnn_affine_grid_generator cudnn_batch_norm cudnn_convolution cudnn_convolution_add_relu
+cudnn_convolution_relu cudnn_convolution_transpose cudnn_grid_sampler cudnn_is_acceptable default_generator dequantize
+detach_ detach_copy diagonal_copy diagonal_scatter distributed dsmm eig embedding_renorm_ empty_permuted empty_quantized
+empty_strided expand_copy export fake_quantize_per_channel_affine fake_quantize_per_tensor_affine
 fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight
 fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16
-fbgemm_pack_quantized_matrix feature_alpha_dropout_ feature_dropout feature_dropout_ fill fill_ fix_ float_power fork
-frac_ fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices
-frexp frobenius_norm from_file frombuffer fused_moving_avg_obs_fake_quant gcd gcd_ geqrf get_autocast_cpu_dtype
+fbgemm_pack_quantized_matrix feature_alpha_dropout_ feature_dropout feature_dropout_ fill fill_ finfo fix_
+float4_e2m1fn_x2 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu float_power fork frac_
+fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices frexp
+frobenius_norm from_file frombuffer fused_moving_avg_obs_fake_quant futures fx gcd gcd_ geqrf get_autocast_cpu_dtype
 get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype get_default_device
-get_default_dtype get_deterministic_debug_mode get_device get_device_module get_float32_matmul_precision
+get_default_dtype get_deterministic_debug_mode get_device get_device_module get_file_path get_float32_matmul_precision
 get_num_interop_threads get_num_threads get_rng_state grid_sampler grid_sampler_2d grid_sampler_3d grouped_mm gru
-gru_cell hamming_window handle_torch_function hann_window has_torch_function has_torch_function_unary
-has_torch_function_variadic hash_tensor heaviside hsmm hspmm igamma igammac imag import_ir_module
-import_ir_module_from_buffer index_copy index_put index_put_ index_reduce indices_copy init_num_threads initial_seed
-int_repr is_anomaly_check_nan_enabled is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled
-is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled is_complex is_conj
-is_deterministic_algorithms_warn_only_enabled is_distributed is_inference is_inference_mode_enabled is_neg is_nonzero
-is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled isneginf isposinf isreal istft
-kaiser_window lcm lcm_ ldexp ldexp_ linear_cross_entropy lobpcg lstm lstm_cell lu_solve lu_unpack
-merge_type_from_type_comment miopen_batch_norm miopen_convolution miopen_convolution_add_relu miopen_convolution_relu
-miopen_convolution_transpose miopen_ctc_loss miopen_depthwise_convolution miopen_rnn mkldnn_adaptive_avg_pool2d
-mkldnn_convolution mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_rnn_layer mode mvlgamma
-narrow_copy native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm native_norm neg_
-nextafter nonzero_static norm_except_dim nuclear_norm orgqr ormqr parse_ir parse_schema parse_type_comment permute_copy
-poisson polar promote_types put q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point
-quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm quantized_gru_cell
+gru_cell hamming_window handle_torch_function hann_window has_lapack has_mkl has_openmp has_spectral has_torch_function
+has_torch_function_unary has_torch_function_variadic hash_tensor heaviside hsmm hspmm hub igamma igammac iinfo imag
+import_ir_module import_ir_module_from_buffer index_copy index_put index_put_ index_reduce indices_copy init_num_threads
+initial_seed int1 int16 int2 int3 int4 int5 int6 int7 int8 int_repr is_anomaly_check_nan_enabled is_anomaly_enabled
+is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled
+is_complex is_conj is_deterministic_algorithms_warn_only_enabled is_distributed is_inference is_inference_mode_enabled
+is_neg is_nonzero is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled isneginf isposinf isreal
+istft jagged jit kaiser_window layout lcm lcm_ ldexp ldexp_ legacy_contiguous_format library linear_cross_entropy lobpcg
+lstm lstm_cell lu_solve lu_unpack masked memory_format merge_type_from_type_comment miopen_batch_norm miopen_convolution
+miopen_convolution_add_relu miopen_convolution_relu miopen_convolution_transpose miopen_ctc_loss
+miopen_depthwise_convolution miopen_rnn mkldnn_adaptive_avg_pool2d mkldnn_convolution mkldnn_linear_backward_weights
+mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_rnn_layer mode monitor mps mtia multiprocessing mvlgamma narrow_copy
+native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm native_norm neg_ nested
+nextafter nonzero_static norm_except_dim nuclear_norm orgqr ormqr overrides package parse_ir parse_schema
+parse_type_comment pca_lowrank per_channel_affine per_channel_affine_float_qparams per_channel_symmetric
+per_tensor_affine per_tensor_symmetric permute_copy poisson polar prepare_multiprocessing_environment preserve_format
+profiler profiler_allow_cudagraph_cupti_lazy_reinit_cuda12 promote_types put q_per_channel_axis q_per_channel_scales
+q_per_channel_zero_points q_scale q_zero_point qint32 qint8 qscheme quantization quantize_per_channel
+quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm quantized_gru quantized_gru_cell quantized_lstm
 quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d quantized_rnn_relu_cell
-quantized_rnn_tanh_cell randint_like range real renorm resize_as_ resize_as_sparse_ resolve_conj resolve_neg rnn_relu
-rnn_relu_cell rnn_tanh rnn_tanh_cell row_indices_copy rrelu_ saddmm scalar_tensor scaled_grouped_mm scaled_mm seed
-select_copy select_scatter set_anomaly_enabled set_autocast_cache_enabled set_autocast_cpu_dtype
-set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype set_autocast_ipu_dtype
-set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled set_default_device set_default_tensor_type
-set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_num_threads
-set_rng_state set_warn_always sgn signbit slice_copy slice_inverse slice_scatter smm sparse_bsc_tensor sparse_bsr_tensor
-sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor split_copy split_with_sizes
-split_with_sizes_copy spmm squeeze_copy sspaddmm stft sym_constrain_range sym_constrain_range_for_size sym_float
-sym_fresh_size sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum t_copy thread_safe_generator transpose_copy
-typename unbind_copy unfold_copy unify_type_list unique_consecutive unravel_index unsafe_chunk unsafe_split
-unsafe_split_with_sizes unsqueeze_copy use_deterministic_algorithms values_copy view_as_complex view_as_complex_copy
-view_as_real view_as_real_copy view_copy wait zero_
+quantized_rnn_tanh_cell quasirandom quint2x4 quint4x2 quint8 randint_like range real renorm resize_as_ resize_as_sparse_
+resolve_conj resolve_neg return_types rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell row_indices_copy rrelu_ saddmm
+scalar_tensor scaled_grouped_mm scaled_mm seed segment_reduce select_copy select_scatter serialization
+set_anomaly_enabled set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
+set_autocast_enabled set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype
+set_autocast_xla_enabled set_default_device set_default_tensor_type set_deterministic_debug_mode
+set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_num_threads set_rng_state set_warn_always
+sgn signal signbit slice_copy slice_inverse slice_scatter smm sparse sparse_bsc sparse_bsc_tensor sparse_bsr
+sparse_bsr_tensor sparse_compressed_tensor sparse_coo sparse_coo_tensor sparse_csc sparse_csc_tensor sparse_csr
+sparse_csr_tensor split_copy split_with_sizes split_with_sizes_copy spmm squeeze_copy sspaddmm stft storage strided
+svd_lowrank sym_constrain_range sym_constrain_range_for_size sym_float sym_fresh_size sym_int sym_ite sym_max sym_min
+sym_not sym_sqrt sym_sum symeig t_copy thread_safe_generator to_dlpack torch torch_version transpose_copy typename types
+uint1 uint16 uint2 uint3 uint32 uint4 uint5 uint6 uint64 uint7 unbind_copy unfold_copy unify_type_list
+unique_consecutive unravel_index unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze_copy
+use_deterministic_algorithms values_copy version view_as_complex view_as_complex_copy view_as_real view_as_real_copy
+view_copy wait while_loop windows xpu zero_
 """,
         "jax.numpy": """
 angle append apply_along_axis apply_over_axes around array_equiv array_repr array_str bartlett bitwise_count
@@ -554,6 +600,25 @@ RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective Rand
 RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom RepeatVector Resizing ReversibleEmbedding
 STFTSpectrogram SeparableConv1D SeparableConvolution1D SeparableConvolution2D Solarization StackedRNNCells StringLookup
 TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper UnitNormalization Wrapper deserialize serialize
+""",
+    },
+    "tg.data": {
+        "PyTorch": """
+BatchSampler ChainDataset DFIterDataPipe DataChunk DistributedSampler IterDataPipe MapDataPipe StackDataset _DatasetKind
+argument_validation default_convert functional_datapipe get_worker_info guaranteed_datapipes_determinism
+non_deterministic runtime_validation runtime_validation_disabled
+""",
+    },
+    "tg.distributions": {
+        "PyTorch": """
+AbsTransform AffineTransform Beta Binomial CatTransform Cauchy Chi2 ComposeTransform ContinuousBernoulli
+CorrCholeskyTransform CumulativeDistributionTransform Dirichlet ExpTransform ExponentialFamily FisherSnedecor Gamma
+GeneralizedPareto Geometric Gumbel HalfCauchy HalfNormal Independent IndependentTransform InverseGamma Kumaraswamy
+LKJCholesky LogNormal LogisticNormal LowRankMultivariateNormal LowerCholeskyTransform MixtureSameFamily Multinomial
+NegativeBinomial OneHotCategorical OneHotCategoricalStraightThrough Pareto Poisson PositiveDefiniteTransform
+PowerTransform RelaxedBernoulli RelaxedOneHotCategorical ReshapeTransform SigmoidTransform SoftmaxTransform
+SoftplusTransform StackTransform StickBreakingTransform StudentT TanhTransform Transform TransformedDistribution
+VonMises Weibull Wishart biject_to identity_transform register_kl transform_to
 """,
     },
 }

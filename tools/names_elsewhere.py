@@ -3,7 +3,7 @@
 ``python -m tools.names_elsewhere`` writes `tinygrad_edu/names_elsewhere.py`, and the names of a Tensor alone, which its
 class needs at import, to `tinygrad_edu/tensor_names.py`. It needs PyTorch, JAX and Keras; ``--check`` compares the
 files with them. A name gets an answer if this package has it elsewhere, or if `BY_HAND` has one. All others are not
-offered.
+offered, and those of NumPy alone are NumPy's.
 """
 
 import json
@@ -21,7 +21,10 @@ from tinygrad_edu.name_tables import NAMES
 
 FILE = Path(tg.__file__).parent / "names_elsewhere.py"
 TENSOR_FILE = FILE.with_name("tensor_names.py")
-PLACES: dict[str, Any] = {"Tensor": tg.Tensor, "tg": tg, "tg.linalg": tg.linalg, "tg.nn": tg.nn}
+PLACES: dict[str, Any] = {
+    "Tensor": tg.Tensor, "tg": tg, "tg.linalg": tg.linalg, "tg.nn": tg.nn, "tg.data": tg.data,
+    "tg.distributions": tg.distributions,
+}  # fmt: skip
 _DOCSTRING = '"""Names of {} that are missing here. ``python -m tools.names_elsewhere`` writes it."""\n'
 _DROPOUT = {f"dropout{n}d": f"`nn.Dropout{n}D(p)(x)`" for n in (1, 2, 3)}
 _POOLS = {f"lp_pool{n}d": f"`nn.LPPool{n}D(p, kernel_size)(x)`" for n in (1, 2, 3)}
@@ -96,21 +99,30 @@ def missing() -> dict[str, dict[str, list[str]]]:
     os.environ.setdefault("KERAS_BACKEND", "jax")
     import jax.numpy as jnp
     import keras
+    import numpy as np
     import torch
 
-    torch_functions = [n for n in _public(torch) if not isinstance(getattr(torch, n), type | ModuleType)]
+    torch_names = [n for n in dir(torch) if n[0] != "_" and _is_of("torch", getattr(torch, n))]
     functional = [n for n in dir(torch.nn.functional) if n[0].islower() and callable(getattr(torch.nn.functional, n))]
     jax_functions = [n for n in _public(jnp) if not isinstance(getattr(jnp, n), type | ModuleType)]
+    numpy_names = [n for n in dir(np) if n[0] != "_" and n not in jax_functions and _is_of("numpy", getattr(np, n))]
     wanted = {
         "Tensor": {"PyTorch": _public(torch.Tensor, functions_only=False)},
-        "tg": {"PyTorch": [*torch_functions, *functional], "jax.numpy": jax_functions},
+        "tg": {"NumPy": numpy_names, "PyTorch": [*torch_names, *functional], "jax.numpy": jax_functions},
         "tg.linalg": {"PyTorch": _public(torch.linalg), "jax.numpy": _public(jnp.linalg)},
         "tg.nn": {"PyTorch": [*torch.nn.modules.__all__, *functional], "Keras": _public(keras.layers)},
+        "tg.data": {"PyTorch": torch.utils.data.__all__},
+        "tg.distributions": {"PyTorch": torch.distributions.__all__},
     }
     return {
         place: {library: sorted({n for n in names if _is_missing(place, n)}) for library, names in libraries.items()}
         for place, libraries in wanted.items()
     }
+
+
+def _is_of(library: str, value: Any) -> bool:
+    """Return whether a value belongs to a library, and not to a module of Python that the library imports."""
+    return not isinstance(value, ModuleType) or value.__name__.startswith(library)
 
 
 def _is_missing(place: str, name: str) -> bool:

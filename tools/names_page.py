@@ -76,7 +76,7 @@ def table(place: str) -> str:
 def tables() -> str:
     """Return all tables, including the keywords."""
     words = ["### Keywords", "", "| there | here |", "|---|---|"]
-    words += [f"| `{there}=` | `{here}=` |" for there, here in KEYWORDS.items()]
+    words += [f"| `{there}=` | `{here.replace(' ', '=` or `')}=` |" for there, here in KEYWORDS.items()]
     words += [f"| `{there}=` | {here} |" for there, here in UNSUPPORTED.items()]
     return "\n".join([lines(), *map(table, NAMES), *words, ""])
 

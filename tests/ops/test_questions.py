@@ -105,7 +105,7 @@ def test_unique_gives_its_gradient_to_the_first_of_equal_elements():
 @pytest.mark.parametrize("largest", [False, True])
 def test_the_best_and_the_kth_are_those_that_sorting_finds(shape, axis, largest):
     x = RNG.permutation(int(np.prod(shape))).reshape(shape) / 4 + 0.5
-    in_order = tg.sort(x, axis, descending=largest).reshape(shape or (1,))
+    in_order = tg.sort(x, axis=axis, descending=largest).reshape(shape or (1,))
     for k in range(in_order.shape[axis] + 1):
         values, places = tg.topk(x, k, axis, largest)
         np.testing.assert_array_equal(np.reshape(values, -1), np.take(in_order, range(k), axis).ravel())

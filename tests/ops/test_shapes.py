@@ -43,7 +43,7 @@ repeat(number, 3); repeat(number, 3, 0); repeat(a, [0, 1, 2, 3, 0, 1]); repeat(n
 repeat(bools, repeats=(1, 2), axis=0); repeat(half, 0)
 roll(a, 1); roll(a, -7); roll(a, 1, 0); roll(a, (1, 2), (0, 1)); roll(a, 1, (0, 1)); roll(a, [1, 2], -1)
 roll(a, (1, 2)); roll(a, np.uint8(2)); roll(int8, 1, axis=1); roll(number, 3); roll(nothing, 1)
-split(square, 2); split(square, [1, 3]); split(square, (1,), 1); split(square, np.array([3, 1]), -1); split(row, [])
+split(square, 2); split(square, [1, 2]); split(square, (1,), 1); split(square, np.array([3, 1]), -1); split(row, [])
 split(row, [5]); split(row, [-1]); split(nothing, 3, axis=1); split(int8, np.int64(3), 1); array_split(square, 3)
 array_split(row, 5); array_split(a, indices_or_sections=2, axis=-1); array_split(nothing, 2); array_split(row, range(2))
 hsplit(row, 3); hsplit(a, [1]); vsplit(a, 2); dsplit(cube, [1, 3]); unstack(a); unstack(cube, axis=-1); unstack(nothing)

@@ -124,7 +124,7 @@ def test_three_kinks_among_20000_elements_are_found():
 # Ops at their kinks.
 OPS = {
     "relu": (tg.relu, X), "abs": (tg.abs, X), "maximum": (tg.maximum, [1.0, 2.0], [1.0, 3.0]), "norm": (tg.norm, ZEROS),
-    "max": (lambda x: tg.max(x, 1), np.ones((3, 4))), "clip": (lambda x: tg.clip(x, -1, 1), AROUND_ONE),
+    "max": (lambda x: tg.max(x, axis=1), np.ones((3, 4))), "clip": (lambda x: tg.clip(x, -1, 1), AROUND_ONE),
     "max_pool2d": (lambda x: tg.max_pool2d(x, 2), np.ones((1, 1, 4, 4))),
     "relu of x @ w": (lambda x, w: tg.relu(x @ w), np.zeros((2, 3)), np.ones((3, 2))),
     "difference of relus": (lambda x, w: tg.sum(tg.relu(x @ w) * SIGNS[:2]), np.zeros((2, 3)), np.ones((3, 2))),

@@ -42,6 +42,7 @@ assert_type(nn.mse_loss(a, a), Array)
 assert_type(nn.mse_loss(a, t, "sum"), tg.Tensor)
 assert_type(tg.cross_entropy(t, np.array([0, 1])), tg.Tensor)
 assert_type(tg.linalg.norm(t), tg.Tensor)
+assert_type(tg.norm(t, 2, axis=1), tg.Tensor)
 assert_type(tg.dot(a, t), tg.Tensor)
 
 # sequences

@@ -10,6 +10,7 @@ from tinygrad_edu.data.mnist import Digits, load_embedded, load_file
 from tinygrad_edu.data.samplers import WeightedRandomSampler
 from tinygrad_edu.data.splitting import Subset, random_split
 from tinygrad_edu.data.warping import affine_field, displace, elastic_field, random_affine, random_elastic
+from tinygrad_edu.names import add_hints as _add_hints
 from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "normalize_channels", "random_affine", "random_elastic", "random_shift", "random_split", "to_float",
 ]  # fmt: skip
 
+_add_hints(globals())
 # Set through globals(): a visible __getattr__ would make a type checker accept every name.
 globals()["__getattr__"] = _getattr_with_hints("tg.data", __all__)

@@ -18,6 +18,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 
 FLOAT32 = np.dtype(np.float32)
 UNCONVERTED_TYPES = frozenset({ndarray, float, int, bool})
+MISSING = Tensor(0.0)  # the default of a required setting in a generated call
 
 
 def operand(op: Op, argument: str, value: Any) -> Any:
@@ -31,6 +32,8 @@ def operand(op: Op, argument: str, value: Any) -> Any:
 
 def setting(op: Op, name: str, value: Tensor) -> ndarray:
     """Return the values of a setting given as a Tensor. Raise if it requires a gradient, which would be lost."""
+    if value is MISSING:
+        raise TypeError(f"{op.name}() missing the required argument {name!r}.")
     if value.requires_grad:
         raise DTypeError(
             f"op {op.name}: {name} is a setting and gets no gradient, but the Tensor requires one. Pass its detach()."

@@ -33,6 +33,7 @@ from tinygrad_edu.engine.mapped import (
 )
 from tinygrad_edu.engine.tensor import Tensor, shape_of
 from tinygrad_edu.errors import MappedValueError, VJPDefinitionError
+from tinygrad_edu.names import explain_arguments
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -234,7 +235,11 @@ def random(function: _Function) -> _Function:
 
     @wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
-        return draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
+        try:
+            return draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
+        except TypeError:
+            explain_arguments(function, settings)
+            raise
 
     return call  # type: ignore[return-value]
 
@@ -283,13 +288,17 @@ def batched(
 
         @wraps(function)
         def call(*args: Any, **settings: Any) -> Any:
-            if open_levels() and innermost_level((args, settings)) is not None:
+            try:
+                if not open_levels() or innermost_level((args, settings)) is None:
+                    return function(*args, **settings)
                 bound = inspect.signature(function).bind(*args, **settings)
-                bound.apply_defaults()
-                values = bound.arguments
-                rest = {name: value for name, value in values.items() if name not in names}
-                return call_mapped(call, name or function.__name__, chosen, tuple(values[name] for name in names), rest)
-            return function(*args, **settings)
+            except TypeError:
+                explain_arguments(function, settings)
+                raise
+            bound.apply_defaults()
+            values = bound.arguments
+            rest = {name: value for name, value in values.items() if name not in names}
+            return call_mapped(call, name or function.__name__, chosen, tuple(values[name] for name in names), rest)
 
         return call  # type: ignore[return-value]
 

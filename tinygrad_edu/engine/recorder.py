@@ -52,9 +52,9 @@ def call_with_keywords(op: Op, args: Any, settings: dict[str, Any], others: dict
     if unknown:
         raise_unexpected_keyword(op.name, unknown, (*op.settings, *op.keywords))
     given = {k: x for k, x in others.items() if x is not op.keywords[k]}
-    given = {k: arguments.setting(op, k, x) if x.__class__ is Tensor else x for k, x in given.items()}
+    values = {k: arguments.setting(op, k, x) if x.__class__ is Tensor else x for k, x in (settings | given).items()}
     function = op.composition if given and op.composition else op
-    return function(*args, **settings, **given)
+    return function(*args, **values)
 
 
 def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:

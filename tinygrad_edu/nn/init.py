@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+from tinygrad_edu.names import add_hints as _add_hints
 from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.nn.randomness import new_generator
 from tinygrad_edu.ops import creation
@@ -55,10 +56,21 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     >>> fans((16, 3, 5, 5))
     (75, 400)
     """
+    shape = _lengths(shape)
     if len(shape) < 2:
-        raise ShapeError(f"a weight must have shape (out, in, ...), got {tuple(shape)}; for a bias, use init.uniform.")
+        raise ShapeError(f"a weight must have shape (out, in, ...), got {shape}; for a bias, use init.uniform.")
     window = math.prod(shape[2:])
     return shape[1] * window, shape[0] * window
+
+
+def _lengths(shape: Any) -> tuple[int, ...]:
+    """Return a shape as a tuple, or raise for a Tensor, which PyTorch's functions fill."""
+    if isinstance(shape, Tensor) or np.ndim(shape) != 1:
+        raise DTypeError(
+            f"nn.init: the first argument is a shape, got a {type(shape).__name__} of shape {np.shape(shape)}. The "
+            f"functions return a new parameter: layer.weight = nn.init.xavier_uniform(layer.weight.shape, rng)."
+        )
+    return tuple(shape)
 
 
 def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
@@ -82,7 +94,7 @@ def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTy
     array([[ 0.00701248,  0.00273923],
            [ 0.00022273, -0.00460427]], dtype=float32)
     """
-    return creation.uniform(-a, a, tuple(shape), rng=rng, dtype=float_dtype(dtype), requires_grad=True)
+    return creation.uniform(-a, a, _lengths(shape), rng=rng, dtype=float_dtype(dtype), requires_grad=True)
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
@@ -166,7 +178,7 @@ def gaussian(
     >>> round(float(values.std()), 2), bool(abs(values.mean()) < 0.02)
     (0.5, True)
     """
-    return creation.normal(mean, std, tuple(shape), rng=rng, dtype=float_dtype(dtype), requires_grad=True)
+    return creation.normal(mean, std, _lengths(shape), rng=rng, dtype=float_dtype(dtype), requires_grad=True)
 
 
 def truncated_normal(
@@ -238,7 +250,7 @@ def filled(shape: Sequence[int], value: float, dtype: DTypeLike = np.float32) ->
     >>> filled((2,), 0.5)
     Tensor([0.5, 0.5], shape=(2,), dtype=float32, requires_grad=True)
     """
-    return Tensor(np.full(tuple(shape), value, dtype), requires_grad=True)
+    return Tensor(np.full(_lengths(shape), value, dtype), requires_grad=True)
 
 
 def all_zeros(shape: Sequence[int], dtype: DTypeLike = np.float32) -> Tensor:
@@ -291,5 +303,6 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     return gains[nonlinearity]
 
 
+_add_hints(globals())
 # Set in globals(), which type checkers do not read: a visible __getattr__ would make every name valid.
 globals()["__getattr__"] = _getattr_with_hints("tg.nn.init", __all__)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, ExportError, ShapeError
 from tinygrad_edu.extras import missing_extra
-from tinygrad_edu.names import raise_unexpected_keyword
+from tinygrad_edu.names import add_hints as _add_hints
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import evaluating
 
@@ -39,25 +37,9 @@ from tinygrad_edu.pytree import tree_map_with_path
 
 __all__ = ["export"]
 
-_P = ParamSpec("_P")
-
 _TRACED_SIZES = 1, 2, 3, 37  # small, large, even and odd, so that few functions of the size agree by chance
 
 
-def _with_keyword_hints(function: Callable[_P, None]) -> Callable[_P, None]:
-    """Answer the keywords of torch.onnx.export with hints."""
-    known = signature(function).parameters
-
-    @wraps(function)
-    def call(*args: _P.args, **settings: _P.kwargs) -> None:
-        if unknown := [name for name in settings if name not in known]:
-            raise_unexpected_keyword(function.__name__, unknown, known)
-        function(*args, **settings)
-
-    return call
-
-
-@_with_keyword_hints
 def export(
     model: Module, inputs: Any, path: str | Path, *, batch_axes: int | tuple[int | None, ...] | None = 0
 ) -> None:
@@ -227,3 +209,6 @@ def _described(name: str, value: Any) -> Any:
     symbols = {BatchMultiple(1): "batch"}
     shape = [n if isinstance(n, int) else symbols.get(n, f"{name}_axis_{k}") for k, n in enumerate(value.shape)]
     return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), shape)
+
+
+_add_hints(globals())

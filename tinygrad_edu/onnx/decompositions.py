@@ -156,7 +156,7 @@ def _p_norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
 
 
 def _safe_softmax(scores: Any) -> Any:
-    blind = np.equal(ops.max(scores, -1, keepdims=True), -np.inf)
+    blind = np.equal(ops.amax(scores, -1, keepdims=True), -np.inf)
     return ops.where(blind, 0.0, ops.softmax(ops.where(blind, 0.0, scores), -1))
 
 
@@ -284,7 +284,7 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
         x / ops.clip(norms.vector_norm(x, axis=axis, keepdims=True, ord=p), eps)
     ),
     statistics.lerp_between: lambda x, y, weight: x + (y - x) * weight,
-    statistics.take_ranks: lambda rows, ranks: ops.sort(rows, -1)[..., np.asarray(ranks)],
+    statistics.take_ranks: lambda rows, ranks: ops.sort(rows, axis=-1)[..., np.asarray(ranks)],
     normalization.divide_by_rms: _divide_by_rms,
     normalization.row_norm: lambda x, eps, computed: _divide_by_rms(_center(x), eps),
     normalization.channel_norm_without_affine: lambda x, eps, computed: _divide_by_rms(_center(x), eps),

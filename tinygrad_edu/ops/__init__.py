@@ -7,7 +7,8 @@ Functions composed of ops need no vjp.
 import sys
 
 from tinygrad_edu.engine import Op
-from tinygrad_edu.names import attribute_error, with_keyword_hints
+from tinygrad_edu.engine.debug.habits import CHECKS
+from tinygrad_edu.names import attribute_error, with_hints
 from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 from tinygrad_edu.ops import on_demand as on_demand
 
@@ -20,7 +21,7 @@ def __getattr__(name):
         globals()[name] = _all_ops()
     elif name in on_demand.OPS_FILES:
         function = on_demand.import_function(f"{on_demand.OPS_FILES[name]}.{name}")
-        globals()[name] = with_keyword_hints(function, __name__)
+        globals()[name] = with_hints(function, __name__, CHECKS.get(name))
     elif name in ("linalg", "norm") or name in on_demand.PACKAGE_FILES:
         raise AttributeError(f"tinygrad_edu.ops has no {name!r}: write tg.{name}.", name=name)
     else:

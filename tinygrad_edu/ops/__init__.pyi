@@ -1125,31 +1125,14 @@ class _Logsumexp(Op):
 
 logsumexp: _Logsumexp
 
-class _Max(Op):
-    @overload
-    def __call__(
-        self,
-        x: Tensor,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        *,
-        initial: float | None = None,
-        where: Any = True,
-    ) -> Tensor: ...
-    @overload
-    def __call__(
-        self,
-        x: PlainArrayLike,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        *,
-        initial: float | None = None,
-        where: Any = True,
-    ) -> Array: ...
-
-max: _Max
+@overload
+def max(
+    x: Tensor, /, axis: Axis = None, keepdims: bool = False, *, initial: float | None = None, where: Any = True
+) -> Tensor: ...
+@overload
+def max(
+    x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, *, initial: float | None = None, where: Any = True
+) -> Array: ...
 
 class _Mean(Op):
     @overload
@@ -1161,32 +1144,14 @@ class _Mean(Op):
 
 mean: _Mean
 
-class _Min(Op):
-    @overload
-    def __call__(
-        self,
-        x: Tensor,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        *,
-        initial: float | None = None,
-        where: Any = True,
-    ) -> Tensor: ...
-    @overload
-    def __call__(
-        self,
-        x: PlainArrayLike,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        *,
-        initial: float | None = None,
-        where: Any = True,
-    ) -> Array: ...
-
-min: _Min
-
+@overload
+def min(
+    x: Tensor, /, axis: Axis = None, keepdims: bool = False, *, initial: float | None = None, where: Any = True
+) -> Tensor: ...
+@overload
+def min(
+    x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, *, initial: float | None = None, where: Any = True
+) -> Array: ...
 @overload
 def nanmean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload

@@ -5,19 +5,18 @@ A method is made at its first use. The file of its function is imported then.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from dis import get_instructions
-from functools import partial, update_wrapper
+from functools import partial
 from inspect import Parameter, signature
-from types import FrameType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Array, Op, Tensor, in_place, values_of
-from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.names import with_keyword_hints
+from tinygrad_edu.engine.debug.habits import CHECKS
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.names import with_hints
 from tinygrad_edu.ops.on_demand import OPS_FILES, import_function
 
 
@@ -91,35 +90,6 @@ def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
     return np.round(self, 0 if digits is None else digits)
 
 
-def values_alone(path: str) -> Callable[..., Any]:
-    """Return a function as a method that returns only the values, where PyTorch's returns values and indices.
-
-    ``values, indices = t.max(1)`` raises; otherwise it would silently unpack two rows of the values.
-    """
-    function = import_function(path)
-    forward, name = getattr(function, "forward", function), function.__name__
-    call = function if isinstance(function, Op) else with_keyword_hints(function)
-
-    def method(self: Tensor, *args: Any, **settings: Any) -> Any:
-        out = call(self, *args, **settings)
-        if out.ndim and len(out) == 2 and _is_unpacked_into_two(sys._getframe(1)):
-            raise ShapeError(
-                f"t.{name}(...) returns one tensor, of shape {out.shape}: the values, without the indices that PyTorch "
-                f"returns. Write values = t.{name}(...); to unpack its two rows, a, b = list(t.{name}(...))."
-            )
-        return out
-
-    vars(update_wrapper(method, forward))["__signature__"] = signature(function).replace(return_annotation="Tensor")
-    return method
-
-
-def _is_unpacked_into_two(caller: FrameType) -> bool:
-    """Return whether the frame's next instruction, after its current call, is ``a, b = ...``."""
-    following = (i for i in get_instructions(caller.f_code) if i.offset > caller.f_lasti)
-    instruction = next(following)
-    return instruction.opname == "UNPACK_SEQUENCE" and instruction.arg == 2
-
-
 # Operators with a reflected and an in-path form: ``__add__``, ``__radd__`` and ``__iadd__``.
 _OPERATORS = {
     "add": "arithmetic.add", "sub": "arithmetic.subtract", "mul": "arithmetic.multiply",
@@ -136,15 +106,14 @@ _FUNCTIONS = """
     hardshrink prelu relu
     all any argmax argmin argsort count_nonzero isclose isfinite isinf isnan logical_and logical_not logical_or
     logical_xor nonzero searchsorted
-    amax amin logsumexp mean nanmean nansum prod sum std var quantile
-    cumprod cumsum diff logcumsumexp kthvalue topk unique take
+    amax amin logsumexp max mean median min nanmean nansum prod sum std var quantile
+    cummax cummin cumprod cumsum diff logcumsumexp kthvalue sort topk unique take
     broadcast_to expand_dims flatten flip fliplr flipud moveaxis ravel roll rot90 squeeze swapaxes
     repeat tile diag diagflat diagonal trace tril triu dsplit hsplit split unbind vsplit
     bmm dot inner kron outer vdot
     log_softmax softmax
 """
-_OF_LINALG = ("det", "matrix_power", "norm", "slogdet")
-_VALUES_ALONE = ("max", "median", "min", "cummax", "cummin", "sort")
+_OF_LINALG = ("det", "matrix_power", "slogdet")
 # For each method, a callable that returns its function.
 METHODS: dict[str, Callable[[], Any]] = {
     # arithmetic
@@ -166,9 +135,9 @@ METHODS: dict[str, Callable[[], Any]] = {
     "__getitem__": lazy_import("indexing.get_item"), "__setitem__": lazy_import("indexing.set_item"),
     "__array_ufunc__": lazy_import("numpy_protocol.array_ufunc"),
     "__array_function__": lazy_import("numpy_protocol.array_function"),
-    # functions with another name, or that return one of several results
-    **{name: partial(values_alone, f"{OPS_FILES[name]}.{name}") for name in _VALUES_ALONE},
-    "copy": lazy_import("shape.identity"), "reshape": lazy_import("shape.reshape_to_lengths"),
+    # functions with another name
+    "copy": lazy_import("shape.identity"), "norm": lazy_import("norms.norm_of_elements"),
+    "reshape": lazy_import("shape.reshape_to_lengths"),
     "transpose": lazy_import("shape.transpose_by_axes"),
     **{name: lazy_import(f"{OPS_FILES[name]}.{name}") for name in _FUNCTIONS.split()},
     **{name: lazy_import(f"linalg.{name}") for name in _OF_LINALG},
@@ -180,8 +149,8 @@ def method(name: str) -> Callable[..., Any]:
 
     The method is a separate function object with the same code. A method that called the op would add a call.
     """
-    function = METHODS[name]()
-    call = function.call if isinstance(function, Op) else with_keyword_hints(function)
+    function, check = METHODS[name](), CHECKS.get(name)
+    call = function.call if isinstance(function, Op) and check is None else with_hints(function, check=check)
     forward = getattr(function, "forward", function)
     unbound = FunctionType(call.__code__, call.__globals__, name, call.__defaults__, call.__closure__)
     unbound.__kwdefaults__, unbound.__doc__, unbound.__module__ = (

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, values_of
+from tinygrad_edu._checks import invalid_choice
+from tinygrad_edu.engine import Array, PlainArrayLike, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, as_floating, sign
 from tinygrad_edu.ops.axes import Axis
@@ -171,6 +172,42 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
             f"pass axis=."
         )
     return _matrix_norm(x, ord, axes, keepdims)
+
+
+@overload
+def norm_of_elements(x: Tensor, p: Any = "fro", axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+@overload
+def norm_of_elements(x: PlainArrayLike, p: Any = "fro", axis: Axis = None, keepdims: bool = False) -> Array: ...
+def norm_of_elements(x: TensorLike, p: Any = "fro", axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
+    """Return the p-norm of the elements over `axis`, as PyTorch's ``norm``; ``tg.linalg.norm`` is NumPy's.
+
+    Parameters
+    ----------
+    x : array_like
+    p : float or {"fro", "nuc"}, default "fro"
+        As `ord` of ``tg.linalg.vector_norm``; "fro" and None are 2. For "nuc", the sum of the singular values.
+    axis : int, or sequence of int, optional
+        By default all axes: ``norm(x, 2)`` of a matrix is the norm of its elements. For "nuc", two axes.
+    keepdims : bool, default False
+
+    Raises
+    ------
+    ValueError
+        p is another string.
+    ShapeError
+        p is "nuc", and there are not two axes.
+    """
+    if not isinstance(p, str) or p == "fro":
+        return vector_norm(x, axis=axis, keepdims=keepdims, ord=2 if p is None or p == "fro" else p)
+    if p != "nuc":
+        raise invalid_choice("norm: p", p, ("fro", "nuc"), "a number")
+    axes = range(np.ndim(x)) if axis is None else np.atleast_1d(axis)
+    if len(axes) != 2:
+        raise ShapeError(f"norm: p='nuc' needs 2 axes, got {len(axes)} of shape {np.shape(x)}; pass axis=.")
+    return norm(x, p, axis, keepdims)
+
+
+norm_of_elements.__name__ = "norm"  # its public name is tg.norm
 
 
 # --- Condition numbers and ranks ---

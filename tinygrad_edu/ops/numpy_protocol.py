@@ -7,7 +7,6 @@ If there is none, NumPy computes on the values, provided that no gradient is los
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import cache
 from inspect import Parameter, signature
@@ -113,11 +112,10 @@ def _integers_to_float32(x: Any) -> Any:
 
 
 def _own_function(name: str) -> Any:
-    """Return our function of this name, or None."""
-    if name in OPS_FILES:
-        return getattr(sys.modules[__package__ or ""], name)
-    if name in PACKAGE_FILES:
-        return import_function(f"{PACKAGE_FILES[name]}.{name}")
+    """Return our function of this name, or None, without the hints for PyTorch's arguments."""
+    file = OPS_FILES.get(name) or PACKAGE_FILES.get(name)
+    if file is not None:
+        return import_function(f"{file}.{name}")
     return import_function(name) if name in NAMED_OTHERWISE.values() else None
 
 

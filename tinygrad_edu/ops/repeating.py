@@ -163,11 +163,27 @@ def repeat(x: Array, /, repeats: Any, axis: int | None = None) -> Array:
     twice along axis 3. PyTorch's ``t.repeat(2, 3)`` is ``tile(t, (2, 3))``.
     """
     counts = np.asarray(repeats)
-    length = x.size if axis is None or not x.ndim else x.shape[axis]
+    try:
+        length = x.size if axis is None or not x.ndim else x.shape[axis]
+    except IndexError:
+        raise _torch_repeat(x, f"axis {axis} is out of bounds", f"({repeats}, {axis})") from None
     total = counts.sum(dtype=float) * (length if counts.size == 1 else 1) if counts.dtype.kind in "iu" else 0
     if total > np.iinfo(np.intp).max:  # NumPy does not check this, and writes out of bounds
         raise ShapeError(f"repeat: repeats={repeats!r} makes an axis of {total:.0f} elements, too long for an array.")
-    return np.repeat(x, repeats, axis)
+    try:
+        return np.repeat(x, repeats, axis)
+    except ValueError:
+        if axis is not None or counts.ndim != 1:
+            raise
+        raise _torch_repeat(x, f"{counts.size} repeats for {length} elements", str(repeats)) from None
+
+
+def _torch_repeat(x: Array, problem: str, copies: str) -> ShapeError:
+    """Return the error for a call that repeats the whole array, as PyTorch's method does."""
+    return ShapeError(
+        f"repeat: {problem}, for x of shape {x.shape}. It repeats each element along one axis, as in NumPy; PyTorch's "
+        f"repeat is tg.tile(x, {copies})."
+    )
 
 
 def _repeat_x(g: Any, x_shape: tuple[int, ...], repeats: Any, axis: int | None) -> Any:

@@ -1,5 +1,6 @@
 """Training loop, metrics, early stopping and checkpoints."""
 
+from tinygrad_edu.names import add_hints as _add_hints
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.early_stopping import EarlyStopping
 from tinygrad_edu.training.evaluation import evaluate, evaluating
@@ -26,3 +27,5 @@ __all__ = [
     "Epochs", "F1Score", "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Steps",
     "TopKAccuracy", "TrainingStep", "evaluate", "evaluating", "fit", "generate", "predict",
 ]  # fmt: skip
+
+_add_hints(globals())

@@ -26,7 +26,7 @@ from tinygrad_edu.engine.op import Op, VJPs
 from tinygrad_edu.engine.recorder import call_with_keywords, plain_call, record, recorded
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
 from tinygrad_edu.errors import MappedValueError
-from tinygrad_edu.name_tables import KEYWORDS
+from tinygrad_edu.names import RENAMED
 from tinygrad_edu.plain_mode import faster_than
 
 # A line that begins with x is repeated for each input, one that begins with s for each setting; <x> and <s> are their
@@ -35,8 +35,8 @@ from tinygrad_edu.plain_mode import faster_than
 # own names begin with an underscore; parameters of an op cannot.
 _TEMPLATE = """\
   def <op>(<parameters>):
-s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
 k     if _others: return _call_with_keywords(_op, (<each <x>, >), _dict(<keywords>), _others)
+s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
       if <all <x>.__class__ is _ndarray>:
           try:
               return _forward(<each <x>, ><keywords>)
@@ -159,13 +159,15 @@ def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
         if p.name in op.settings:
             if p.kind is Parameter.KEYWORD_ONLY and "*" not in parts:
                 parts.append("*")
-            parts.append(p.name if p.default is Parameter.empty else f"{p.name}=_default_{p.name}")
+            # A call with an unknown keyword reaches its hint although a setting is missing, which is a Tensor then.
+            default = f"_default_{p.name}" if p.default is not Parameter.empty else "_MISSING" * _takes_kwargs(op)
+            parts.append(f"{p.name}={default}" if default else p.name)
     return parts + ["**_others"] * _takes_kwargs(op)
 
 
 def _takes_kwargs(op: Op) -> bool:
     """Return whether a call accepts any keyword: a composition takes it, or an error has a hint to its name here."""
-    return op.composition is not None or not op.settings.keys().isdisjoint(KEYWORDS.values())
+    return op.composition is not None or not (RENAMED - {"axes"}).isdisjoint(op.settings)  # transpose stays fast
 
 
 def _fitting_dtype(op: Op, names: tuple[str, ...]) -> str:
@@ -223,7 +225,8 @@ def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
         "_refuse_stale": refuse_stale, "_call_with_keywords": call_with_keywords,
         "_FLOAT32": arguments.FLOAT32, "_FLOAT64": np.dtype(np.float64),
         "_UNCONVERTED_TYPES": arguments.UNCONVERTED_TYPES, "_operand": arguments.operand,
-        "_setting": arguments.setting, "_result": arguments.result, "_promote_result": arguments.promote_result,
+        "_MISSING": arguments.MISSING, "_setting": arguments.setting,
+        "_result": arguments.result, "_promote_result": arguments.promote_result,
         "_storage_of": arguments.storage_of, "_copy_saved": arguments.copy_saved, "_add_context": arguments.add_context,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), namespace)

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.onnx.graph import Graph
 from tinygrad_edu.onnx.operators.table import OPERATORS, Emitter, axes_of, rule
-from tinygrad_edu.ops import classification, products
+from tinygrad_edu.ops import classification, products, sorting
 
 # --- Reductions and scans ---
 
@@ -23,7 +23,7 @@ def _reduction(op_type: str) -> Emitter:
 
 
 for _op_type, _function in {
-    "ReduceSum": ops.sum, "ReduceProd": ops.prod, "ReduceMean": ops.mean, "ReduceMax": ops.max, "ReduceMin": ops.min,
+    "ReduceSum": ops.sum, "ReduceProd": ops.prod, "ReduceMean": ops.mean, "ReduceMax": ops.amax, "ReduceMin": ops.amin,
     "ReduceLogSumExp": ops.logsumexp,
 }.items():  # fmt: skip
     OPERATORS[_function] = _reduction(_op_type)
@@ -125,7 +125,7 @@ def _kthvalue(g: Graph, x: Any, k: int, axis: int, keepdims: bool) -> Any:
     return [g.add("Gather", part, last, axis=axis) for part in _ranked(g, x, k, axis, False)]
 
 
-@rule(ops.sort)
+@rule(sorting.sort)
 def _sort(g: Graph, x: Any, axis: int | None, descending: bool, stable: Any, kind: Any) -> Any:
     return _sorted(g, x, axis, descending)[0]
 
