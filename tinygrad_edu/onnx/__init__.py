@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from typing import Any
