@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import itertools
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -217,7 +218,7 @@ class _Torch:
 
         self._wide = wide
         try:
-            with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+            with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad(), _compiling():
                 yield
         finally:
             for p, data in self._data:
@@ -310,17 +311,28 @@ class _Torch:
             return torch.func.vjp(one, *samples)[1](cotangents)
 
         try:
-            results = torch.func.vmap(one, randomness="same")(*batches)
-            if _has_drawn():
-                raise NotApplicable("the function draws random numbers")
-            cotangents = tuple(load(results))
-            _, pull = self.vjp(lambda *_: results, batches, range(len(batches)), False)
-            outside = pull(cotangents)
-            detached = [x.detach() for x in batches]
-            inside = torch.func.vmap(gradients, randomness="same")(cotangents, *detached)
+            with _compiling(False):  # vmap does not accept compiled functions
+                results = torch.func.vmap(one, randomness="same")(*batches)
+                if _has_drawn():
+                    raise NotApplicable("the function draws random numbers")
+                cotangents = tuple(load(results))
+                _, pull = self.vjp(lambda *_: results, batches, range(len(batches)), False)
+                outside = pull(cotangents)
+                detached = [x.detach() for x in batches]
+                inside = torch.func.vmap(gradients, randomness="same")(cotangents, *detached)
         except (NotImplementedError, RuntimeError) as error:
             raise _lacking(error, "vmap") from error
         return results, {"the gradient of vmap": outside, "vmap of the gradient": inside}
+
+
+def _compiling(is_enabled: bool = True) -> AbstractContextManager[Any]:
+    """Let ``torch.compile`` make a program for each layout and dtype, where its limit is 8, or none at all."""
+    import torch
+
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    dynamo = importlib.import_module("torch._dynamo")
+    return dynamo.config.patch(recompile_limit=256) if is_enabled else torch.compiler.set_stance("force_eager")
 
 
 def _has_drawn() -> bool:
