@@ -111,6 +111,8 @@ def match_inputs(flat: FlatFunction, claimed: Any, outer: tuple[int, ...] = ()) 
     parts = flat.point.parts
     differentiable = tuple(part for part in parts if has_leaves(part))
     nests = [parts] if len(differentiable) == len(parts) else [parts, differentiable]
+    # The rows of an array may be gradients of several arguments; an array for a single one has its shape.
+    nests = [nest for nest in nests if isinstance(claimed, list | tuple) or len(nest) > 1]
     matches = [gradients for nest in nests if (gradients := match_leaves(nest, claimed)) is not None]
     expected = differentiable[0] if len(differentiable) == 1 else differentiable
     single = match_leaves(expected, claimed)
