@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.differentiable import Differentiable
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.laws.probe import agree, draw_probe
-from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.purity import copies, require_deterministic
 from tinygrad_edu.testing.verdict import Verdict
 
 
 def slope_verdicts(d: Differentiable, rng: Rng, law: str, cotangents: int) -> Iterator[Verdict]:
-    """Compare the gradient of each input with finite differences.
+    """Compare the gradient of each input with finite differences, also at another point.
 
     The last inputs, of this number, are cotangents of a gradient: the function is linear in them, and a gradient is a
     sum of terms as large as they are.
     """
+    yield from _verdicts_here(d, rng, law, cotangents)
+    if not cotangents:
+        yield from verdicts_elsewhere(d, law)
+
+
+def _verdicts_here(d: Differentiable, rng: Rng, law: str, cotangents: int = 0) -> Iterator[Verdict]:
     every = range(len(d.arrays))
 
     def value(*arrays: Array) -> Array:
@@ -47,3 +56,72 @@ def slope_verdicts(d: Differentiable, rng: Rng, law: str, cotangents: int) -> It
         d.name, value, d.arrays, d.names, out, cotangent, pull(cotangent), float(cotangents > 0), accuracy=d.accuracy
     )
     yield from compare(claim, rng, pull, law)
+
+
+# --- Another point ---
+
+_MOVES = (
+    -(2.0**-4),
+    2.0**-4,
+    -(2.0**-8),
+    2.0**-8,
+)  # relative to each number; the first that the function accepts is used
+_STEP, _ROUGHLY = 2.0**-10, 1e-4  # the step of a rough slope, and its relative error
+
+
+def verdicts_elsewhere(d: Differentiable, law: str) -> Iterator[Verdict]:
+    """Yield wrong verdicts at another point, where a gradient that keeps values of the first point is wrong.
+
+    Two calls of the function show whether a comparison is necessary.
+    """
+    rng = seeded(None)
+    moved = next((point for move in _MOVES if (point := _accepted(d, move)) is not None), None)
+    if moved is None or _agrees_roughly(moved, rng):
+        return
+    for verdict in _verdicts_here(replace(moved, name=f"{d.name}, at another point"), rng, law):
+        if isinstance(verdict.error, GradientMismatch):
+            headline, newline, details = str(verdict.error).partition("\n")
+            hint = "At the first point it is not. Compute it from the arguments of its own call only."
+            verdict.error.args = (f"{headline}\n  {hint}{newline}{details}",)
+            yield verdict
+
+
+def _accepted(d: Differentiable, move: float) -> Differentiable | None:
+    """Return the function at a point at a relative distance, or None if it is not finite there."""
+    arrays = tuple(x if k in d.shared else _plus(x, move * _parts(x)) for k, x in enumerate(d.arrays))
+    with contextlib.suppress(Exception), np.errstate(all="ignore"):
+        if all(np.isfinite(out).all() for out in d.value(copies(arrays))):
+            return replace(d, arrays=arrays)
+    return None
+
+
+def _parts(x: Array) -> Array:
+    """Return a part of each number, so that the order, ties, signs and symmetries of numbers stay if they are added."""
+    with np.errstate(all="ignore"):
+        return np.asarray(x * (0.5 + np.arctan(np.log(np.abs(x))) / np.pi))
+
+
+def _plus(x: Array, u: Array) -> Array:
+    """Return x + u in the dtype and memory layout of x."""
+    return copy_with_layout_of(np.asarray(x + u, x.dtype), x)
+
+
+def _agrees_roughly(d: Differentiable, rng: Rng) -> bool:
+    """Whether the gradients agree with one central difference along a direction of all inputs that are not shared."""
+    directions = [
+        np.zeros_like(x) if k in d.shared else np.asarray(_STEP * draw_signed(rng, x.shape) * x, x.dtype)
+        for k, x in enumerate(d.arrays)
+    ]
+    with contextlib.suppress(Exception), np.errstate(all="ignore"):
+        results, pullback = d.record(copies(d.arrays), range(len(d.arrays)))
+        cotangents = [draw_signed(rng, x.shape).astype(x.dtype) for x in results]
+        gradients = pullback(copies(cotangents))
+        claimed = np.concatenate([np.ravel(g * u) for g, u in zip(gradients, directions, strict=True)])
+        ahead, behind = (
+            d.value([_plus(x, sign * u) for x, u in zip(d.arrays, directions, strict=True)]) for sign in (1, -1)
+        )
+        pairs = zip(cotangents, ahead, behind, strict=True)
+        numeric = np.concatenate([np.ravel(g * (a.astype(np.float64) - b) / 2) for g, a, b in pairs])
+        allowed = _ROUGHLY * (np.abs(claimed).sum() + np.abs(numeric).sum())
+        return bool(abs(claimed.sum() - numeric.sum()) <= allowed)
+    return False
