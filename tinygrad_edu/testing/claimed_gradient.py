@@ -203,7 +203,7 @@ def gradient_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:
         else:
             yield verdict
     if is_right:
-        yield from verdicts_elsewhere(differentiable_gradient(claimed, {}), law)
+        yield from verdicts_elsewhere(differentiable_gradient(claimed, {}), claim, law)
 
 
 def differentiable_gradient(claimed: ClaimedGradient, layouts: Layouts) -> Differentiable:
