@@ -9,7 +9,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -360,14 +360,19 @@ def _are_close(x: Any, like: Any) -> bool:
     return bool(x.shape == like.shape and torch.allclose(x, like, tolerance, tolerance * size, equal_nan=True))
 
 
-def _compiling(is_enabled: bool = True) -> AbstractContextManager[Any]:
+@contextmanager
+def _compiling(is_enabled: bool = True) -> Iterator[None]:
     """Let ``torch.compile`` make a program for each layout and dtype, where its limit is 8, or none at all."""
     import torch
 
     if "torch._dynamo" not in sys.modules:
-        return nullcontext()
-    dynamo = importlib.import_module("torch._dynamo")
-    return dynamo.config.patch(recompile_limit=256) if is_enabled else torch.compiler.set_stance("force_eager")
+        yield
+        return
+    dynamo: Any = importlib.import_module("torch._dynamo")
+    context = dynamo.config.patch(recompile_limit=256) if is_enabled else torch.compiler.set_stance("force_eager")
+    with warnings.catch_warnings(), context:
+        warnings.filterwarnings("ignore", r"The \.grad attribute", UserWarning)  # it reads that of copies of inputs
+        yield
 
 
 def _has_drawn() -> bool:
