@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tinygrad_edu.errors import DTypeError, VJPDefinitionError
 from tinygrad_edu.pytree import tree_map_with_path
 from tinygrad_edu.testing import CheckFailed, GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
@@ -190,6 +191,9 @@ REFUSED = {
     "too few": ([lambda x, y: np.sum(x * y), lambda x, y: y, X, Y], GradientMismatch, "structure of the inputs"),
     "of an integer": ([lambda x, n: x**n, lambda x, n: (n * x ** (n - 1), x**n * np.log(x)), 2.0, 3],
                       GradientMismatch, "Leave out constants such as integers, or return None"),
+    "of one more axis": ([np.sin, lambda x, g: np.array([g * np.cos(x)]), 2.0], GradientMismatch,
+                         r"must have the shape of x, \(\), got \(1,\)"),
+    "of one row": ([np.sum, lambda x, n: np.ones((1, 4)), X[0], 0], GradientMismatch, r"\(4,\), got \(1, 4\)"),
     "of another shape": ([lambda x, n: np.sum(x), lambda x, n: (np.ones(4), None), X, 3],
                          GradientMismatch, r"must have the shape of x, \(3, 4\), got \(4,\)"),
     "None": ([lambda x, y: np.sum(x * y), lambda x, y: (y, None), X, Y], GradientMismatch,
@@ -341,6 +345,7 @@ BROKEN = {
     "float32": (lambda x, g: (3.03 if x.dtype == np.float32 else 3) * x**2 * g, "narrow dtypes"),
     "a layout of inputs": (lambda x, g: 3 * g * x**2 * (1 if x.flags.c_contiguous else 2), "layouts"),
     "a layout of cotangents": (lambda x, g: 3 * g * x**2 * (1 if g.flags.c_contiguous else 2), "layouts"),
+    "stride 0": (lambda x, g: 3 * g * x**2 * (2 if 0 in x.strides else 1), "layouts"),
 }
 
 
@@ -352,6 +357,81 @@ def test_a_gradient_obeys_the_general_laws(name):
         check_gradient(lambda x: x**3, grad, x)
     assert {v.law for v in caught.value.report.verdicts if v.status == "wrong"} == {law}
     assert check_gradient(lambda x: x**3, grad, x, skip=[law]).status == "right"
+
+
+MIXER = RNG.normal(size=(4, 4))
+
+
+def mixed(x):
+    """Return m @ x, from a sum in another order for another layout."""
+    m = MIXER[: len(x), : len(x)]
+    return m @ x if x.flags.c_contiguous else m[:, ::-1] @ x[::-1].copy()
+
+
+def log_determinant(x):
+    return np.linalg.slogdet(mixed(x))[1]
+
+
+def log_determinant_of_exact(x):
+    assert np.any(x.astype(np.float32) != x)
+    return log_determinant(x)
+
+
+def least_squares(x, b):
+    return np.linalg.solve(x.T @ x, x.T @ b)
+
+
+def least_squares_gradient(x, b, g):
+    z, h = least_squares(x, b), np.linalg.solve(x.T @ x, g)
+    return np.outer(b - x @ z, h) - np.outer(x @ h, z), x @ h
+
+
+# Functions with right gradients that jump at a matrix of equal rows.
+SINGULAR = {
+    "log determinant": (log_determinant, lambda x: np.linalg.pinv(x).T, (4, 4)),
+    "log determinant of exact numbers": (log_determinant_of_exact, lambda x: np.linalg.pinv(x).T, (4, 4)),
+    "log of the determinant": (
+        lambda x: np.log(np.abs(np.linalg.det(mixed(x)))), lambda x: np.linalg.pinv(x).T, (3, 3)),
+    "log determinant of a product": (
+        lambda x: np.linalg.slogdet(x.T @ x)[1], lambda x: 2 * np.linalg.pinv(x).T, (5, 3)),
+    "inverse": (np.linalg.inv, lambda x, g: -np.linalg.inv(x).T @ g @ np.linalg.inv(x).T, (3, 3)),
+    "least squares": (least_squares, least_squares_gradient, (5, 3), (5,)),
+    "logs of differences": (
+        lambda x: np.sum(np.log(np.abs(x[0] - x[1]))), lambda x: np.outer([1, -1], 1 / (x[0] - x[1])), (2, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+@pytest.mark.parametrize("seed", thorough(range(24), quick=[0]))
+def test_a_layout_of_stride_0_does_not_refuse_what_jumps_there(name, seed):
+    f, grad, *shapes = SINGULAR[name]
+    rng = np.random.default_rng(seed)
+    assert check_gradient(f, grad, *(rng.normal(size=shape) for shape in shapes)).status == "right"
+
+
+class First:
+    """A gradient at the first point of its calls."""
+
+    x = None
+
+    def __call__(self, x):
+        self.x = np.array(x) if self.x is None else self.x
+        return 3 * self.x**2
+
+
+def cached_by_shape():
+    known = {}
+    return lambda x: known.setdefault(np.shape(x), 3 * x**2)
+
+
+@pytest.mark.parametrize("make", [First, cached_by_shape])
+@pytest.mark.parametrize("x", [1.5, X, X / 1e3, X * 1e3, np.ones(3), X.astype(np.float32)], ids=str)
+def test_a_gradient_that_keeps_its_first_point_is_wrong(make, x):
+    with pytest.raises(GradientMismatch, match=r"^<lambda>, at another point: .*\n  At the first point it is not"):
+        check_gradient(lambda x: np.sum(x**3), make(), x)
+    with pytest.raises(GradientMismatch, match="at another point"):
+        check_gradient(lambda x: np.sum(x**3), None, x, jacobian=make())
+    assert check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, x).status == "right"
 
 
 def test_layouts_that_the_function_rejects_are_not_tested():

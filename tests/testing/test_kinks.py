@@ -1,5 +1,7 @@
 """At kinks and edges of domains, a gradient must lie between the one-sided slopes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,42 @@ CASES = {
 @pytest.mark.parametrize(("expected", "name"), [(expected, name) for expected in CASES for name in CASES[expected]])
 def test_the_status_at_a_kink(expected, name):
     assert status(check_gradient, *CASES[expected][name]) == expected
+
+
+# Functions of inputs that tie, with claims there that are right and that are wrong.
+TIES = {
+    "maximum": (np.maximum, [2.0, 2.0], [(0.5, 0.5), (1, 0), (0, 1)], [(0, 0), (1, 1), (0.5, 0)]),
+    "minimum": (np.minimum, [1e6, 1e6], [(0.5, 0.5), (1, 0)], [(0, 0), (1, 1)]),
+    "float32": (lambda x, y: np.maximum(np.float32(x), y), [1.25, 1.25], [(0.5, 0.5), (1, 0)], [(0, 0), (1, 1)]),
+    "opposite signs": (lambda x, y: np.maximum(x, -y), [2.0, -2.0], [(0.5, -0.5), (0, -1)], [(0, 0), (1, -1)]),
+    "distance": (lambda x, y: np.abs(x - y), [2.0, 2.0], [(0, 0), (1, -1)], [(1, 1), (1, 0)]),
+    "relu of a sum": (lambda x, y: relu(x + y), [2.0, -2.0], [(0, 0), (1, 1)], [(1, 0), (0, 1)]),
+    "hypot": (np.hypot, [0.0, 0.0], [(0, 0), (0.6, 0.8), (0.7071, 0.7071)], [(1, 1), (1, -1)]),
+    "three": (lambda x, y, z: np.maximum(np.maximum(x, -y), z), [1.0, -1.0, 1.0],
+              [(1, 0, 0), (0.3, -0.3, 0.4)], [(0, 0, 0), (1, -1, 1)]),
+    "relus": (lambda x, y: relu(x) - relu(y), [0.0, 0.0], [(0, 0), (1, -1), (1, 0)], [(-1, 0), (1, -2)]),
+}  # fmt: skip
+
+
+def as_numbers(part, *arguments):
+    return tuple(p * arguments[-1] for p in part)
+
+
+def as_vectors(part, *arguments):
+    return tuple(p * np.ones(3) for p in part)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "expected"),
+    [(name, part, ("right", "wrong")[k]) for name, case in TIES.items() for k in range(2) for part in case[2 + k]],
+)
+def test_a_claim_at_a_tie_of_inputs_is_between_the_slopes_along_each_sum(name, part, expected):
+    f, point = TIES[name][:2]
+    array, vectors = np.array(part, float), [np.full(3, x) for x in point]
+    assert status(check_gradient, f, partial(as_numbers, part), *point, cotangent=True) == expected
+    assert status(check_gradient, lambda x: f(*x), lambda x: array, np.array(point)) == expected
+    total, grad = (lambda *xs: np.sum(f(*xs))), partial(as_vectors, part)
+    assert status(check_gradient, total, grad, *vectors, cotangent=False) == expected
 
 
 @pytest.mark.thorough

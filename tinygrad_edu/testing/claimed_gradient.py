@@ -22,6 +22,7 @@ from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.laws.engine import run_laws
 from tinygrad_edu.testing.laws.memory import arranged_as
+from tinygrad_edu.testing.laws.slope import verdicts_elsewhere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.rounding import EXACT
@@ -111,6 +112,8 @@ def match_inputs(flat: FlatFunction, claimed: Any, outer: tuple[int, ...] = ()) 
     parts = flat.point.parts
     differentiable = tuple(part for part in parts if has_leaves(part))
     nests = [parts] if len(differentiable) == len(parts) else [parts, differentiable]
+    # The rows of an array may be gradients of several arguments; an array for a single one has its shape.
+    nests = [nest for nest in nests if isinstance(claimed, list | tuple) or len(nest) > 1]
     matches = [gradients for nest in nests if (gradients := match_leaves(nest, claimed)) is not None]
     expected = differentiable[0] if len(differentiable) == 1 else differentiable
     single = match_leaves(expected, claimed)
@@ -189,14 +192,18 @@ def _require_same_gradients(claimed: ClaimedGradient) -> None:
 
 
 def gradient_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:
-    """Yield a verdict about the gradient of each input, with details for a wrong one."""
+    """Yield a verdict about the gradient of each input, with details for a wrong one, also at another point."""
     claim = claimed.flat.claim(claimed.cotangent, claimed.gradients)
+    is_right = True
     for verdict in compare(claim, claimed.rng, claimed if claimed.takes_cotangent else None, law):
         if isinstance(verdict.error, GradientMismatch):
             k = claimed.flat.names.index(verdict.subject)
             yield replace(verdict, error=_with_details(verdict.error, claimed, claim, k))
+            is_right = False
         else:
             yield verdict
+    if is_right:
+        yield from verdicts_elsewhere(differentiable_gradient(claimed, {}), claim, law)
 
 
 def differentiable_gradient(claimed: ClaimedGradient, layouts: Layouts) -> Differentiable:
@@ -222,7 +229,9 @@ def differentiable_gradient(claimed: ClaimedGradient, layouts: Layouts) -> Diffe
     given = [np.asarray(as_numbers(leaf.given)).dtype for leaf in flat.point.leaves]
     narrow = [dtype if is_floating(dtype) else np.dtype(np.float64) for dtype in given]
     dtypes = [narrow] if is_real_function and any(dtype.itemsize < 8 for dtype in narrow) else []
-    return Differentiable(flat.name, flat.names, flat.arrays, value, record, dtypes, layouts, push=claimed.push)
+    return Differentiable(
+        flat.name, flat.names, flat.arrays, value, record, dtypes, layouts, accuracy=flat.accuracy, push=claimed.push
+    )
 
 
 def _accepted_layouts(flat: FlatFunction) -> Iterator[tuple[str, Callable[[Array], Array]]]:

@@ -21,7 +21,7 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.dtypes import is_real, unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
-from tinygrad_edu.testing.kinks import Derivative, judge_at_kinks, not_differentiable
+from tinygrad_edu.testing.kinks import Derivative, Kinked, judge_at_kinks, judge_ties, not_differentiable
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
 from tinygrad_edu.testing.numeric.rounding import (
@@ -56,9 +56,12 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None, law: str =
         claims += [_claim(claim, kind, g, pullback) for kind, g in other_cotangents(claim.cotangent, rng)]
     for c in claims:
         _require_gradients(c)
+    kinked: Kinked = {}
     for k, x in enumerate(claim.arrays):
-        found = _worst_along(x, draw_directions(rng, x), partial(_verdict_along, claims, k, rng, pullback))
+        found = _worst_along(x, draw_directions(rng, x), partial(_verdict_along, claims, k, rng, pullback, kinked))
         yield replace(found, law=law, subject=claim.names[k])
+    for found in judge_ties("the gradient of", claims, kinked, lambda c, k, direction: _along(k, c, direction)):
+        yield replace(found, law=law)
 
 
 def _worst_along(x: Array, directions: Sequence[Array], decide: Callable[[Array], Verdict]) -> Verdict:
@@ -74,19 +77,21 @@ def _worst_along(x: Array, directions: Sequence[Array], decide: Callable[[Array]
     return worst(verdicts)
 
 
-def _verdict_along(claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None, direction: Array) -> Verdict:
+def _verdict_along(
+    claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None, kinked: Kinked, direction: Array
+) -> Verdict:
     """Return the verdict along a direction. If a part of f computes in float32, its results are only so accurate."""
-    found = _with_kinks(_derivative(claims, k, rng, pullback), direction, rng)
+    found = _with_kinks(_derivative(claims, k, rng, pullback, kinked), direction, rng)
     if found.status != "right" and has_float32_parts(claims[0].of_input(k), claims[0].arrays[k], direction):
         claims = [replace(claim, accuracy=max(claim.accuracy, FLOAT32_PARTS)) for claim in claims]
-        found = _with_kinks(_derivative(claims, k, rng, pullback), direction, rng)
+        found = _with_kinks(_derivative(claims, k, rng, pullback, kinked), direction, rng)
     return found
 
 
-def _derivative(claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None) -> Derivative:
+def _derivative(claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None, kinked: Kinked) -> Derivative:
     return Derivative(
         f"the gradient of {claims[0].names[k]}", claims, k, partial(_decide_along, claims, k, rng, pullback),
-        partial(_along, k), partial(_measured_rounding, k, pullback),
+        partial(_along, k), partial(_measured_rounding, k, pullback), kinked,
     )  # fmt: skip
 
 
@@ -213,12 +218,15 @@ def compare_tangents(claim: Claim, k: int, directions: Sequence[Array], along: T
     `along` maps a direction to the claimed derivative along it.
     """
     claim = replace(claim, gradients=tuple(np.zeros(x.shape) for x in claim.arrays))
+    title = "the forward derivative along"
     derivative = Derivative(
-        f"the forward derivative along {claim.names[k]}", [claim], k, partial(_decide_tangent, claim, k, along, rng),
+        f"{title} {claim.names[k]}", [claim], k, partial(_decide_tangent, claim, k, along, rng),
         lambda claim, direction: float(np.sum(claim.cotangent * along(direction))),
-        partial(_rounding_of_tangent, along),
+        partial(_rounding_of_tangent, along), {},
     )  # fmt: skip
     found = _worst_along(claim.arrays[k], directions, lambda direction: _with_kinks(derivative, direction, rng))
+    ties = judge_ties(title, [claim], derivative.kinked, lambda claim, _, direction: derivative.along(claim, direction))
+    found = worst([found, *ties])
     return replace(found, law="forward slope", subject=claim.names[k])
 
 

@@ -78,7 +78,7 @@ def check_gradient(
     Raises
     ------
     GradientMismatch
-        The gradient is wrong or has the wrong structure. None in it means zero.
+        The gradient is wrong, here or at a second point, or has the wrong structure. None in it means zero.
     Inconclusive
         The check cannot decide, because the rounding error of f is too large, or because f has a kink or a jump at this
         point (`NotDifferentiableHere`). Inside a Hypothesis test, the example is rejected and counted.

@@ -12,9 +12,18 @@ import numpy as np
 import pytest
 
 from tests.effort import thorough
-from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
+from tinygrad_edu.errors import DTypeError, MissingExtraError, MissingVJPError, VJPDefinitionError
 from tinygrad_edu.extras import remedy
-from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_jax, check_keras, check_module
+from tinygrad_edu.testing import (
+    GradientMismatch,
+    LawBroken,
+    NotDeterministic,
+    check_gradient,
+    check_jax,
+    check_keras,
+    check_module,
+    run_check,
+)
 
 keras = pytest.importorskip("keras", reason="needs the extra keras")
 jax = pytest.importorskip("jax")
@@ -51,7 +60,22 @@ def linear(params, x):
     return {"out": jnp.tanh(x @ params["w"] + params["b"][0]) * params["steps"], "n": jnp.arange(3), "name": 1.0}
 
 
+def scaled_by_sign(x):
+    """Return |x| by a custom gradient with a computed value in its closure."""
+    sign = jnp.sign(x)
+    return jax.custom_gradient(lambda z: (z * sign, lambda g: g * sign))(x)
+
+
+def cosine_distance(x, y):
+    return 1 - x @ y / jnp.sqrt((x @ x) * (y @ y))
+
+
+def looped(x):
+    return jax.lax.while_loop(lambda state: state[0] < 3, lambda state: (state[0] + 1, jnp.sin(state[1])), (0, x))[1]
+
+
 RIGHT = {
+    "a computed value in a closure": (scaled_by_sign, [X[0]], 1),
     "pytrees": (linear, [PARAMS, X[0]], 2),
     "a vjp": (sine(), [X[0]], 2),
     "right once": (flat_at_second_order(), [X[0]], 1),
@@ -151,6 +175,18 @@ def test_a_result_that_changes_when_it_is_differentiated():
     f.defjvp(lambda xs, ts: (jnp.cos(xs[0]), ts[0] * jnp.cos(xs[0])))
     with pytest.raises(GradientMismatch, match="the result is another one when a gradient is computed"):
         check_jax(f, X[0])
+
+
+@pytest.mark.parametrize("seed", thorough(range(12), quick=[0]))
+def test_results_with_and_without_a_gradient_are_compared_by_their_rounding(seed):
+    x = np.random.default_rng(seed).normal(size=4).astype(np.float32)
+    assert run_check(check_jax, cosine_distance, x, x, skip=["narrow dtypes", "batching"]).status != "wrong"
+
+
+def test_a_function_that_only_forward_mode_differentiates_is_named_with_the_check_to_call():
+    with pytest.raises(MissingVJPError, match=r"no gradient of looped, only a forward .* lax.while_loop .* jvp=lambda"):
+        check_jax(looped, X[0])
+    assert check_gradient(looped, None, X[0], jvp=lambda x, u: jax.jvp(looped, (x,), (u,))[1]).status == "right"
 
 
 def squared_modulus(z):

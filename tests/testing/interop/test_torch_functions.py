@@ -289,6 +289,68 @@ def test_an_error_in_one_dtype_is_named(dtype, torch):
         check_torch(function, torch.rand(3, 4, dtype=torch.float64) / 2)
 
 
+def moved(x, axis, count):
+    return x.expand(count, *x.shape) if axis is None else x.movedim(axis, 0)
+
+
+def of_batches(torch, combine):
+    """Return a product with a rule for batches: `combine` takes the batch size, the axes and both inputs."""
+
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(x, y):
+            return x.sin() * y
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, y = ctx.saved_tensors
+            return g * x.cos() * y, g * x.sin()
+
+        @staticmethod
+        def vmap(info, axes, x, y):
+            return combine(info.batch_size, axes, x, y)
+
+    return Product.apply
+
+
+def of_moved(n, axes, x, y):
+    return moved(x, axes[0], n).sin() * moved(y, axes[1], n)
+
+
+# Rules for batches, and whether each is right.
+BATCHES = {
+    "moved to the front": (lambda *call: (of_moved(*call), 0), True),
+    "at the end": (lambda *call: (of_moved(*call).movedim(0, -1), -1), True),
+    "summed": (lambda *call: (of_moved(*call).sum(0), None), False),
+    "summed, of length 1": (lambda *call: (of_moved(*call).sum(0, keepdim=True), 0), False),
+    "of axis 0 only": (lambda n, axes, x, y: (x.sin() * y, 0), False),
+    "of the first axis only": (lambda n, axes, x, y: (x.sin() * y, axes[0]), False),
+}
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (3, 3)])
+def test_a_rule_for_batches_is_right_for_every_axis(name, shape, torch):
+    rule, is_right = BATCHES[name]
+    report = run_check(check_torch, of_batches(torch, rule), torch.rand(shape), torch.rand(shape))
+    assert {v.law for v in report.verdicts if v.status == "wrong"} == (set() if is_right else {"batching"})
+    assert all(v.status != "not checked" for v in report.verdicts if v.law == "batching")
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("fullgraph", [False, True])
+def test_a_compiled_function_is_checked(fullgraph, torch):
+    f = torch.compile(lambda x, y: (torch.tanh(x) * y).sum(), backend="eager", fullgraph=fullgraph)
+    assert check_torch(f, torch.rand(3, 4), torch.rand(3, 4)).status == "right"
+    wrong = torch.compile(lambda x: (x * x.detach()).sum(), backend="eager", fullgraph=fullgraph)
+    assert run_check(check_torch, wrong, torch.rand(3)).status == "wrong"
+
+
 @pytest.mark.peers
 def test_right_rules_of_all_kinds_pass_each_law(torch):
     for make, count in (

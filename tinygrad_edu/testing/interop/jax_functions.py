@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.extras import remedy
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.complex_view import as_real, is_complex
@@ -111,11 +112,26 @@ def check_jax_function(
         out = f(*jax.tree_util.tree_unflatten(structure, point.filled(inputs, lambda value: value)))
         return [jax.numpy.asarray(x) for x in jax.tree_util.tree_leaves(out) if has_fractions(x)]
 
-    compiled, draws = _traced(flat, point.arrays)
+    compiled, is_traceable, draws = _traced(flat, point.arrays)
     arrays = tuple(as_real(x) for x in point.arrays)
-    inputs, framework = tuple(leaf.name for leaf in point.leaves), _JAX(outer, compiled is not flat, draws)
+    inputs, framework = tuple(leaf.name for leaf in point.leaves), _JAX(outer, is_traceable, draws)
     foreign = ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework, accuracy=settings.accuracy)
-    return check_foreign(foreign, settings.order, settings.rng, settings.skip)
+    with _reverse_mode(title):
+        return check_foreign(foreign, settings.order, settings.rng, settings.skip)
+
+
+@contextmanager
+def _reverse_mode(title: str) -> Iterator[None]:
+    """Name the function, and the next step, in JAX's error for one that only forward mode differentiates."""
+    try:
+        yield
+    except ValueError as error:
+        if "Reverse-mode differentiation" not in str(error):
+            raise
+        raise MissingVJPError(
+            f"check_jax: JAX has no gradient of {title}, only a forward derivative. {_first_line(error)} To check the "
+            f"forward derivative, call check_gradient(f, None, x, jvp=lambda x, u: jax.jvp(f, (x,), (u,))[1])."
+        ) from error
 
 
 def _as_input(value: Any) -> Array | None:
@@ -135,10 +151,11 @@ def _dtype(leaf: Any) -> np.dtype[Any]:
 _DRAWS = re.compile(r"\b(?:(?:random_bits|random_gamma|rng_bit_generator|rng_uniform)\[|threefry2x32 )")
 
 
-def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, bool]:
-    """Return f, compiled if possible, and whether its program draws random numbers.
+def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, bool, bool]:
+    """Return f, compiled if possible, whether JAX can trace it, and whether its program draws random numbers.
 
-    It is not compiled if its control flow depends on values or it draws random numbers during tracing.
+    It is not traced if its control flow depends on values or it draws random numbers during tracing. It is not compiled
+    if JAX cannot compile its gradient, as that of a ``jax.custom_gradient`` with a computed value in its closure.
     """
     import jax
 
@@ -146,10 +163,15 @@ def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, b
         # A new lambda each time, because JAX caches the trace of a function.
         first, second = (jax.make_jaxpr(lambda *inputs: f(*inputs))(*arrays) for _ in range(2))
     except Exception:  # f itself raises the error when it is called
-        return f, False
+        return f, False, False
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     same_program = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
-    return cast(ArrayFunction, jax.jit(f)) if same_program else f, any(map(_DRAWS.search, programs))
+    draws, compiled = any(map(_DRAWS.search, programs)), cast(ArrayFunction, jax.jit(f))
+    with suppress(Exception):
+        if same_program:
+            jax.vjp(compiled, *arrays)
+            return compiled, True, draws
+    return f, same_program, draws
 
 
 class _JAX:

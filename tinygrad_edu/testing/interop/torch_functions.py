@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import itertools
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ def check_torch(
     - "later calls": a later call changes no earlier graph or gradient.
     - "narrow dtypes": float32, float16 and bfloat16 give the float64 gradients up to rounding.
     - "jvp equals vjp": the forward derivative is the transpose of the gradient.
-    - "batching": ``torch.func.vmap`` gives the results and gradients of each sample.
+    - "batching": ``torch.func.vmap`` gives the results and gradients of each sample, with batches along any axis.
 
     A law that the function rejects or PyTorch cannot test, such as batching without a vmap rule, is "not checked" in
     the report, with the reason.
@@ -101,7 +102,7 @@ def check_torch(
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     tensors_in: list[Any] = []
     point = ArrayTree(inputs, names, partial(_as_input, tensors_in))
-    framework = _Torch(module, [*parameters.values()], tensors_in)
+    framework = _Torch(_title(function), module, [*parameters.values()], tensors_in)
     arrays = (*(_as_numpy(p) for p in parameters.values()), *(leaf.array for leaf in point.leaves))
     paths = (*parameters, *(leaf.name for leaf in point.leaves))
     foreign = ForeignFunction(
@@ -198,12 +199,12 @@ class _Torch:
 
     conjugates, draws_by_dtype = False, False  # dropout has the same mask in each dtype
 
-    def __init__(self, module: Any, parameters: list[Any], inputs: list[Any]) -> None:
+    def __init__(self, title: str, module: Any, parameters: list[Any], inputs: list[Any]) -> None:
         # PyTorch has no negative strides and no memory that cannot be written to.
         self.layouts: Mapping[str, Callable[[Array], Array]] = {
             name: arrange for name, arrange in LAYOUTS.items() if name not in ("backwards", "readonly")
         }
-        self._parameters, self._devices = parameters, [x.device for x in (*parameters, *inputs)]
+        self._title, self._parameters, self._devices = title, parameters, [x.device for x in (*parameters, *inputs)]
         trained = set(map(id, parameters))
         self._data = [(p, p.data) for p in module.parameters()]
         self._constants = [(p, data) for p, data in self._data if id(p) not in trained]
@@ -217,7 +218,7 @@ class _Torch:
 
         self._wide = wide
         try:
-            with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+            with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad(), _compiling():
                 yield
         finally:
             for p, data in self._data:
@@ -310,17 +311,68 @@ class _Torch:
             return torch.func.vjp(one, *samples)[1](cotangents)
 
         try:
-            results = torch.func.vmap(one, randomness="same")(*batches)
-            if _has_drawn():
-                raise NotApplicable("the function draws random numbers")
-            cotangents = tuple(load(results))
-            _, pull = self.vjp(lambda *_: results, batches, range(len(batches)), False)
-            outside = pull(cotangents)
-            detached = [x.detach() for x in batches]
-            inside = torch.func.vmap(gradients, randomness="same")(cotangents, *detached)
+            with _compiling(False):  # vmap does not accept compiled functions
+                results = torch.func.vmap(one, randomness="same")(*batches)
+                if _has_drawn():
+                    raise NotApplicable("the function draws random numbers")
+                self._require_any_axes(one, [x.detach() for x in batches], results)
+                cotangents = tuple(load(results))
+                _, pull = self.vjp(lambda *_: results, batches, range(len(batches)), False)
+                outside = pull(cotangents)
+                detached = [x.detach() for x in batches]
+                inside = torch.func.vmap(gradients, randomness="same")(cotangents, *detached)
         except (NotImplementedError, RuntimeError) as error:
             raise _lacking(error, "vmap") from error
         return results, {"the gradient of vmap": outside, "vmap of the gradient": inside}
+
+    def _require_any_axes(self, one: Callable[..., Any], batches: Sequence[Any], results: Sequence[Any]) -> None:
+        """Require the same results of a batch along the last axis of each input, and of one that all samples share."""
+        import torch
+
+        vmap = partial(torch.func.vmap, one, randomness="same")
+        count = len(batches)
+        last: tuple[int | None, ...] = tuple(x.dim() - 1 for x in batches)
+        shared = [tuple(None if i == k else 0 for i in range(count)) for k in range(count if 1 < count <= 4 else 0)]
+        for axes in ((0,) * count, last, *shared):
+            pairs = list(zip(batches, axes, strict=True))
+            repeated = [x[:1].expand_as(x) if axis is None else x for x, axis in pairs]
+            try:
+                found = vmap(axes)(*(x[0] if axis is None else x.movedim(0, axis) for x, axis in pairs))
+                expected = vmap()(*repeated) if None in axes else results
+            except (NotImplementedError, RuntimeError) as error:
+                if isinstance(lacking := _lacking(error, "vmap"), NotApplicable):
+                    continue  # a write into a shared input, for example
+                raise lacking from error
+            for x, like in zip(found, expected, strict=True):
+                if x.shape[:1] != batches[0].shape[:1] or not _are_close(x, like):
+                    raise LawBroken(
+                        f"{self._title}: the results of torch.func.vmap with in_dims={axes} differ from those of the "
+                        f"samples. A vmap rule moves the axis of each input by its in_dims, where None has no axis."
+                    )
+
+
+def _are_close(x: Any, like: Any) -> bool:
+    """Whether two tensors are equal up to the rounding of their dtype, or of parts in float32."""
+    import torch
+
+    tolerance = max(float(torch.finfo(like.dtype).eps), 2.0**-24) ** 0.5
+    size = float(like.detach().abs().nan_to_num(0, 0, 0).amax()) if like.numel() else 0.0
+    return bool(x.shape == like.shape and torch.allclose(x, like, tolerance, tolerance * size, equal_nan=True))
+
+
+@contextmanager
+def _compiling(is_enabled: bool = True) -> Iterator[None]:
+    """Let ``torch.compile`` make a program for each layout and dtype, where its limit is 8, or none at all."""
+    import torch
+
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    dynamo: Any = importlib.import_module("torch._dynamo")
+    context = dynamo.config.patch(recompile_limit=256) if is_enabled else torch.compiler.set_stance("force_eager")
+    with warnings.catch_warnings(), context:
+        warnings.filterwarnings("ignore", r"The \.grad attribute", UserWarning)  # it reads that of copies of inputs
+        yield
 
 
 def _has_drawn() -> bool:

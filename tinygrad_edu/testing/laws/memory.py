@@ -102,11 +102,15 @@ def arranged_as(arrange: Callable[[Array], Array], x: Array) -> Array:
 
 
 def _compared(p: Probe, kind: str, arrays: Sequence[Array], cotangents: Sequence[Array]) -> Verdict:
-    """Return the verdict about arrays in a layout, compared with contiguous arrays of the same values."""
-    changed = not all(map(same, (*arrays, *cotangents), (*p.d.arrays, *p.cotangents)))
+    """Return the verdict about arrays in a layout, compared with contiguous arrays of the same values.
+
+    A layout of stride 0 is another point, where the function may jump: a matrix of equal rows is singular.
+    """
+    moves = not all(map(same, arrays, p.d.arrays))
+    changed = moves or not all(map(same, cotangents, p.cotangents))
     try:
         expected = p.at(*([np.array(x, order="C") for x in xs] for xs in (arrays, cotangents))) if changed else p
-    except (CheckFailed, NotApplicable) as error:  # with stride 0 a matrix is singular
+    except (CheckFailed, NotApplicable) as error:
         return Verdict("layouts", kind, reason=f"the function rejects the values: {error}")
     try:
         results, gradients = p.d.evaluate(arrays, cotangents, where=f" for {kind}")
@@ -115,5 +119,7 @@ def _compared(p: Probe, kind: str, arrays: Sequence[Array], cotangents: Sequence
     except NotApplicable as reason:  # the function rejects the layout, or the values in it
         return Verdict("layouts", kind, reason=str(reason))
     except CheckFailed as error:
+        if moves and not expected.is_stable:
+            return Verdict("layouts", kind, reason=f"the results jump between points close to the {kind}")
         return Verdict("layouts", kind, error)
     return Verdict("layouts", kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from tinygrad_edu.testing.differentiable import Differentiable
 from tinygrad_edu.testing.failures import CheckFailed, LawBroken
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import largest
-from tinygrad_edu.testing.numeric.rounding import jitter
+from tinygrad_edu.testing.numeric.rounding import ROUGH, jitter
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 from tinygrad_edu.testing.purity import copies
 from tinygrad_edu.testing.verdict import NotApplicable
@@ -50,15 +51,29 @@ class Probe:
     @cached_property
     def rounding(self) -> tuple[list[Array], list[Array]]:
         """The measured rounding errors of the results and gradients: their jitter over neighbouring points."""
+        if not all(self._nearby):
+            return [np.zeros(())] * len(self.results), [np.zeros(())] * len(self.gradients)
+        jitters = [SAFETY * jitter(np.stack(part)) for part in zip(*self._nearby, strict=True)]
+        return jitters[: len(self.results)], jitters[len(self.results) :]
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether the results and gradients at neighbouring points are close to those at the point."""
+        here = (*self.results, *self.gradients)
+        return all(self._nearby) and all(
+            np.allclose(near, x, rtol=0, atol=ROUGH * largest(x) + self.cancellation(x), equal_nan=True)
+            for values in self._nearby
+            for near, x in zip(values, here, strict=True)
+        )
+
+    @cached_property
+    def _nearby(self) -> list[list[Array]]:
+        """The results and gradients at neighbouring points; an empty list for a point that the function rejects."""
         rays = [
             [_SPACING * unit_of(self.precision(x)) * x * draw_signed(self.rng, x.shape) for x in xs]
             for xs in (self.d.arrays, self.cotangents)
         ]
-        values = [self._values_near(rays, count) for count in range(1, _POINTS + 1)]
-        if not all(values):
-            return [np.zeros(())] * len(self.results), [np.zeros(())] * len(self.gradients)
-        jitters = [SAFETY * jitter(np.stack(part)) for part in zip(*values, strict=True)]
-        return jitters[: len(self.results)], jitters[len(self.results) :]
+        return [self._values_near(rays, count) for count in range(1, _POINTS + 1)]
 
     def precision(self, x: Array) -> np.dtype[Any]:
         """Return the dtype in which x is computed: a narrow one if float64 results do not depend on further digits."""
@@ -67,14 +82,14 @@ class Probe:
     @cached_property
     def _inner_dtype(self) -> np.dtype[Any]:
         for dtype in map(np.dtype, (np.float16, np.float32)):
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), contextlib.suppress(Exception):  # the function may reject these numbers
                 rounded = self.d.value([x.astype(dtype).astype(x.dtype) for x in self.d.arrays])
-            if all(map(same, rounded, self.results)):
-                return dtype
+                if all(map(same, rounded, self.results)):
+                    return dtype
         return np.dtype(np.float64)
 
     def _values_near(self, rays: Sequence[Sequence[Array]], count: int) -> list[Array]:
-        """Return the results and gradients at a neighbouring point; an empty list if the function rejects it."""
+        """Return the results and gradients at a number of steps along rays, or an empty list."""
         point = (self.d.arrays, self.cotangents)
         moved = [
             [np.asarray(x + count * u, x.dtype) for x, u in zip(*pair, strict=True)]
@@ -89,8 +104,13 @@ class Probe:
     def require_results(self, actual: Sequence[Array], law: str) -> None:
         """Require results that equal those of the probe up to rounding."""
         for k, (a, b) in enumerate(zip(actual, self.results, strict=True)):
-            if not agree(a, b) and not self._agree(a, b, self.rounding[0][k]):
+            if not self.has_result(k, a):
                 raise self.broken(law, a, b)
+
+    def has_result(self, k: int, actual: Array) -> bool:
+        """Whether an array equals result `k` up to rounding."""
+        expected = self.results[k]
+        return agree(actual, expected) or self._agree(actual, expected, self.rounding[0][k])
 
     def require_gradients(self, actual: Sequence[Array], law: str, positions: Iterable[int] | None = None) -> None:
         """Require gradients that equal those of the probe up to rounding. `law` has {} for the name of the input."""
