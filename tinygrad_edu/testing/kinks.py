@@ -58,7 +58,7 @@ def judge_at_kinks(claimed: Derivative, direction: Array, rng: Rng) -> Verdict:
     elements = np.flatnonzero(direction)
     order = _outliers_first(claimed.claims[0].gradients[claimed.k].reshape(-1)[elements], rng)
     queue = deque([*elements[order[:_OUTLIERS], None], elements[order[_OUTLIERS:]]])
-    verdicts, kinked = list[Verdict](), dict[int, Array]()
+    verdicts, kinked = list[Verdict](), dict[int, _Slopes]()
     num_elements = 0
     while queue and num_elements < _MOST_ELEMENTS and not any(verdict.status == "wrong" for verdict in verdicts):
         group = queue.popleft()
@@ -75,7 +75,7 @@ def judge_at_kinks(claimed: Derivative, direction: Array, rng: Rng) -> Verdict:
         else:
             queue = deque(rng.permutation(np.concatenate([group, *queue]))[:, None])
     if not queue and kinked:
-        verdicts += [_judge_tie(claimed, tie, rng) for tie in _ties(kinked)]
+        verdicts += [_judge_tie(claimed, tie, [kinked[i] for i in tie], rng) for tie in _ties(kinked)]
     return worst(verdicts)
 
 
@@ -125,15 +125,15 @@ def _slopes(left: Estimate, right: Estimate, terms: float) -> _Slopes:
     return slopes._replace(is_smooth=bool(has_left.all() and has_right.all() and not slopes.kinks.any()))
 
 
-def _judge_element(claimed: Derivative, element: int, rng: Rng) -> tuple[Verdict, Array]:
-    """Return the verdict about one element of the input, and the elements of the result with a kink along it."""
+def _judge_element(claimed: Derivative, element: int, rng: Rng) -> tuple[Verdict, _Slopes]:
+    """Return the verdict about one element of the input, and the slopes along it."""
     claim, k, direction = claimed.claims[0], claimed.k, np.zeros(claimed.x.shape)
     direction.flat[element] = 1.0
     sides = one_sided_derivatives(claim.of_input(k), claimed.x, direction, claim.value, claim.scale, claim.accuracy)
     terms = max(*map(largest, claim.arrays), claim.scale)
     slopes = _slopes(*sides, terms)
     if slopes.is_smooth and (verdict := claimed.decide(direction)[0]).status != "inconclusive":
-        return verdict, slopes.kinks
+        return verdict, slopes
     index = ", ".join(str(int(i)) for i in np.unravel_index(element, direction.shape))
     place = f"at {claim.names[k]}[{index}]" if direction.ndim else f"at {claim.names[k]}"
     verdict = worst(_judge_between(claimed, c, place, slopes, direction) for c in claimed.claims)
@@ -143,7 +143,7 @@ def _judge_element(claimed: Derivative, element: int, rng: Rng) -> tuple[Verdict
         verdict = worst(
             _judge_between(claimed, c, place, noisy, direction, claimed.rounding(c, direction)) for c in claimed.claims
         )
-    return verdict, slopes.kinks
+    return verdict, slopes
 
 
 def _judge_between(
@@ -185,16 +185,19 @@ def not_differentiable(claim: Claim, k: int, reason: str) -> NotDifferentiableHe
 # --- Ties ---
 
 
-def _ties(kinked: Mapping[int, Array]) -> Iterator[tuple[int, ...]]:
+def _ties(kinked: Mapping[int, _Slopes]) -> Iterator[tuple[int, ...]]:
     """Yield groups of elements that make a kink in the same element of the result."""
     members = list(kinked)
-    makers = np.stack([*kinked.values()], axis=1)
+    makers = np.stack([slopes.kinks for slopes in kinked.values()], axis=1)
     ties = {tuple(members[i] for i in np.flatnonzero(row)) for row in makers[makers.sum(axis=1) > 1]}
     return islice((tie for tie in sorted(ties) if len(tie) <= _TIED), _MOST_TIES)
 
 
-def _judge_tie(claimed: Derivative, tie: tuple[int, ...], rng: Rng) -> Verdict:
-    """Return the verdict about the sum of the claims for tied elements: it must be between the slopes around."""
+def _judge_tie(claimed: Derivative, tie: tuple[int, ...], elements: Sequence[_Slopes], rng: Rng) -> Verdict:
+    """Return the verdict about the sum of the claims for tied elements: it must be between the slopes around.
+
+    The terms of the sum are as large as the slopes along the elements, and so is their rounding.
+    """
     claim, x, direction = claimed.claims[0], claimed.x, np.zeros(claimed.x.shape)
     direction.flat[list(tie)] = 1.0
     size, f = max(largest(x[direction != 0]), 1.0), claim.of_input(claimed.k)
@@ -212,4 +215,9 @@ def _judge_tie(claimed: Derivative, tie: tuple[int, ...], rng: Rng) -> Verdict:
     error = _TIE_ERROR * np.abs(slopes).max(axis=0) + rounding
     sides = _Slopes(slopes.min(axis=0), slopes.max(axis=0), error, error)
     place = "along " + " + ".join(f"{claim.names[claimed.k]}.flat[{i}]" for i in tie)
-    return worst(_judge_between(claimed, c, place, sides, direction) for c in claimed.claims)
+    terms = np.sum([np.maximum(np.abs(slopes.left), np.abs(slopes.right)) for slopes in elements], axis=0)
+
+    def rounding(c: Claim) -> float:
+        return float(unit_of(c.gradients[claimed.k].dtype) * np.sum(np.abs(c.cotangent.reshape(-1)) * terms))
+
+    return worst(_judge_between(claimed, c, place, sides, direction, rounding(c)) for c in claimed.claims)
