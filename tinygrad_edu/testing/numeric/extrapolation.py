@@ -26,7 +26,6 @@ SAFETY = 8.0  # two numbers agree if they differ by at most this many error esti
 RATIO = (3 - 5**0.5) / 2  # of neighbouring steps; irrational, so that no two steps have the same rounding error
 
 _TINY = float(np.finfo(np.float64).tiny)
-_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 _CONVERGED = 1e-10  # a relative error below which no smaller step is tried
 _SIGNIFICANT = 0.05  # a slope with a smaller relative error differs from 0
 _KINK = 1e-4  # the smallest relative error for which a kink is reported
@@ -188,12 +187,11 @@ def _table(differences: Differences, scales: Scales) -> _Table:
     # Rounding of the point changes the values by the slope, and the slope by the curvature.
     point_terms = scales.point * (np.abs(values) + np.abs(second[2:-1]))
     rounding = (scales.unit * (sizes + point_terms) / 4 + noise / 2 + scales.noise / 2) / h[2:-1] + _TINY
-    underflow = _SMALLEST / h[2:-1]
     disagreement = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
     # If a step changes nothing, the rounded intermediate values may be as large as the inputs.
     flat, largest = (values == 0) & (disagreement == 0), sizes.max(axis=0) + scales.point
     sizes = np.where(flat, largest, sizes)
-    errors = np.where(flat, (scales.unit * largest + scales.noise) / h[2:-1], disagreement + rounding) + underflow
+    errors = np.where(flat, scales.unit * (largest / h[2:-1]) + scales.noise / h[2:-1], disagreement + rounding)
     is_finite = np.isfinite(errors) & np.isfinite(values)
     one_sided = np.abs(central) + np.abs(second) / 2
     around = np.maximum.accumulate(np.where(np.isfinite(one_sided), one_sided, 0))[2:-1]

@@ -9,7 +9,7 @@ no result. Stairs have the same heights at a smaller point, or are higher than t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ _LOW = 2.0**-22  # lower jumps may be rounding of any kind
 _HIGH = 2.0**-6  # higher jumps are no rounding of a term in the middle of a computation
 _SMALLER = 2.0**-4  # the factor of the smaller point
 _LOWER = 2.0**-3  # the half next to the point is searched if it has at least this part of the change of the other half
+_PART = 2.0**-6  # the least height of a jump, relative to the change in the interval that is searched
 _BITS = 24, 11, 8  # of the significands of float32, float16 and bfloat16
 _APART = 1e3  # the least distance of such numbers, relative to that of the points on the sides of the jump
 _EQUAL = 1e-6  # the largest relative difference of equal heights
@@ -35,20 +36,31 @@ class Ray:
     x: Array
     direction: Array
     fine: float  # a step smaller than any stair
-
-    @cached_property
-    def slope(self) -> Array:
-        """The slope at fine steps."""
-        slope = (self.f(self.point(self.fine)) - self.f(self.point(-self.fine))) / (2 * self.fine)
-        return np.where(np.isfinite(slope), slope, 0)
+    cached: dict[float, Array] = field(default_factory=dict)  # the results by step
 
     def point(self, step: float) -> Array:
         """Return the point at a step."""
         return np.asarray(self.x + step * self.direction)
 
-    def change(self, low: float, high: float) -> Array:
-        """Return the change of each result between two steps without its linear part, in units of the least jump."""
-        before, after = self.f(self.point(low)), self.f(self.point(high))
+    def at(self, step: float) -> Array:
+        """Return the results at a step."""
+        if step not in self.cached:
+            self.cached[step] = self.f(self.point(step))
+        return self.cached[step]
+
+    @cached_property
+    def slope(self) -> Array:
+        """The slope at fine steps, on the side of the direction."""
+        slope = (self.at(self.fine) - self.at(0.0)) / self.fine
+        return np.where(np.isfinite(slope), slope, 0)
+
+    def change(self, low: float, high: float) -> float:
+        """Return the largest change between two steps without its linear part, in units of the least jump."""
+        return float(np.max(self.changes(low, high), initial=0))
+
+    def changes(self, low: float, high: float) -> Array:
+        """Return the change of each result."""
+        before, after = self.at(low), self.at(high)
         change = np.abs(after - before - (high - low) * self.slope) / (_LEAST * np.maximum(np.abs(before), 1.0))
         return np.where(np.isfinite(change), change, 0)
 
@@ -87,13 +99,14 @@ def nearest_jump(ray: Ray, far: float) -> Jump | None:
 
 def _jump_between(ray: Ray, low: float, high: float) -> Jump | None:
     """Return a jump by bisection, or None if the changes decrease with the interval."""
-    while (changes := ray.change(low, high)).max(initial=0) > 1:
+    least = max(1.0, _PART * ray.change(low, high))
+    while ray.change(low, high) > least:
         middle = (low + high) / 2
         points = ray.point(low), ray.point(middle), ray.point(high)
         if np.array_equal(points[0], points[1]) or np.array_equal(points[1], points[2]):
-            jumps = changes > 1
-            return Jump(low, (points[0], points[2]), jumps, (ray.f(points[0])[jumps], ray.f(points[2])[jumps]))
-        is_lower = ray.change(low, middle).max() >= _LOWER * ray.change(middle, high).max()
+            jumps = ray.changes(low, high) > 1
+            return Jump(low, (points[0], points[2]), jumps, (ray.at(low)[jumps], ray.at(high)[jumps]))
+        is_lower = ray.change(low, middle) >= _LOWER * ray.change(middle, high)
         low, high = (low, middle) if is_lower else (middle, high)
     return None
 
