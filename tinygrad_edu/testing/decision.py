@@ -149,9 +149,7 @@ def _decide_along(
 def _agrees_between_jumps(claims: Sequence[Claim], k: int, direction: Array, slope: Estimate) -> bool:
     """Whether the claims agree with the slope at fine steps, where jumps may be stairs as well as rounding."""
     claim = claims[0]
-    fine = slope_between_jumps(
-        claim.of_input(k), claim.arrays[k], direction, claim.value, slope, claim.accuracy
-    )
+    fine = slope_between_jumps(claim.of_input(k), claim.arrays[k], direction, claim.value, slope, claim.accuracy)
     return fine is not None and all(sums.status != "wrong" for sums in _judge(claims, k, fine, direction))
 
 

@@ -17,8 +17,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 
-_LEAST = 2.0**-24  # the height of the lowest jumps that are found, relative to the results and to 1
-_LOW = 2.0**-22  # lower jumps may be rounding of any kind
+_LEAST = 2.0**-22  # lower jumps, relative to the results and to 1, may be rounding of any kind, as in float32
 _HIGH = 2.0**-6  # higher jumps are no rounding of a term in the middle of a computation
 _SMALLER = 2.0**-4  # the factor of the smaller point
 _LOWER = 2.0**-3  # the half next to the point is searched if it has at least this part of the change of the other half
@@ -122,8 +121,6 @@ def is_stair(ray: Ray, jump: Jump, coarse: float, far: float) -> bool | None:
     if rounding and (other is None or any(_matches(other, coarse, smaller, bits) for bits in rounding)):
         return False
     is_equal = other is not None and abs(jump.height - other.height) <= _EQUAL * jump.height
-    if jump.height < _LOW * max(jump.size, 1.0):
-        return None if is_equal else False
     if any(_rounds_input(jump, ray, bits) for bits in _BITS if bits not in rounding):
         return None
     return True if is_equal or (jump.height >= _HIGH * jump.size and not rounding) else None
