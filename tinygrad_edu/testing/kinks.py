@@ -217,7 +217,7 @@ def _judge_tie(claimed: Derivative, tie: tuple[int, ...], elements: Sequence[_Sl
     place = "along " + " + ".join(f"{claim.names[claimed.k]}.flat[{i}]" for i in tie)
     terms = np.sum([np.maximum(np.abs(slopes.left), np.abs(slopes.right)) for slopes in elements], axis=0)
 
-    def rounding(c: Claim) -> float:
+    def of_sum(c: Claim) -> float:
         return float(unit_of(c.gradients[claimed.k].dtype) * np.sum(np.abs(c.cotangent.reshape(-1)) * terms))
 
-    return worst(_judge_between(claimed, c, place, sides, direction, rounding(c)) for c in claimed.claims)
+    return worst(_judge_between(claimed, c, place, sides, direction, of_sum(c)) for c in claimed.claims)
