@@ -312,3 +312,69 @@ def test_a_declared_accuracy_excuses_no_wrong_gradient_of_an_exact_function(accu
     wrong = broken("sin", x=lambda g, x: factor * g * tg.cos(x))
     with pytest.raises(GradientMismatch):
         check_vjp(wrong, x, order=1, accuracy=accuracy)
+
+
+# --- Stairs ---
+
+
+def narrow(dtype):
+    return lambda x: x.astype(dtype).astype(np.float64)
+
+
+# Functions with stairs, and their slopes.
+STAIRS = {
+    "floor": (np.floor, np.zeros_like, (1e2, 1e3, 1e4, 1e5)),
+    "round": (np.rint, np.zeros_like, (1e2, 1e3, 1e4)),
+    "16 stairs in 1": (lambda x: np.round(16 * x) / 16, np.zeros_like, (1, 10, 100)),
+    "one digit": (lambda x: np.round(x, 1), np.zeros_like, (10, 1e3)),
+    "clipped": (lambda x: (np.clip(np.rint(x / 0.05) + 3, -128, 127) - 3) * 0.05, np.zeros_like, (1, 3)),
+    "sine and floor": (lambda x: np.sin(x) + np.floor(x), np.cos, (1, 1e2, 1e3)),
+    "square and stairs": (lambda x: x * x + np.round(16 * x) / 16, lambda x: 2 * x, (1, 10)),
+    "sawtooth": (lambda x: x % 1, np.ones_like, (1, 1e2)),
+    "float32": (narrow(np.float32), np.ones_like, (1e3,)),
+    "float16": (narrow(np.float16), np.ones_like, (1, 1e2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STAIRS)
+def test_the_slope_of_stairs_is_that_between_jumps_and_of_rounding_that_across_them(name):
+    f, slope, scales = STAIRS[name]
+    for scale in scales:
+        x = scale * np.random.default_rng(3).normal(size=4)
+        right, wrong = (verdict(f, [x], 1.0, 0, lambda x, g, e=e: g * (slope(x) + e))[0] for e in (0.0, 0.5))
+        assert (right, wrong) == ("right", "wrong"), scale
+
+
+def test_stairs_inside_float32_may_be_rounding_unless_declared():
+    def f(x):
+        return np.floor(x.astype(np.float32)).astype(np.float64)
+
+    x = 1e4 * np.random.default_rng(3).normal(size=4)
+    with pytest.raises(Inconclusive, match="it has stairs, or it computes in a narrow dtype"):
+        check_gradient(f, lambda x, g: 0 * g, x)
+    check_gradient(f, lambda x, g: g, x, accuracy=1e-3)
+    with pytest.raises(GradientMismatch):
+        check_gradient(f, lambda x, g: 0 * g, x, accuracy=1e-3)
+
+
+# --- Numbers at the ends of the range ---
+
+
+@pytest.mark.parametrize("x", [[5e-324], [1e-310, 5e-324], [5e-324, 1.0], [2e-308, -5e-324]])
+@pytest.mark.parametrize("name", ["square", "sin", "exp"])
+def test_denormal_numbers_are_decided(name, x):
+    f, slope = {"square": (np.square, lambda x: 2 * x), "sin": (np.sin, np.cos), "exp": (np.exp, np.exp)}[name]
+    for seed in range(3):
+        assert verdict(f, [np.array(x)], 1.0, seed, lambda x, g: g * slope(x)) == ("right", "")
+
+
+@pytest.mark.parametrize("x", [[30.0, 1e4], [300.0, 1e4], [30.0, 800.0, 1e6]])
+def test_a_slope_that_underflows_leaves_the_others_decided(x):
+    for factor, expected in ((1.0, "right"), (1.01, "wrong")):
+        assert verdict(lambda x: np.exp(-x), [np.array(x)], factor, 0, lambda x, g: -g * np.exp(-x))[0] == expected
+
+
+def test_steps_larger_than_x_do_not_decide_that_a_slope_is_0():
+    x = 1e-100 * np.array([0.3, -1.2])
+    assert verdict(np.square, [x], 1.0, 0, lambda x, g: 2 * g * x)[0] == "right"
+    assert verdict(np.square, [x], 0.999, 0, lambda x, g: 2 * g * x)[0] == "wrong"

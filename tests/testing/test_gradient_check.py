@@ -189,6 +189,8 @@ REFUSED = {
                          r"got \(\{'w': an array of shape \(4, 3\)\}, an array of shape \(3, 4\)\)"),
     "a key too many": ([lambda p: p["a"], lambda p: {"a": 1.0, "b": 2.0}, {"a": 1.0}], GradientMismatch, "structure"),
     "too few": ([lambda x, y: np.sum(x * y), lambda x, y: y, X, Y], GradientMismatch, "structure of the inputs"),
+    "as long as there are inputs": ([lambda w, x, y: np.sum(w * x * y), lambda w, x, y: x * y, *np.ones((3, 3))],
+                                    GradientMismatch, "structure of the inputs"),
     "of an integer": ([lambda x, n: x**n, lambda x, n: (n * x ** (n - 1), x**n * np.log(x)), 2.0, 3],
                       GradientMismatch, "Leave out constants such as integers, or return None"),
     "of one more axis": ([np.sin, lambda x, g: np.array([g * np.cos(x)]), 2.0], GradientMismatch,

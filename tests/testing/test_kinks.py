@@ -1,12 +1,13 @@
 """At kinks and edges of domains, a gradient must lie between the one-sided slopes."""
 
+import contextlib
 from functools import partial
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.testing import CheckFailed, check_gradient, check_jvp, check_vjp
+from tinygrad_edu.testing import CheckFailed, Inconclusive, check_gradient, check_jvp, check_vjp
 
 X, ZEROS, TIED = np.array([-1.0, 0.0, 2.0]), np.zeros(3), np.array([1.0, 1.0, -2.0])
 AROUND_ONE = np.array([-1.0, 0.0, 1.0, 2.0])
@@ -157,6 +158,22 @@ def test_three_kinks_among_20000_elements_are_found():
     assert status(check_gradient, lambda x: np.sum(relu(x)), slope_of_relu(0), x) == "right"
     wrong = np.where(np.arange(20_000) == 5000, -0.3, x > 0)
     assert status(check_gradient, lambda x: np.sum(relu(x)), lambda x: wrong, x) == "wrong"
+
+
+def less_the_first(x):
+    return tg.amax(x, -1) - x[..., 0]
+
+
+def less_the_largest(x):
+    return x - tg.amax(x, -1, keepdims=True)
+
+
+@pytest.mark.parametrize("f", [less_the_first, less_the_largest, lambda x: tg.amax(x, -1) - tg.mean(x, -1)])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (5,)])
+def test_rounding_of_the_shares_of_a_tie_is_not_wrong(f, shape):
+    for seed in range(3):
+        with contextlib.suppress(Inconclusive):
+            check_vjp(f, np.full(shape, seed / 3), order=1, rng=np.random.default_rng(seed))
 
 
 # Ops at their kinks.

@@ -119,13 +119,15 @@ def match_inputs(flat: FlatFunction, claimed: Any, outer: tuple[int, ...] = ()) 
     single = match_leaves(expected, claimed)
     if single is not None and (not isinstance(claimed, list | tuple) or have_shapes(single, shapes)):
         matches.append(single)
-    if not matches:
+    found = next((gradients for gradients in matches if have_shapes(gradients, shapes)), None)
+    is_array = len(differentiable) > 1 and not isinstance(claimed, dict | list | tuple)  # not rows of gradients
+    if found is None and (is_array or not matches):
         raise GradientMismatch(
             f"{flat.name}: the gradient must have the structure of the inputs, {outline(expected)}, got "
             f"{outline(claimed)}. Leave out constants such as integers, or return None for them. A float is an input; "
             f"to keep one constant, bind it: lambda x: f(x, 2.0)."
         )
-    return next((gradients for gradients in matches if have_shapes(gradients, shapes)), matches[-1])
+    return matches[-1] if found is None else found
 
 
 def have_shapes(claimed: list[Any], shapes: Sequence[tuple[int, ...]]) -> bool:

@@ -23,7 +23,13 @@ from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
 from tinygrad_edu.testing.kinks import Derivative, Kinked, judge_at_kinks, judge_ties, not_differentiable
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
-from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
+from tinygrad_edu.testing.numeric.finite_differences import (
+    affine_slope,
+    check_smaller_steps,
+    derivative_along,
+    largest,
+    slope_between_jumps,
+)
 from tinygrad_edu.testing.numeric.rounding import (
     FLOAT32_PARTS,
     ROUGH,
@@ -135,12 +141,29 @@ def _decide_along(
         for j, c in enumerate(tested):
             judged[j] = _judge_again(c, k, direction, slope, pullback)
             if judged[j].status == "wrong":
+                if _agrees_between_jumps(tested, k, direction, slope):
+                    return Verdict("slope", error=_stairs_or_rounding(claim, k), numbers=judged[j].numbers()), False
                 mismatch = _mismatch(c, k, direction, judged[j], slope.unit, rng, pullback)
                 return Verdict("slope", error=mismatch, numbers=judged[j].numbers()), False
     # Among larger slopes, a slope of 0 is accepted within its error; the even cotangent decides about the others.
     is_right = judged[0].status == "right" or (has_even and judged[-1].status == "right")
     error = None if is_right else _reason(claim, k, slope)
     return Verdict("slope", error=error, numbers=judged[0].numbers()), _has_kinks(slope, claim, k)
+
+
+def _agrees_between_jumps(claims: Sequence[Claim], k: int, direction: Array, slope: Estimate) -> bool:
+    """Whether the claims agree with the slope at fine steps, where jumps may be stairs as well as rounding."""
+    claim = claims[0]
+    fine = slope_between_jumps(claim.of_input(k), claim.arrays[k], direction, claim.value, slope, claim.accuracy)
+    return fine is not None and all(sums.status != "wrong" for sums in _judge(claims, k, fine, direction))
+
+
+def _stairs_or_rounding(claim: Claim, k: int) -> Inconclusive:
+    return Inconclusive(
+        f"{claim.name}: inconclusive: the gradient of {claim.names[k]} cannot be checked at this point. The function "
+        f"jumps near it: it has stairs, or it computes in a narrow dtype. For a narrow dtype, set accuracy to the "
+        f"relative height of the jumps."
+    )
 
 
 def _has_kinks(slope: Estimate, claim: Claim, k: int) -> bool:
@@ -324,9 +347,9 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> _Sums:
     else:
         # A slope that is small compared with the rounding of the values needs less accuracy.
         is_small = size <= math.sqrt(unit) * sums.inside and error <= ROUGH * size
-        # Steps far larger than x may show none of the slope: then the error times x exceeds the results.
-        value = largest(claim.value)
-        is_near = not value or error * largest(claim.arrays[k]) <= value
+        # Steps larger than x may show none of the slope: then the error times x exceeds the results.
+        value, x = largest(claim.value), largest(claim.arrays[k])
+        is_near = not value or (x >= 1 and unit <= _FLOAT64) or error * x <= value
         is_confirmed = gap <= allowed and error <= resolution and is_near
         status = "right" if is_confirmed and (claimed <= 0.1 * error or is_small) else "inconclusive"
     return sums._replace(allowed=allowed + SAFETY * claim.rounding, status=status)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, NotDifferentiableHere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
@@ -239,6 +240,7 @@ def _judge_tie(name: str, claims: Sequence[Claim], tie: Tie, along: Along, step:
     if not np.isfinite(slopes).all():
         return Verdict("slope")
     parts = [[along(c, k, _unit(c.arrays[k], element)) for k, element in tie] for c in claims]
+    sizes = np.abs(slopes).max(axis=0).sum(axis=0)  # the size of the terms, whose rounding the sum has
     verdicts = []
     for signs in product((1, -1), repeat=len(tie) - 1):
         weights = np.array([1, *signs])
@@ -247,11 +249,18 @@ def _judge_tie(name: str, claims: Sequence[Claim], tie: Tie, along: Along, step:
         if len(tie) == 2 or min(signs) > 0 or np.all(sides.right - sides.left <= error):
             pairs = zip(weights, tie, strict=True)
             terms = " ".join(f"{'-' if w < 0 else '+'} {claim.names[k]}.flat[{element}]" for w, (k, element) in pairs)
+            place = f"along {terms[2:]}"
             verdicts += [
-                _judge_between(name, c, tie[0][0], float(weights @ part), f"along {terms[2:]}", sides)
+                _judge_between(name, c, tie[0][0], float(weights @ part), place, sides, _rounding(c, tie, sizes))
                 for c, part in zip(claims, parts, strict=True)
             ]
     return worst(verdicts)
+
+
+def _rounding(claim: Claim, tie: Tie, sizes: Array) -> float:
+    """Return the rounding of the sum of the claims for tied elements, given the sizes of the slopes along them."""
+    unit = max(unit_of(claim.gradients[k].dtype) for k, _ in tie)
+    return float(unit * np.sum(np.abs(claim.cotangent.reshape(-1)) * sizes))
 
 
 def _slopes_around(claim: Claim, tie: Tie, relative_step: float) -> tuple[Array, Array]:

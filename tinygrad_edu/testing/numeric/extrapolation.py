@@ -191,7 +191,7 @@ def _table(differences: Differences, scales: Scales) -> _Table:
     # If a step changes nothing, the rounded intermediate values may be as large as the inputs.
     flat, largest = (values == 0) & (disagreement == 0), sizes.max(axis=0) + scales.point
     sizes = np.where(flat, largest, sizes)
-    errors = np.where(flat, (scales.unit * largest + scales.noise) / h[2:-1], disagreement + rounding)
+    errors = np.where(flat, scales.unit * (largest / h[2:-1]) + scales.noise / h[2:-1], disagreement + rounding)
     is_finite = np.isfinite(errors) & np.isfinite(values)
     one_sided = np.abs(central) + np.abs(second) / 2
     around = np.maximum.accumulate(np.where(np.isfinite(one_sided), one_sided, 0))[2:-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,12 +28,15 @@ from tinygrad_edu.testing.numeric.extrapolation import (
     estimate,
 )
 from tinygrad_edu.testing.numeric.rounding import jitter
+from tinygrad_edu.testing.numeric.stairs import Ray, is_stair, nearest_jump
 
 _FIRST, _LAST = 2.0**-5, 2.0**-40  # the largest and smallest step, relative to the input's scale if that is above 1
 _SMALL_STEP = 2.0**-20  # small, but much larger than the rounding of float32
 _CLOSE, _POINTS = 2.0**-22, 7  # the distance, at the same scale, and the number of points that measure jitter
 _SMALL = 2.0**-20  # inputs smaller than this part of the largest step also get steps at their own scale
+_LEAST = 2.0**-1030  # smaller inputs get no steps of their own, which would have too few digits
 _ACCURATE = 1e-6  # if the relative error is below this, no other steps are tried
+_FINE = 2.0**-25  # a step smaller than any stair, relative to the first
 _EPS = float(np.finfo(np.float64).eps)
 _ALL = slice(None)
 
@@ -44,6 +48,7 @@ class _Line(NamedTuple):
     x: Array
     direction: Array
     center: Array
+    unit: float  # of the dtype of the results
     values: dict[float, Array]  # the cached values by step
 
 
@@ -101,9 +106,11 @@ def derivative_along(
     line, scales, first = _line(f, x, direction, at_x, scale, accuracy)
     slope = _refine(line, scales, _steps_between(first, first * _LAST / _FIRST))
     for steps in _other_steps(x[direction != 0], first):
-        if _is_accurate(slope):
+        if _is_accurate(slope, line):
             break
         slope = better(slope, _refine(line, scales, steps))
+    if (found := _jump_below(line, scales, slope, first)) is not None and found[1]:
+        return _slope_below(line, scales, found[0])
     # The declared noise selects the step; the observed one is the error.
     return replace(slope, error=np.maximum(slope.error - scales.noise / (2 * slope.step), 0)) if accuracy else slope
 
@@ -125,7 +132,7 @@ def _line(
     center, unit = _value_and_unit(at_x)
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
-    line = _Line(f, x, direction, center, {0.0: center})
+    line = _Line(f, x, direction, center, unit, {0.0: center})
     point = largest(x[direction != 0])
     first = max(point, 1.0) * _FIRST
     scales = Scales(max(unit, _internal_unit(line, first * RATIO)), point, scale, accuracy * largest(center))
@@ -243,7 +250,7 @@ def _other_steps(x: Array, first: float) -> Iterator[list[float]]:
 def _smaller_steps(x: Array, first: float) -> Iterator[list[float]]:
     """Yield steps that suit the smallest number in x."""
     sizes = np.abs(x[np.isfinite(x) & (x != 0)])
-    if sizes.size and (smallest := float(sizes.min())) < _SMALL * first:
+    if sizes.size and _LEAST < (smallest := float(sizes.min())) < _SMALL * first:
         yield _steps_between(smallest / 4, smallest * 2.0**-28)
 
 
@@ -299,7 +306,45 @@ def _one_sided(line: _Line, h: float, elements: Any, side: int) -> tuple[float, 
     return h * RATIO / 4, slope, np.zeros(slope.shape), np.maximum(np.abs(far), np.abs(center))
 
 
-def _is_accurate(slope: Estimate) -> bool:
+def _jump_below(line: _Line, scales: Scales, slope: Estimate, first: float) -> tuple[float, bool | None] | None:
+    """Return the distance of the nearest jump and whether it is a stair, if the slope at fine steps is another one."""
+    value, error, size = (x.reshape(-1) for x in (slope.value, slope.error, slope.size))
+    step, far = first * _FINE, max(first, float(np.max(slope.step, initial=0)))
+    rays = [Ray(partial(_results, line), line.x, sign * line.direction, step) for sign in (1, -1)]
+    is_doubtful = np.abs(rays[0].slope - value) > error + SAFETY * _EPS * size / step
+    if not is_doubtful.any() and _is_accurate(replace(slope, unit=_EPS), line):
+        return None
+    jumps = [(jump, ray) for ray in rays if (jump := nearest_jump(ray, far)) is not None]
+    if not jumps:
+        return None
+    jump, ray = min(jumps, key=lambda found: found[0].step)
+    if jump.height <= max(scales.noise, 2 * line.unit * jump.size if line.unit > _EPS else 0):  # as declared
+        return None
+    return jump.step, is_stair(ray, jump, float(np.max(np.abs(value[jump.elements]))), far / _FIRST)
+
+
+def _results(line: _Line, x: Array) -> Array:
+    return _evaluate(line.f, x, line.center)[0].reshape(-1)
+
+
+def _slope_below(line: _Line, scales: Scales, jump: float) -> Estimate:
+    """Return the slope from steps that are smaller than the distance of the nearest jump."""
+    return _refine(line, scales._replace(unit=line.unit, noise=0.0), _steps_between(jump / 4, jump * _LAST / _FIRST))
+
+
+@np.errstate(all="ignore")
+def slope_between_jumps(
+    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, slope: Estimate, accuracy: float = 0.0
+) -> Estimate | None:
+    """Return the slope at fine steps, if the jumps of f may be stairs as well as rounding, or None."""
+    line, scales, first = _line(f, x, direction, at_x, 0.0, accuracy)
+    found = _jump_below(line, scales, slope, first)
+    return _slope_below(line, scales, found[0]) if found is not None and found[1] is None else None
+
+
+def _is_accurate(slope: Estimate, line: _Line) -> bool:
     """Whether the estimate is accurate enough without other steps."""
     zero = (np.abs(slope.value) <= SAFETY * slope.error) & (slope.error <= np.sqrt(slope.unit) * slope.size)
+    # Steps far larger than x show none of a slope that is as large as the result divided by x.
+    zero &= (line.center == 0) | (slope.error * largest(line.x) <= np.abs(line.center))
     return bool(np.all((slope.error <= _ACCURATE * np.abs(slope.value)) | zero))
