@@ -248,6 +248,13 @@ KEPT = {
 }
 
 
+def test_the_time_of_the_first_call_means_nothing_in_another_process():
+    model = Linear(3, 2)
+    model(np.ones((2, 3)))
+    assert model._first_call > 0
+    assert pickle.loads(pickle.dumps(model))._first_call == 0
+
+
 @pytest.mark.parametrize("act", LISTERS.values(), ids=LISTERS)
 @pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
 def test_a_result_that_a_forward_keeps_is_not_named(kept, act):

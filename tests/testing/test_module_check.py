@@ -98,6 +98,8 @@ class Changing(nn.Module):
         self.shared, self.array, self.rng = (self.mean, [1]), np.zeros(3), np.random.default_rng(0)
         self.count, self.list, self.dict, self.set, self.deque = 0, [], {"calls": {}}, set(), deque([1, 2], 2)
         self.object, self.dropout = SimpleNamespace(count=0), nn.Dropout(0.5, rng=self.rng).eval()
+        self.frozen = tg.Tensor([1.0], requires_grad=True)
+        self.frozen.requires_grad = False
 
     def forward(self, x):
         if not self.training:
@@ -119,6 +121,7 @@ CHANGES = {
     "a late constant": lambda self, x: vars(self).setdefault("late", np.ones(3)),
     "a deleted attribute": lambda self, x: vars(self).pop("array", None),
     "a kept result": lambda self, x: setattr(self, "result", x * self.w),
+    "the values of a frozen parameter": lambda self, x: self.frozen.assign(self.frozen * 0.9),
     "the mode of a part": lambda self, x: self.dropout.train(),
     "a hook": lambda self, x: self.dropout.register_forward_hook(print),
     "a number": lambda self, x: setattr(self, "count", self.count + 1),
@@ -135,7 +138,7 @@ CHANGES = {
 
 
 def state_of(module):
-    tensors = [module.w, module.mean, *module.means]
+    tensors = [module.w, module.frozen, module.mean, *module.means]
     storages = [(id(t._data), id(t._storage), t._storage.version, id(t._node)) for t in tensors]
     return snapshot(module), storages, module.rng.bit_generator.state, module.w.grad.tolist()
 

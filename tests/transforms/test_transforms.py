@@ -394,6 +394,7 @@ LOST = {
     "bool": lambda x: x.sum() > 0,
     "ndarray": lambda x: {"loss": x.numpy() ** 2},
     "int": lambda x: (3, [4]),
+    "int64": lambda x: x.sum().astype(np.int64),
     "None": lambda x: None,
 }
 TRANSFORMS = [

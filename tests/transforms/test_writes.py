@@ -175,16 +175,39 @@ def test_arrays_that_a_call_keeps_may_change_afterwards(order):
             np.testing.assert_array_equal(tg.hvp(total, X, V), 4 * V)
 
 
-def test_the_second_call_of_forward_must_have_the_same_residuals():
-    rng = np.random.default_rng(0)
+def test_a_result_that_is_an_argument_cannot_change_a_leaf():
+    second = custom(lambda k, x: x, lambda k, x: (x, None), lambda _, g: (None, -g))
+    for f in (second, tg.checkpoint(lambda k, x: x)):
+        k, x = (tg.Tensor(X, requires_grad=True) for _ in range(2))
+        y = f(k, x)
+        with pytest.raises(LeafInPlaceError):
+            y += 1
+        np.testing.assert_array_equal(x, X)
 
-    def forward(x):
-        mask = tg.from_numpy(rng.random(3)) * x
-        return mask, mask
 
-    f = custom(lambda x: x, forward, lambda y, g: (g * y,))
-    assert np.all(np.isfinite(tg.grad(lambda x: f(x).sum())(X)))
-    with pytest.raises(WrongGradientError, match="residuals differs from that of the first call"):
+RNG = np.random.default_rng(0)
+DIFFER = r"residuals\[1\] differs from that of the first call"
+# Residuals from which a second derivative cannot be computed, and others from which it can.
+RESIDUALS = {
+    "a random Tensor": (lambda x: x * RNG.random(), DIFFER),
+    "a random integer": (lambda x: int(RNG.integers(2**40)), DIFFER),
+    "complex numbers": (lambda x: np.fft.fft(x.numpy()), "needs the derivative"),
+    "a complex number": (lambda x: complex(x[0].item(), 1), "needs the derivative"),
+    "an integer": (lambda x: 3, None),
+    "labels": (lambda x: np.array(["a", "b"]), None),
+    "objects": (lambda x: np.array([slice(3)]), None),
+}
+
+
+@pytest.mark.parametrize("kind", RESIDUALS)
+def test_the_second_call_of_forward_must_have_the_same_residuals(kind):
+    residual, message = RESIDUALS[kind]
+    f = custom(lambda x: x * x, lambda x: (x * x, (x, residual(x))), lambda r, g: (2 * g * r[0],))
+    np.testing.assert_array_equal(tg.grad(lambda x: f(x).sum())(X), 2 * X)
+    if message is None:
+        np.testing.assert_array_equal(tg.hvp(lambda x: f(x).sum(), X, V), 2 * V)
+        return
+    with pytest.raises(WrongGradientError, match=message):
         tg.hvp(lambda x: f(x).sum(), X, V)
 
 
@@ -197,13 +220,14 @@ class Counting(nn.Module):
     def __init__(self, state):
         super().__init__()
         self.factor, self.calls, self.state = tg.Tensor(0.0, dtype=np.float64), 0, state
+        self.array, self.list, self.dict = np.zeros(()), [], {"n": tg.Tensor(0.0)}
 
     def forward(self, x):
         self.state(self)
         return REVERSED(x, self.total())
 
     def total(self):
-        return float(self.factor) + int(self.calls)
+        return float(self.factor) + int(self.calls) + float(self.array) + len(self.list) + float(self.dict["n"])
 
 
 REVERSED = custom(lambda x, k: x * 1, lambda x, k: (x * 1, k), lambda k, g: (-k * g, None))
@@ -213,6 +237,9 @@ STATES = {
     "replaced": lambda m: setattr(m, "factor", m.factor + 1),
     "attribute": lambda m: setattr(m, "calls", m.calls + 1),
     "array": lambda m: setattr(m, "calls", np.add(m.calls, 1)),
+    "array in place": lambda m: np.add(m.array, 1, out=m.array),
+    "list": lambda m: m.list.append(0),
+    "dict": lambda m: m.dict.update(n=m.dict["n"] + 1),
 }
 
 

@@ -65,9 +65,9 @@ def _copy_saved(op: Op, argument: str, tensor: Tensor) -> Tensor:
 
 
 def _refuse_leaf(op: Op, tensor: Tensor) -> None:
-    node = tensor._node
-    while node is not None and node.op is not None and node.storages[0] is tensor._storage:
-        node = node.parents[0]  # a view of an older tensor
+    node, storage = tensor._node, tensor._storage
+    while node is not None and node.op is not None and storage in (inputs := node.storages[:-1]):
+        node = node.parents[inputs.index(storage)]  # a view of an older tensor
     if node is not None and node.op is None:
         raise LeafInPlaceError(
             f"{op.name} in place on a leaf that requires a gradient, or on a view of one, cannot be recorded: "

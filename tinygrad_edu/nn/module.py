@@ -35,6 +35,13 @@ _CONTAINERS = (list, tuple, dict)
 _STATE_TYPES = (Tensor, *_CONTAINERS)  # the types of attributes that can hold state
 
 
+class _Time(int):
+    """A time of the clock. It means nothing in another process, so a copy from a file is 0, before every op."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, (0,)
+
+
 class OwnedList(list[Part]):
     """A list of parameters with a weak reference to their module, for optimizers. A copy is a plain list."""
 
@@ -110,7 +117,7 @@ class Module(ShardAware):
     def __call__(self: HasForward[Inputs, Output], *inputs: Inputs.args, **settings: Inputs.kwargs) -> Output:
         """Call `forward`, and the hooks before and after it."""
         if self._first_call is None:
-            vars(self)["_first_call"] = next(clock)
+            vars(self)["_first_call"] = _Time(next(clock))
         if self._hooks is None:
             return self.forward(*inputs, **settings)
         out: Output = self._hooks.around(self, inputs, settings)

@@ -149,7 +149,8 @@ def check_module(
     if isinstance(module, Module):
         warn_of_made_results("check_module", module)
     report = Report(call.title, skip)
-    with SameState(module):
+    values = [p._data.copy() for p in call.parameters.values()]
+    with SameState(module), _with_parameters(call, values, np.bool_):  # a forward may write to parameters
         _run_laws(report, call, contract, seeded(rng))
     return report.conclude()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +17,7 @@ from tinygrad_edu.engine import Tensor, swap_storage, with_levels_of, wrap
 from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.errors import StaleValueError
 
-__all__ = ["CapturedState", "as_at_the_call", "captured", "refuse_changed"]
+__all__ = ["CapturedState", "as_at_the_call", "captured", "contents_of", "refill", "refuse_changed"]
 
 _OPAQUE = (Tensor, np.ndarray, np.random.Generator, str, bytes, type, ModuleType)
 
@@ -48,7 +49,7 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((path, default) for default in value.__defaults__ or ())
     elif isinstance(value, dict):
         yield from ((f"{path}[{key!r}]", part) for key, part in value.items())
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, list | tuple | set | frozenset | deque):
         yield from ((f"{path}[{k}]", part) for k, part in enumerate(value))
     else:
         yield from (
@@ -93,19 +94,18 @@ class CapturedState:
         tensors = [(path, x) for path, x in found if isinstance(x, Tensor)]
         self.tensors = [(path, x, as_at_the_call(x)) for path, x in tensors]
         self.buffers = [(x, x._data.copy()) for _, x in tensors if x._node is None]
+        self._arrays = [(x, x.copy()) for _, x in found if isinstance(x, np.ndarray) and x.flags.writeable]
         generators = [x for _, x in found if isinstance(x, np.random.Generator)]
         self._generators = [(x, copy.deepcopy(x.bit_generator.state)) for x in generators]
-        self._attributes = [(vars(x), dict(vars(x))) for _, x in found if _has_attributes(x)]
+        containers = [container for _, x in found if (container := _container(x)) is not None]
+        self._containers = [(container, contents_of(container)) for container in containers]
         self.began = next(clock)
 
     def keep_changed(self) -> None:
-        """Keep the values only of buffers and attributes that the call changed."""
+        """Keep the values only of buffers, arrays, attributes and containers that the call changed."""
         self.buffers = [(x, values) for x, values in self.buffers if x._storage.version > self.began]
-        self._attributes = [
-            (now, before)
-            for now, before in self._attributes
-            if now.keys() != before.keys() or any(now[name] is not value for name, value in before.items())
-        ]
+        self._arrays = [(x, values) for x, values in self._arrays if x.dtype.hasobject or np.any(x != values)]
+        self._containers = [(x, contents) for x, contents in self._containers if not _has_contents(x, contents)]
 
     @contextmanager
     def restored(self) -> Iterator[None]:
@@ -114,30 +114,54 @@ class CapturedState:
         # The repeated call changes the copies.
         pairs += [(x, with_levels_of(wrap(values.copy(), None, Storage.new()), x)) for x, values in self.buffers]
         swap_in, swap_out = swap_storage([x for x, _ in pairs], [y for _, y in pairs])
+        arrays = [(x, x.copy()) for x, _ in self._arrays]
         states = [(x, x.bit_generator.state) for x, _ in self._generators]
-        attributes = [(now, dict(now)) for now, _ in self._attributes]
+        containers = [(x, contents_of(x)) for x, _ in self._containers]
         try:
             swap_in()
-            _set_states(self._generators)
-            _set_attributes(self._attributes)
+            _set_all(self._arrays, self._generators, self._containers)
             yield
         finally:
-            _set_attributes(attributes)
             swap_out()
-            _set_states(states)
+            _set_all(arrays, states, containers)
 
 
-def _has_attributes(x: Any) -> bool:
-    return hasattr(x, "__dict__") and not isinstance(x, (*_OPAQUE, partial, FunctionType, MethodType))
+def _container(x: Any) -> Any:
+    """Return the object that holds the changeable parts of another: itself, its attributes, or None."""
+    if isinstance(x, dict | list | set | deque):
+        return x
+    return getattr(x, "__dict__", None) if not isinstance(x, _OPAQUE) else None
 
 
-def _set_states(pairs: list[tuple[np.random.Generator, Any]]) -> None:
-    for generator, state in pairs:
+def contents_of(container: Any) -> list[Any]:
+    """Return the elements of a container, for a dict its keys and then its values."""
+    return [*container, *container.values()] if isinstance(container, dict) else list(container)
+
+
+def _has_contents(container: Any, contents: list[Any]) -> bool:
+    return list(map(id, contents_of(container))) == list(map(id, contents))
+
+
+def refill(container: Any, contents: list[Any]) -> None:
+    """Give a container its former contents, unless it still has them."""
+    if _has_contents(container, contents):
+        return
+    half = len(contents) // 2
+    if not isinstance(container, dict) or list(container)[:half] != contents[:half]:
+        container.clear()
+    if isinstance(container, dict):  # one key at a time, since other threads may read the attributes of a module
+        for key in list(container)[half:]:
+            del container[key]
+        for key, value in zip(contents[:half], contents[half:], strict=True):
+            container[key] = value
+    else:
+        (container.update if isinstance(container, set) else container.extend)(contents)
+
+
+def _set_all(arrays: list[Any], generators: list[Any], containers: list[Any]) -> None:
+    for array, values in arrays:
+        array[...] = values
+    for generator, state in generators:
         generator.bit_generator.state = copy.deepcopy(state)
-
-
-def _set_attributes(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
-    for attributes, values in pairs:
-        attributes.update(values)
-        for name in attributes.keys() - values.keys():
-            del attributes[name]
+    for container, contents in containers:
+        refill(container, contents)

@@ -25,7 +25,7 @@ def checkpoint(f: Function) -> Function:
 
     Gradients flow to the arguments, and to the parameters and other Tensors that f captures. The second call draws the
     same random numbers from every Generator that f can reach. It starts from the same buffers, such as running
-    statistics, and from the same attributes of objects, and leaves both as they are after the first call.
+    statistics, and from the same attributes, arrays, lists, dicts and sets, and leaves all as they are before it.
 
     Parameters
     ----------
@@ -44,6 +44,7 @@ def checkpoint(f: Function) -> Function:
     Notes
     -----
     f can reach its closure, the globals it names, the object of a bound method, and their attributes, lists and dicts.
+    A variable that f assigns, by ``nonlocal`` or ``global``, is not set back: keep the state in an attribute.
 
     Examples
     --------

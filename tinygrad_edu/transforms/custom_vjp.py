@@ -98,6 +98,7 @@ class custom_vjp:  # noqa: N801 (used like a function)
 
         Residuals that are arrays are copied. Those that are Tensors share memory with the arguments and the result,
         and the backward pass raises StaleValueError if they were changed in place, for example by ``result += 1``.
+        Other objects, such as dataclasses, are kept as they are: changes of Tensors in them are not noticed.
         """
         self.forward, self.backward = forward, backward
 
@@ -193,8 +194,8 @@ class _Call:
 
     def _require_recorded(self, path: str, x: Any) -> None:
         """Raise if a residual was not computed with ops, unless it is a constant argument."""
-        is_real = isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f"
-        if is_real and not is_recorded(x) and not any(x is arg for arg in tree_leaves(self.args)):
+        is_inexact = isinstance(x, float | complex) or getattr(getattr(x, "dtype", None), "kind", "") in ("f", "c")
+        if is_inexact and not is_recorded(x) and not any(x is arg for arg in tree_leaves(self.args)):
             raise WrongGradientError(
                 f"{self.title}: a second derivative needs the derivative of {path}, a {type(x).__name__} that was not "
                 f"computed with ops of tinygrad_edu. Compute it with ops. If it does not depend on the arguments, use "
@@ -235,10 +236,12 @@ class _Call:
 
 def _agree(x: Any, y: Any) -> bool:
     """Return whether numbers are equal up to rounding: recorded ops may compute another form. Compare nothing else."""
-    if not isinstance(x, Tensor | np.ndarray):
+    if not isinstance(x, Tensor | np.ndarray | np.generic | int | float | complex):
         return True
-    x, y = (getattr(each, "_data", each) for each in (x, y))
-    tolerance = np.sqrt(np.finfo(x.dtype).eps) if x.dtype.kind == "f" else 0
+    x, y = (np.asarray(getattr(each, "_data", each)) for each in (x, y))
+    if x.dtype.kind not in "biufc" or y.dtype.kind not in "biufc":
+        return x.dtype == y.dtype
+    tolerance = np.sqrt(np.finfo(x.dtype).eps) if x.dtype.kind in "fc" else 0
     scale = np.max(np.abs(y), initial=0, where=np.isfinite(y))
     return np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=0, atol=tolerance * scale, equal_nan=True)
 

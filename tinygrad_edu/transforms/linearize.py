@@ -199,10 +199,11 @@ def _split_aux(result: Any) -> tuple[Any, Any]:
 
 
 def _require_tensors(out: Any) -> None:
-    """Raise if no part of the result is a Tensor, so that its gradient is lost."""
+    """Raise if no part of the result is a floating-point Tensor, so that its gradient is lost."""
     leaves = list(tree_leaves(out))
-    if out is None or (leaves and not any(isinstance(x, Tensor) for x in leaves)):
-        got = "None" if out is None else f"only values of type {type(leaves[0]).__name__}, which have no gradient"
+    if out is None or (leaves and not any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in leaves)):
+        kinds = [f"dtype {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}" for x in leaves]
+        got = f"only values of {kinds[0]}, which have no gradient" if kinds else "None"
         raise DTypeError(
             f"the function to differentiate must return a Tensor, got {got}. Compute the result with ops: leave out "
             f"float(), .item(), .numpy() and comparisons."

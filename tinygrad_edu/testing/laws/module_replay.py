@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import PARAMETER, Array, Op, Storage, Tensor, role_of
+from tinygrad_edu.transforms.captured import contents_of, refill
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
 _OPAQUE = (Op, type, FunctionType, MethodType, ModuleType)
@@ -77,7 +78,7 @@ def _undo(part: Any) -> Callable[[], Any]:
         if part._node is None and role_of(part) != PARAMETER:
             part._data, part._storage = part._data.copy(), Storage.new()
         return partial(_set_state, part, *state)
-    return partial(_refill, part, _flat(part))
+    return partial(refill, part, contents_of(part))
 
 
 def _set_state(tensor: Tensor, data: Array, storage: Storage, node: Any, role: str | None) -> None:
@@ -87,20 +88,3 @@ def _set_state(tensor: Tensor, data: Array, storage: Storage, node: Any, role: s
 def _write(array: Array, values: Array) -> None:
     if array.flags.writeable:
         array[...] = values
-
-
-def _flat(container: Any) -> list[Any]:
-    return [*container, *container.values()] if isinstance(container, dict) else list(container)
-
-
-def _refill(container: Any, contents: list[Any]) -> None:
-    """Give a container its former contents, unless it still has them."""
-    if list(map(id, _flat(container))) == list(map(id, contents)):
-        return
-    container.clear()
-    if isinstance(container, dict):
-        half = len(contents) // 2
-        for key, value in zip(contents[:half], contents[half:], strict=True):
-            container[key] = value
-    else:
-        (container.update if isinstance(container, set) else container.extend)(contents)
