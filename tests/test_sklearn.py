@@ -91,6 +91,7 @@ WIDE = {
     "no axis": lambda a, b: nn.Sequential(nn.Linear(a, 1), nn.Flatten(0)),
     "another axis": lambda a, b: nn.Sequential(nn.Linear(a, b), nn.Unflatten(1, (b, 1))),
     "pair": nn.GRU,
+    "arrays": lambda a, b: nn.Sequential(nn.Linear(a, b), nn.Lambda(lambda x: x.numpy())),
 }
 
 
@@ -106,8 +107,9 @@ def test_a_module_with_other_outputs_is_refused(estimator, y, count, name):
 
 
 @pytest.mark.parametrize(("settings", "message"), [
-    ({"module": nn.Linear(3, 2)}, "module must be a function that returns a new Module, .*, got Linear"),
+    ({"module": nn.Linear(3, 2)}, "module must be a function that returns a new Module, .*, got a Linear"),
     ({"module": "mlp"}, "module must be a function"), ({"module": None}, "module must be a function"),
+    ({"module": lambda: nn.Linear(3, 2)}, r"module must be a function .*, got <lambda>\(\)"),
     ({"module": lambda a, b: None}, "module must return a Module, got a NoneType"),
     ({"optimizer": "adam"}, "optimizer must be a class, such as optim.Adam, or a function, got 'adam'"),
     ({"optimizer": optim.SGD(nn.Linear(3, 2).parameters())}, "optimizer must be a class"),

@@ -254,8 +254,7 @@ KEYWORDS = {
     "start_dim": "start_axis", "end_dim": "end_axis", "in_dims": "in_axes", "out_dims": "out_axes",
     "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices", "index": "indices",
     "size": "shape", "steps": "num", "generator": "rng", "collate_fn": "collate", "num_workers": "workers",
-    "min_value": "min_val", "max_value": "max_val", "split_size_or_sections": "indices_or_sections",
-    "interpolation": "method", "unit_diagonal": "unitriangular",
+    "min_value": "min_val", "max_value": "max_val", "interpolation": "method", "unit_diagonal": "unitriangular",
     "dynamic_axes": "batch_axes", "dynamic_shapes": "batch_axes",
 }  # fmt: skip
 
@@ -274,6 +273,10 @@ UNSUPPORTED = {
     "opset_version": "leave it out: a file has opset 20",
     **dict.fromkeys(("export_params", "keep_initializers_as_inputs"), "leave it out: parameters are initializers"),
     **dict.fromkeys(("do_constant_folding", "operator_export_type", "dynamo"), "leave it out: there is one exporter"),
+    **dict.fromkeys(
+        ("split_size", "split_size_or_sections"),
+        "`indices_or_sections=`, with the number of parts or with positions; PyTorch has lengths",
+    ),
     "dim0": "`tg.swapaxes(t, axis1, axis2)`",
     "chunk_size": "leave it out: one call computes all samples",
     **dict.fromkeys(
@@ -283,7 +286,10 @@ UNSUPPORTED = {
 }
 
 # Keywords that one function has in other libraries, with the replacement.
-KEYWORDS_OF = {("solve_triangular", "lower"): "`upper=False` for a lower triangle, `upper=True` for an upper one"}
+KEYWORDS_OF = {
+    ("solve_triangular", "lower"): "`upper=False` for a lower triangle, `upper=True` for an upper one",
+    ("norm", "ord"): "`p=`, or `tg.linalg.norm(x, ord)`, the norm of NumPy",
+}
 
 # Functions that PyTorch calls with a second input, and what to write.
 SECOND_INPUTS = {

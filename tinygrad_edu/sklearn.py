@@ -9,11 +9,12 @@ import numpy as np
 
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import DataLoader
-from tinygrad_edu.engine import Array, no_grad
+from tinygrad_edu.engine import Array, Tensor, no_grad
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.ops import softmax
 from tinygrad_edu.training import evaluating, fit
+from tinygrad_edu.training.arguments import argument_error, takes
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -71,19 +72,18 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no typ
         self.history_ = [epoch.loss for epoch in fit(model, optimizer, loss, batches, self.epochs, rng=rng)]
 
     def _require_factories(self) -> None:
-        if isinstance(self.module, nn.Module) or not callable(self.module):
-            raise DTypeError(
-                f"module must be a function that returns a new Module, such as lambda n_features, n_outputs: "
-                f"nn.Linear(n_features, n_outputs), got {self.module!r}."
-            )
+        is_factory = isinstance(self.module, type) or takes(2)(self.module)
+        if isinstance(self.module, nn.Module) or not is_factory:
+            example = "lambda n_features, n_outputs: nn.Linear(n_features, n_outputs)"
+            raise argument_error("module", f"a function that returns a new Module, such as {example}", self.module)
         if not callable(self.optimizer):
-            raise DTypeError(f"optimizer must be a class, such as optim.Adam, or a function, got {self.optimizer!r}.")
+            raise argument_error("optimizer", "a class, such as optim.Adam, or a function", self.optimizer)
 
     def _require_outputs(self, x: Array, n_outputs: int) -> None:
         """Raise ShapeError unless the module returns as many outputs as there are classes or targets."""
         with evaluating(self.module_), no_grad():
             out = self.module_(x)
-        shape = getattr(out, "shape", f"a {type(out).__name__}")
+        shape = out.shape if isinstance(out, Tensor) else f"a {type(out).__name__}"
         if shape != (len(x), n_outputs):
             raise ShapeError(
                 f"{type(self).__name__}: the module must map ({len(x)}, {x.shape[1]}) to ({len(x)}, {n_outputs}), with "

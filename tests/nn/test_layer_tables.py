@@ -150,6 +150,9 @@ def test_layers_with_weights_refuse_integers(dtype):
                 assert re.search(r"^\w+: the input must be floating point, got .*to_float", str(error)), line  # noqa: PT017
     states = {"LSTM h", "LSTM c", "GRU h", "RNN h"}
     assert accepted == {"Embedding i", "EmbeddingBag i", "MultiheadAttention h"} | states  # h is a mask
+    foreign = type("Foreign", (), {"__array__": lambda self, *settings, **others: np.ones((1, 2), dtype)})()
+    with pytest.raises(DTypeError, match=r"^Linear: the input must be floating point, got "):  # such as PyTorch's
+        nn.Linear(2, 1)(foreign)
     assert nn.Linear(2, 1)([[1, 2]]).shape == nn.Linear(2, 1)(np.ones((1, 2), bool)).shape == (1, 1)
 
 

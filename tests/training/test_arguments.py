@@ -103,11 +103,17 @@ def test_evaluate_predict_and_the_others_name_the_argument():
     [
         (lambda: fitted(metrics=MEASURED["metrics"]), DTypeError, "metrics requires evaluate_on"),
         (lambda: fitted(resume=True), DTypeError, "resume=True requires checkpoints"),
-        (
-            lambda: fitted(**{**MEASURED, "metrics": {"a": Accuracy}}),
-            DTypeError,
-            r"^metrics: a must be an instance",
+        *(
+            (functools.partial(fitted, **{**MEASURED, "metrics": {"a": metric}}), DTypeError, message)
+            for metric, message in (
+                (Accuracy, r"^metrics\['a'\] must be an instance of a Metric, .* got the class Accuracy\.$"),
+                (
+                    lambda out: 1.0,
+                    r"^metrics\['a'\] must be .*a function of outputs and targets, .* got <lambda>\(out\)",
+                ),
+            )
         ),
+        (lambda: fitted(schedule=lambda: 0.1), DTypeError, r"^schedule must be .*, got <lambda>\(\)\.$"),
         (lambda: fitted(**{**MEASURED, "evaluate_on": {"t": X}}), DTypeError, r"^evaluate_on\['t'\] must be a list of"),
         (lambda: fitted(**{**MEASURED, "evaluate_on": {"t": None}}), DTypeError, r"^evaluate_on\['t'\] must be"),
         (lambda: fitted(**{**MEASURED, "evaluate_on": {"t": iter(LOADER)}}), DTypeError, "only once"),

@@ -146,11 +146,11 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
         ({"shard_size": 0}, "shard_size must be an integer >= 1, got 0"),
         (
             {"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": Accuracy}},
-            r"a must be .*Accuracy\(\), or a function .* got <class",
+            r"must be .*Accuracy\(\), or a function .* got the class",
         ),
         (
             {"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": "accuracy"}},
-            "a must be an instance of a Metric, .* got 'accuracy'",
+            r"metrics\['a'\] must be an instance of a Metric, .* got 'accuracy'",
         ),
         ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "evaluate: expected at least 1 batch"),
     ],

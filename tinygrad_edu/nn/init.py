@@ -66,9 +66,10 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 def _lengths(shape: Any) -> tuple[int, ...]:
     """Return a shape as a tuple, or raise for a Tensor, which PyTorch's functions fill."""
     if isinstance(shape, Tensor) or np.ndim(shape) != 1:
+        found = f" of shape {shape.shape}" if isinstance(shape, Tensor | np.ndarray) else ""
         raise DTypeError(
-            f"nn.init: the first argument is a shape, got a {type(shape).__name__} of shape {np.shape(shape)}. The "
-            f"functions return a new parameter: layer.weight = nn.init.xavier_uniform(layer.weight.shape, rng)."
+            f"nn.init: the first argument is a shape, got a {type(shape).__name__}{found}. The functions return a new "
+            f"parameter: layer.weight = nn.init.xavier_uniform(layer.weight.shape, rng)."
         )
     return tuple(shape)
 

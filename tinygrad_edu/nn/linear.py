@@ -29,8 +29,8 @@ def shape_of_floats(layer: str, x: Any) -> tuple[int, ...]:
     """Return the shape of an input. Raise for integers: pixels that are not scaled, or tokens without an embedding."""
     try:
         is_integer = x.dtype.kind in "iu"
-    except AttributeError:  # such as a list
-        return shape_of(x)
+    except AttributeError:  # a tensor of another library, or such as a list
+        return shape_of_floats(layer, np.asarray(x)) if hasattr(x, "__array__") else shape_of(x)
     if is_integer:
         raise DTypeError(
             f"{layer}: the input must be floating point, got {x.dtype}. Scale images with "

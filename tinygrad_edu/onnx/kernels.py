@@ -10,7 +10,7 @@ from onnx import ModelProto, helper, shape_inference
 
 _INTEGERS = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64"
 # Kernels of the CPU in ONNX Runtime 1.32, which casts float16 to float32 by itself.
-_MISSING = {
+_MISSING_BY_OPERATORS = {
     "Acos Acosh Asin Asinh Atan Atanh AveragePool Col2Im Conv ConvTranspose Cosh Det Erf GRU Gelu "
     "InstanceNormalization LSTM RNN Sinh Softsign Tan": f"float64 {_INTEGERS}",
     "BatchNormalization Ceil Cos Exp Floor Gemm GridSample IsInf IsNaN LayerNormalization Log LogSoftmax "
@@ -29,7 +29,9 @@ _MISSING = {
     "ReduceMax ReduceMin": "int16 uint16 uint32 uint64",
     "Pad": "int16 uint16",
 }
-MISSING = {op_type: dtypes.split() for op_types, dtypes in _MISSING.items() for op_type in op_types.split()}
+MISSING_KERNELS = {
+    op_type: dtypes.split() for op_types, dtypes in _MISSING_BY_OPERATORS.items() for op_type in op_types.split()
+}
 
 
 def require_kernels(model: ModelProto, refuse: Callable[[str, str], None]) -> None:
@@ -37,7 +39,7 @@ def require_kernels(model: ModelProto, refuse: Callable[[str, str], None]) -> No
     dtypes = _dtypes(model)
     for node in model.graph.node:
         dtype = dtypes.get(node.input[1 if node.op_type == "Where" else 0])
-        if dtype in MISSING.get(node.op_type, ()):
+        if dtype in MISSING_KERNELS.get(node.op_type, ()):
             refuse(
                 node.name,
                 f"is {node.op_type} of {dtype} in ONNX, which ONNX Runtime does not run; convert the arguments with "

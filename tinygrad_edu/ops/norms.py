@@ -197,8 +197,10 @@ def norm_of_elements(x: TensorLike, p: Any = "fro", axis: Axis = None, keepdims:
     ShapeError
         p is "nuc", and there are not two axes.
     """
-    if not isinstance(p, str) or p == "fro":
-        return vector_norm(x, axis=axis, keepdims=keepdims, ord=2 if p is None or p == "fro" else p)
+    if not isinstance(p, str):
+        return vector_norm(x, axis=axis, keepdims=keepdims, ord=2 if p is None else p)
+    if p == "fro":
+        return vector_norm(x, axis=axis, keepdims=keepdims)
     if p != "nuc":
         raise invalid_choice("norm: p", p, ("fro", "nuc"), "a number")
     axes = range(np.ndim(x)) if axis is None else np.atleast_1d(axis)

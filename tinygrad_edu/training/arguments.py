@@ -17,7 +17,7 @@ from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.metrics import Metric
 
-__all__ = ["check_arguments", "check_batches"]
+__all__ = ["argument_error", "check_arguments", "check_batches", "takes"]
 
 
 def check_arguments(**values: Any) -> None:
@@ -33,25 +33,29 @@ def check_arguments(**values: Any) -> None:
     for name, value in values.items():
         expected, accepts = _RULES[name]
         if not (accepts(value) or (value is None and name in _OPTIONAL)):
-            raise _error(name, expected, value)
+            raise argument_error(name, expected, value)
 
 
 def check_batches(name: str, value: Any) -> None:
     """Raise DTypeError unless a value is an iterable of batches."""
     is_other = isinstance(value, str | Mapping | ndarray | Tensor | Module | type) or not hasattr(value, "__iter__")
     if is_other or (isinstance(value, list | tuple) and any(isinstance(part, ndarray | Tensor) for part in value)):
-        raise _error(name, "a list of batches, such as [(x, y)], or a data.DataLoader(x, y, batch_size=32)", value)
+        raise argument_error(
+            name, "a list of batches, such as [(x, y)], or a data.DataLoader(x, y, batch_size=32)", value
+        )
 
 
-def _error(name: str, expected: str, value: Any) -> DTypeError:
+def argument_error(name: str, expected: str, value: Any) -> DTypeError:
+    """Return the error for a value that an argument does not accept."""
     is_short = value is None or isinstance(value, str | int | float)
     found = brief(value) if is_short else f"a {type(value).__name__}"
     found = f"the class {value.__name__}" if isinstance(value, type) else found
+    found = f"{value.__name__}{inspect.signature(value)}" if inspect.isfunction(value) else found
     return DTypeError(f"{name} must be {expected}, got {found}.")
 
 
-def _takes(count: int) -> Callable[[Any], bool]:
-    """Return whether a value is a function that can be called with a number of arguments. A class is not."""
+def takes(count: int) -> Callable[[Any], bool]:
+    """Return a test whether a value is a function of a number of arguments. A class is none."""
 
     def accepts(value: Any) -> bool:
         if not callable(value) or isinstance(value, type):
@@ -84,16 +88,16 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "optimizer": ("an Optimizer, such as optim.Adam(model.parameters())", _is(Optimizer)),
     "loss": (
         "a function of outputs and targets, such as nn.cross_entropy or nn.CrossEntropyLoss()",
-        lambda value: _takes(2)(value) and not isinstance(value, Metric),
+        lambda value: takes(2)(value) and not isinstance(value, Metric),
     ),
-    "schedule": ("a function of the step number that returns the learning rate", _takes(1)),
+    "schedule": ("a function of the step number that returns the learning rate", takes(1)),
     "max_norm": ("a number", _is_number),
     "average": ("an optim.MovingAverage(model)", _is(MovingAverage)),
     "workers": ("ALONE or a result of parallel.world", lambda value: hasattr(value, "collective")),
     "metrics": ('a dict of metrics by name, such as {"accuracy": Accuracy()}', _is(Mapping)),
     "evaluate_on": ('a dict of batches by name, such as {"test": [(x, y)]} or {"test": loader}', _is(Mapping)),
-    "on_step": ("a function of a TrainingStep", _takes(1)),
-    "stop": ("a function without arguments that returns whether to stop", _takes(0)),
+    "on_step": ("a function of a TrainingStep", takes(1)),
+    "stop": ("a function without arguments that returns whether to stop", takes(0)),
     "history": ("a list", _is(list)),
     "checkpoints": ("Checkpoints(folder)", _is(Checkpoints)),
     "resume": ("True or False", _is(bool, np.bool_)),

@@ -26,7 +26,7 @@ from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum
 from tinygrad_edu.parallel.workers import ALONE, Workers, map_on_all, run_on_all
 from tinygrad_edu.pytree import tree_map
-from tinygrad_edu.training.arguments import check_arguments, check_batches
+from tinygrad_edu.training.arguments import argument_error, check_arguments, check_batches, takes
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, is_one_batch, remaining_batches
 from tinygrad_edu.training.metrics import Metric
 
@@ -145,11 +145,9 @@ def as_metric(name: str, metric: Any) -> Metric:
     """Return a metric, or a function as a metric. Raise DTypeError for other values."""
     if isinstance(metric, Metric):
         return metric
-    if not callable(metric) or isinstance(metric, type):
-        raise DTypeError(
-            f"metrics: {name} must be an instance of a Metric, such as Accuracy(), or a function of outputs and "
-            f"targets, such as nn.cross_entropy, got {metric!r}."
-        )
+    if not takes(2)(metric):
+        expected = "an instance of a Metric, such as Accuracy(), or a function of outputs and targets"
+        raise argument_error(f"metrics[{name!r}]", f"{expected}, such as nn.cross_entropy", metric)
     return LossValue(metric, name)
 
 
