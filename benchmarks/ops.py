@@ -147,7 +147,7 @@ ROWS = (
          lambda m, a: m.nn.functional.batch_norm(a.x.reshape(-1, 10, 10), None, None, training=True)),
     Case("cumsum", lambda m, a: m.cumsum(a.x, 1)),
     Case("cumprod", lambda m, a: m.cumprod(a.positive, 1)),
-    Case("cummax", lambda m, a: m.cummax(a.x, 1), lambda m, a: m.cummax(a.x, 1).values),
+    Case("cummax", lambda m, a: m.cummax(a.x, axis=1), lambda m, a: m.cummax(a.x, 1).values),
     Case("cumsum, one row", lambda m, a: m.cumsum(a.x.reshape(-1), 0)),
     Case("sort", lambda m, a: m.sort(a.x, 1), lambda m, a: m.sort(a.x, 1).values),
     Case("sort, one row", lambda m, a: m.sort(a.x.reshape(-1)), lambda m, a: m.sort(a.x.reshape(-1)).values),

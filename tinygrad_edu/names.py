@@ -131,9 +131,11 @@ def explain_arguments(function: Callable[..., Any], settings: Iterable[str]) -> 
 
 
 def add_hints(scope: dict[str, Any]) -> None:
-    """Wrap the public functions of a module by `with_hints`, given its namespace."""
+    """Wrap the public functions in the namespace of a package by `with_hints`, also in the files that define them."""
     for name in scope["__all__"]:
-        scope[name] = with_hints(scope[name], scope["__name__"])
+        wrapped = with_hints(scope[name])
+        if wrapped is not scope[name]:
+            scope[name] = vars(sys.modules[wrapped.__module__])[name] = wrapped
 
 
 def public_names(scope: Mapping[str, Any], package: str, *extra: str) -> list[str]:

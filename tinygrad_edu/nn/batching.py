@@ -19,7 +19,7 @@ def num_samples(nest: Any) -> int:
     lengths = {np.shape(leaf)[:1] for leaf in tree_leaves(nest)}
     if len(lengths) != 1 or not (length := lengths.pop()):
         found = list(dict.fromkeys(str(np.shape(leaf)) for leaf in tree_leaves(nest))) or ["none"]
-        shapes = ", ".join(found[:5]) + ", ..." * (len(found) > 5)
+        shapes = ", ".join([*found[:5], *["..."] * bool(found[5:])])
         hint = " A list is a pytree: convert lists of numbers with np.asarray." if "()" in found else ""
         raise ShapeError(
             f"the arrays of a batch must have the same length along axis 0, got the shapes {shapes}.{hint}"

@@ -98,8 +98,7 @@ class _Conv(_ConvNd):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
-        shape = shape_of_floats(type(self).__name__, x)
-        if shape[: -self.axes][1:] != (self.in_channels,):
+        if (shape := shape_of_floats(type(self).__name__, x))[: -self.axes][1:] != (self.in_channels,):
             self._check_shape(shape)
         padding: Any = self.padding
         if self.padding_mode != "zeros":

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Tensor, TensorLike, shape_of, to_array
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
@@ -27,18 +27,14 @@ def require_sizes(layer: str, **sizes: Any) -> None:
 
 def shape_of_floats(layer: str, x: Any) -> tuple[int, ...]:
     """Return the shape of an input. Raise for integers: pixels that are not scaled, or tokens without an embedding."""
-    try:
-        is_integer = x.dtype.kind in "iu"
-    except AttributeError:  # a tensor of another library, or such as a list
-        return shape_of_floats(layer, np.asarray(x)) if hasattr(x, "__array__") else shape_of(x)
-    if is_integer:
+    x = x if isinstance(x, Tensor | np.ndarray | list | tuple) else to_array(x)
+    if getattr(getattr(x, "dtype", None), "kind", "f") in "iu":
         raise DTypeError(
             f"{layer}: the input must be floating point, got {x.dtype}. Scale images with "
             f"tinygrad_edu.data.to_float(images), pass token ids to nn.Embedding, and convert other numbers: "
             f"x.astype(np.float32)."
         )
-    shape: tuple[int, ...] = x.shape
-    return shape
+    return shape_of(x)
 
 
 def affine(
@@ -99,15 +95,18 @@ class Linear(Module):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        shape = shape_of_floats("Linear", x)
-        if len(shape) < 2:
-            require_batch("Linear", shape, 1)
-        if not shape or shape[-1] != self.in_features:
+        if len(shape := shape_of_floats("Linear", x)) < 2 or shape[-1] != self.in_features:
+            self._check_shape(shape)
+        return ops.linear(x, self.weight, self.bias)
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        """Require the whole batch for one sample. Raise for another number of features."""
+        require_batch("Linear", shape, 1)
+        if shape[-1:] != (self.in_features,):
             raise ShapeError(
                 f"Linear({self.in_features}, {self.out_features}): the last axis of the input must have length "
                 f"{self.in_features}, got shape {shape}. To flatten images, use Flatten()."
             )
-        return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the numbers of features."""

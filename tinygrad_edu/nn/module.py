@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import textwrap
@@ -33,13 +34,6 @@ Part = TypeVar("Part")
 
 _CONTAINERS = (list, tuple, dict)
 _STATE_TYPES = (Tensor, *_CONTAINERS)  # the types of attributes that can hold state
-
-
-class _Time(int):
-    """A time of the clock. It means nothing in another process, so a copy from a file is 0, before every op."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return int, (0,)
 
 
 class OwnedList(list[Part]):
@@ -105,7 +99,6 @@ class Module(ShardAware):
     training: bool = True
     couples_samples: bool | None = None
     unbiased: bool = False
-    _first_call: int | None = None  # time of the first call, by the clock
     _setting_names: tuple[str, ...] = ()  # the attributes in the repr
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of the buffers that are not in the state dict
@@ -116,12 +109,16 @@ class Module(ShardAware):
 
     def __call__(self: HasForward[Inputs, Output], *inputs: Inputs.args, **settings: Inputs.kwargs) -> Output:
         """Call `forward`, and the hooks before and after it."""
-        if self._first_call is None:
-            vars(self)["_first_call"] = _Time(next(clock))
+        if not hasattr(self, "_first_call"):
+            object.__setattr__(self, "_first_call", next(clock))
         if self._hooks is None:
             return self.forward(*inputs, **settings)
         out: Output = self._hooks.around(self, inputs, settings)
         return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes for a copy, which has not been called."""
+        return vars(self)
 
     if not TYPE_CHECKING:  # a visible __getattr__ would make every name valid
 
@@ -529,7 +526,7 @@ class Module(ShardAware):
 
     def _kept(self, result: Tensor) -> bool:
         """Return whether an op computed a result after the first call of this module, so that a call may keep it."""
-        return self._first_call is not None and time_of(result) > self._first_call
+        return time_of(result) > getattr(self, "_first_call", math.inf)
 
     def _update_roles(self, parts: Iterable[tuple[str, Any]]) -> None:
         """Store the role of each tensor in a list or dict, and assign it to a computed replacement."""

@@ -102,9 +102,14 @@ def require_batch(layer: str, shape: tuple[int, ...], axes: int) -> None:
 
 
 class ShardAware(KeywordHints):
-    """Base class of `Module` that records the modules created in the forward pass of a shard."""
+    """Base class of `Module` that records the modules created in the forward pass of a shard.
 
-    __slots__ = ()
+    The time of a module's first call, by the clock, is in a slot, since it is not an attribute of the model.
+    """
+
+    __slots__ = ("_first_call",)
+
+    _first_call: int
 
     def __new__(cls, *args: Any, **settings: Any) -> Self:
         """Create an instance. In the forward pass of a shard, record it."""

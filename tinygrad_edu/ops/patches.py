@@ -105,8 +105,7 @@ def require_axes(function: str, name: str, x: Any, axes: int) -> tuple[int, ...]
 
 def batch_of(function: str, name: str, x: Any, axes: int) -> tuple[Any, bool]:
     """Return x with a batch axis, and whether x was a single sample without that axis."""
-    x = shaped(x)
-    if x.ndim == axes:
+    if (x := shaped(x)).ndim == axes:
         return x, False
     if x.ndim == axes - 1:
         return expand_dims(x, 0), True

@@ -146,7 +146,7 @@ def reduce(program: Program) -> None:
         name, known = program.random.choice(list(REDUCTIONS)), x.read()
         axis = program.random.choice([None, *range(x.tensor.ndim)])
         jacobian = reduced(known, REDUCTIONS[name](known.values, axis), axis)
-        program.compute(lambda: getattr(tg, name)(x.tensor, axis), [x], jacobian)
+        program.compute(lambda: getattr(tg, name)(x.tensor, axis=axis), [x], jacobian)
 
 
 def classify(program: Program) -> None:

@@ -22,12 +22,12 @@ _OPAQUE = (Module, Op, np.random.Generator, type, FunctionType, ModuleType)
 def snapshot(module: Module) -> Snapshot:
     """Return the contents of every attribute of a module and its submodules, by path, as hashable values.
 
-    Cached properties and the time of the first call are excluded, because they do not depend on inputs.
+    Cached properties are excluded, because they do not depend on inputs.
     """
     contents, seen = Snapshot(), set[int]()
     for path, part in module.named_modules():
         for name, value in vars(part).items():
-            if name != "_first_call" and not isinstance(getattr(type(part), name, None), cached_property):
+            if not isinstance(getattr(type(part), name, None), cached_property):
                 contents[f"{path}.{name}" if path else name] = _frozen(value, seen)
     return contents
 
