@@ -240,7 +240,7 @@ def _agree(x: Any, y: Any) -> bool:
         return True
     x, y = (np.asarray(getattr(each, "_data", each)) for each in (x, y))
     if x.dtype.kind not in "biufc" or y.dtype.kind not in "biufc":
-        return x.dtype == y.dtype
+        return bool(x.dtype == y.dtype)
     tolerance = np.sqrt(np.finfo(x.dtype).eps) if x.dtype.kind in "fc" else 0
     scale = np.max(np.abs(y), initial=0, where=np.isfinite(y))
     return np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=0, atol=tolerance * scale, equal_nan=True)
