@@ -23,10 +23,10 @@ MISSING = Tensor(0.0)  # the default of a required setting in a generated call
 
 def operand(op: Op, argument: str, value: Any) -> Any:
     """Convert an operand such as a list to an array; keep NumPy scalars. Raise for values that are not numbers."""
-    demand = f"op {op.name}: argument {argument} must be a Tensor, an array, or a list of numbers"
-    array = value if isinstance(value, np.generic) else to_array(value, demand)
+    demand = "op {}: argument {} must be a Tensor, an array, or a list of numbers"
+    array = value if isinstance(value, np.generic) else to_array(value, demand, op.name, argument)
     if array.dtype.kind not in "fiub":
-        raise DTypeError(f"{demand}, got a {type(value).__name__}.")
+        raise DTypeError(f"{demand.format(op.name, argument)}, got a {type(value).__name__}.")
     return array
 
 

@@ -52,7 +52,7 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
 
 def real_numbers(where: str, values: Any) -> ndarray:
     """Return `values` as an array. Raise unless they are real numbers or booleans."""
-    array = to_array(values, f"{where} must hold real numbers or booleans")
+    array = values if type(values) is ndarray else to_array(values, "{} must hold real numbers or booleans", where)
     if array.dtype.kind not in "fiub":
         raise DTypeError(
             f"{where} must hold real numbers or booleans, got a {type(values).__name__} of dtype {array.dtype}."
@@ -60,14 +60,17 @@ def real_numbers(where: str, values: Any) -> ndarray:
     return array
 
 
-def to_array(values: Any, demand: str = "") -> ndarray:
-    """Return `values` as an array. Raise an error that begins with `demand` for Tensors that NumPy cannot join."""
+def to_array(values: Any, demand: str = "", *names: str) -> ndarray:
+    """Return `values` as an array. Raise an error for Tensors that NumPy cannot join.
+
+    It begins with `demand`, formatted with the names.
+    """
     try:
         return np.asarray(values_of(values))
     except (DTypeError, MappedValueError, ValueError):
         if tensors := listed_tensors(values):
-            demand = demand or f"expected a Tensor or an array{call_site().layer()}"
-            raise DTypeError(f"{demand}, got {tensors}") from None
+            begin = demand.format(*names) or f"expected a Tensor or an array{call_site().layer()}"
+            raise DTypeError(f"{begin}, got {tensors}") from None
         raise
 
 
@@ -509,7 +512,7 @@ def values_of(x: Any) -> Any:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """Return the shape of a Tensor or of any other object. ``np.shape`` takes ten times as long for a Tensor."""
-    return x.shape if isinstance(x, Tensor | ndarray) else to_array(x).shape
+    return x.shape if isinstance(x, (Tensor, ndarray)) else to_array(x).shape
 
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:

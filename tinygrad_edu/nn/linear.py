@@ -27,7 +27,7 @@ def require_sizes(layer: str, **sizes: Any) -> None:
 
 def shape_of_floats(layer: str, x: Any) -> tuple[int, ...]:
     """Return the shape of an input. Raise for integers: pixels that are not scaled, or tokens without an embedding."""
-    x = x if isinstance(x, Tensor | np.ndarray | list | tuple) else to_array(x)
+    x = x if isinstance(x, (Tensor, np.ndarray, list, tuple)) else to_array(x)
     if getattr(getattr(x, "dtype", None), "kind", "f") in "iu":
         raise DTypeError(
             f"{layer}: the input must be floating point, got {x.dtype}. Scale images with "

@@ -230,7 +230,7 @@ def divide_evenly(g: Any, count: Any) -> Any:
 
 def as_floating(x: Any) -> Any:
     """Return x as a floating-point Tensor (float32 for integers) or array (float64 for integers)."""
-    x = x if isinstance(x, Tensor | np.ndarray) else to_array(x)
+    x = x if isinstance(x, (Tensor, np.ndarray)) else to_array(x)
     if x.dtype.kind == "f":
         return x
     return astype(x, np.float32 if isinstance(x, Tensor) else np.float64)
