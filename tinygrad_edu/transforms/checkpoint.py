@@ -45,8 +45,8 @@ def checkpoint(f: Function) -> Function:
     -----
     f can reach its closure, the globals it names, the object of a bound method, and their attributes, lists and dicts.
     A variable that f assigns, by ``nonlocal`` or ``global``, is not set back: keep the state in an attribute.
-    Each call copies the arrays and the constant Tensors that f can reach: pass the part of a large data set that f needs
-    as an argument.
+    Each call copies the arrays and the constant Tensors that f can reach. Of a large data set, pass the part that f
+    needs as an argument.
 
     Examples
     --------
