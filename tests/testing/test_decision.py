@@ -345,6 +345,12 @@ def test_the_slope_of_stairs_is_that_between_jumps_and_of_rounding_that_across_t
         assert (right, wrong) == ("right", "wrong"), scale
 
 
+@pytest.mark.parametrize("s", [0, 1])
+def test_a_slope_of_0_is_wrong_where_a_term_is_rounded_to_float16(s):
+    x = np.random.default_rng(s).normal(size=4)
+    assert verdict(lambda x: np.tanh(narrow(np.float16)(np.sin(x))), [x], 1.0, s, lambda x, g: 0 * g)[0] == "wrong"
+
+
 def test_stairs_inside_float32_may_be_rounding_unless_declared():
     def f(x):
         return np.floor(x.astype(np.float32)).astype(np.float64)
@@ -378,3 +384,16 @@ def test_steps_larger_than_x_do_not_decide_that_a_slope_is_0():
     x = 1e-100 * np.array([0.3, -1.2])
     assert verdict(np.square, [x], 1.0, 0, lambda x, g: 2 * g * x)[0] == "right"
     assert verdict(np.square, [x], 0.999, 0, lambda x, g: 2 * g * x)[0] == "wrong"
+
+
+def test_a_result_that_is_the_rounding_of_terms_that_cancel_is_decided():
+    """The cosine distance has its least value where the arguments are equal."""
+
+    def distance(x, y):
+        return 1 - x @ y / np.sqrt((x @ x) * (y @ y))
+
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=3)
+        check_gradient(distance, lambda x, y: (x - x * (x @ y) / (x @ x), y - y * (x @ y) / (y @ y)), x, x.copy())
+        with pytest.raises(GradientMismatch):
+            check_gradient(distance, lambda x, y: (x, 0 * y), x, x.copy())

@@ -349,7 +349,8 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> _Sums:
         is_small = size <= math.sqrt(unit) * sums.inside and error <= ROUGH * size
         # Steps larger than x may show none of the slope: then the error times x exceeds the results.
         value, x = largest(claim.value), largest(claim.arrays[k])
-        is_near = not value or (x >= 1 and unit <= _FLOAT64) or error * x <= value
+        is_zero = value <= SAFETY * _FLOAT64 * x  # or the rounding of terms that cancel
+        is_near = is_zero or (x >= 1 and unit <= _FLOAT64) or error * x <= value
         is_confirmed = gap <= allowed and error <= resolution and is_near
         status = "right" if is_confirmed and (claimed <= 0.1 * error or is_small) else "inconclusive"
     return sums._replace(allowed=allowed + SAFETY * claim.rounding, status=status)

@@ -86,7 +86,7 @@ def forward_mode(mine, program):
     x, *others = program.inputs
 
     def f(x):
-        return program.of(vars(mine))(x, *others)
+        return program.of(vars(mine))(x, *map(mine.Tensor, others))  # a result that is no Tensor has no gradient
 
     def energy(x):
         return (f(x) * f(x)).sum() + (x * x * x).sum()
@@ -234,7 +234,7 @@ def mapped(mine, program):
     samples = np.stack([x, -0.5 * x, 0.25 * x])
 
     def f(x):
-        return program.of(vars(mine))(x, *others)
+        return program.of(vars(mine))(x, *map(mine.Tensor, others))  # a result that is no Tensor has no gradient
 
     def energy(x):
         return (f(x) * f(x)).sum() + (x * x * x).sum()

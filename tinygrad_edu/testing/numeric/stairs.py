@@ -8,6 +8,7 @@ no result. Stairs have the same heights at a smaller point, or are higher than t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -123,7 +124,19 @@ def is_stair(ray: Ray, jump: Jump, coarse: float, far: float) -> bool | None:
     is_equal = other is not None and abs(jump.height - other.height) <= _EQUAL * jump.height
     if any(_rounds_input(jump, ray, bits) for bits in _BITS if bits not in rounding):
         return None
-    return True if is_equal or (jump.height >= _HIGH * jump.size and not rounding) else None
+    if is_equal or (jump.height >= _HIGH * jump.size and not rounding):
+        return True
+    return False if other is not None and _has_other_width(ray, jump, smaller, other, far) else None
+
+
+def _has_other_width(ray: Ray, jump: Jump, smaller: Ray, other: Jump, far: float) -> bool:
+    """Whether the distance from a jump to the next one is another one at the smaller point, as for rounding."""
+    widths = []
+    for line, first in ((ray, jump), (smaller, other)):
+        start = line.point(first.step + line.fine)
+        following = nearest_jump(Ray(lambda x: ray.f(x)[jump.elements], start, line.direction, line.fine), far)
+        widths.append(math.inf if following is None else following.step)
+    return not math.isclose(*widths, rel_tol=_EQUAL)
 
 
 def _matches(jump: Jump, coarse: float, ray: Ray, bits: int) -> bool:

@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.numeric.extrapolation import RATIO
-from tinygrad_edu.testing.numeric.finite_differences import derivative_along
+from tinygrad_edu.testing.numeric.finite_differences import quick_derivative_along
 from tinygrad_edu.testing.numeric.sampling import draw_directions, seeded
 
 _SECONDS, _CALLS = 0.8, 190  # an explanation takes at most this long, or this many calls of f, whichever is longer
@@ -80,8 +80,8 @@ class Prober:
         It is the sum of the derivatives for the orders of magnitude in x, which need different steps.
         """
         parts = [part for group in self._groups if (part := np.where(group, direction, 0)).any()] or [direction]
-        slopes = [derivative_along(self._sum, self._x, part, 0.0, self._scale) for part in parts]
-        if self._calls[0] >= self.limit:  # derivative_along may have handled the exception
+        slopes = [quick_derivative_along(self._sum, self._x, part, 0.0, self._scale) for part in parts]
+        if self._calls[0] >= self.limit:  # quick_derivative_along may have handled the exception
             raise OutOfCalls
         error = sum(float(slope.error) + self._noise / float(slope.step) for slope in slopes)
         return NumericSlope(direction, sum(float(slope.value) for slope in slopes), error, float(slopes[0].step))
