@@ -68,6 +68,8 @@ def _centered(m, x):
 
 SOFTMAX = Function(_softmax, lambda m, g, out, x: (out * (g - m.sum(g * out, -1)),), "...n")
 LOGSUMEXP = Function(_logsumexp, lambda m, g, out, x: (g * m.exp(x - out),), "...n")
+# At a large margin, out is rounded, and exp(x - out) loses the digits of the second derivative.
+LOGSUMEXP_BY_SOFTMAX = Function(_logsumexp, lambda m, g, out, x: (g * _softmax(m, x),), "...n")
 CENTERED = Function(_centered, lambda m, g, out, x: (_centered(m, g),), "...n")
 NORM = Function(lambda m, x: m.sqrt(m.sum(x * x, -1)), lambda m, g, out, x: (g * x / out,), "...n:off zero")
 CUMSUM = Function(lambda m, x: m.cumsum(x, -1), lambda m, g, out, x: (m.flip(m.cumsum(m.flip(g, -1), -1), -1),), "...n")
