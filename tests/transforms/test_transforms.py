@@ -394,7 +394,6 @@ LOST = {
     "bool": lambda x: x.sum() > 0,
     "ndarray": lambda x: {"loss": x.numpy() ** 2},
     "int": lambda x: (3, [4]),
-    "int64": lambda x: x.sum().astype(np.int64),
     "None": lambda x: None,
 }
 TRANSFORMS = [
@@ -408,6 +407,13 @@ def test_a_result_without_a_tensor_is_refused(kind):
     for transform in TRANSFORMS:
         with pytest.raises(DTypeError, match=f"must return a Tensor, got .*{kind}"):
             transform(LOST[kind], X)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, bool])
+def test_the_gradient_of_an_integer_is_refused(dtype):
+    for transform in (TRANSFORMS[0], TRANSFORMS[1], TRANSFORMS[-1]):
+        with pytest.raises(DTypeError, match=f"got one of dtype {np.dtype(dtype)}, which has no gradient"):
+            transform(lambda x: x.sum().astype(dtype), X)
 
 
 def test_a_structure_of_another_shape_is_a_shape_error():

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonScalarBackwardError
 from tinygrad_edu.transforms.argnums import require_function, select_argnums
-from tinygrad_edu.transforms.linearize import Function, Linearized
+from tinygrad_edu.transforms.linearize import Function, Linearized, no_gradient
 
 __all__ = ["grad", "hvp", "value_and_grad"]
 
@@ -91,6 +91,8 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
 def _linearized_scalar(f: Function, argnums: int | Sequence[int], args: Any, kwargs: Any, has_aux: bool) -> Linearized:
     """Call a function and record the call. Raise unless it returns a scalar."""
     call = Linearized(*select_argnums(f, argnums, args, kwargs), has_aux)
+    if isinstance(call.out, Tensor) and call.out.dtype.kind != "f":
+        raise no_gradient(f"one of dtype {call.out.dtype}, which has no gradient")
     if not isinstance(call.out, Tensor) or call.out.size != 1:
         raise NonScalarBackwardError(
             f"grad: the function must return a scalar, got {call.detach(call.out)!r}. Use jacobian or vjp, or "

@@ -38,7 +38,7 @@ from tinygrad_edu.pytree import tree_leaves, tree_map
 
 __all__ = [
     "ARRAYS", "Function", "Linearized", "active", "as_gradient", "is_active", "is_in_outer_transform", "join_numbers",
-    "with_own_node",
+    "no_gradient", "with_own_node",
 ]  # fmt: skip
 
 Function = Callable[..., Any]
@@ -199,15 +199,20 @@ def _split_aux(result: Any) -> tuple[Any, Any]:
 
 
 def _require_tensors(out: Any) -> None:
-    """Raise if no part of the result is a floating-point Tensor, so that its gradient is lost."""
+    """Raise if no part of the result is a Tensor, so that its gradient is lost."""
     leaves = list(tree_leaves(out))
-    if out is None or (leaves and not any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in leaves)):
-        kinds = [f"dtype {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}" for x in leaves]
-        got = f"only values of {kinds[0]}, which have no gradient" if kinds else "None"
-        raise DTypeError(
-            f"the function to differentiate must return a Tensor, got {got}. Compute the result with ops: leave out "
-            f"float(), .item(), .numpy() and comparisons."
+    if out is None or (leaves and not any(isinstance(x, Tensor) for x in leaves)):
+        raise no_gradient(
+            f"only values of type {type(leaves[0]).__name__}, which have no gradient" if leaves else "None"
         )
+
+
+def no_gradient(got: str) -> DTypeError:
+    """Return the error for a function whose result has no gradient."""
+    return DTypeError(
+        f"the function to differentiate must return a Tensor, got {got}. Compute the result with ops: leave out "
+        f"float(), .item(), .numpy() and comparisons."
+    )
 
 
 def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:
