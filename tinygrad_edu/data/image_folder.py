@@ -134,7 +134,7 @@ def _with_8_bits(image: Any, file: Any) -> Any:
     if not in_16_bits or tags.get(258, (16,)) != (16,) or tags.get(262, 1) != 1:
         raise DataError(
             f"its pixels (mode {file.mode} of Pillow) have no known range. Save them with 8 bits per channel, or read "
-            f"them in a data set of your own, with numpy.asarray(PIL.Image.open(path))"
+            f"them in a data set of your own, with numpy.asarray(PIL.Image.open(path))."
         )
     return image.fromarray((np.asarray(file) >> 8).astype(np.uint8))
 

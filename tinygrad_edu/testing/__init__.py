@@ -49,7 +49,7 @@ if not _typing.TYPE_CHECKING:  # a visible __getattr__ would make every name val
     def __getattr__(name):
         """Import the checks of modules at their first use: only they need `tinygrad_edu.nn`."""
         if name not in ("check_additive", "check_module"):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}.", name=name)
         module = _import_module(f"{__name__}.{name.removeprefix('check_')}_check")
         _hide_in_tracebacks()
         return getattr(module, name)
