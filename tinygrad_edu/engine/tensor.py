@@ -70,7 +70,7 @@ def to_array(values: Any, demand: str = "", *names: str) -> ndarray:
     except (DTypeError, MappedValueError, ValueError):
         if tensors := listed_tensors(values):
             begin = demand.format(*names) or f"expected a Tensor or an array{call_site().layer()}"
-            raise DTypeError(f"{begin}, got {tensors}") from None
+            raise DTypeError(f"{begin}, got {tensors[:-1]}.") from None
         raise
 
 

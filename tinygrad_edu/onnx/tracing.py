@@ -261,7 +261,8 @@ def traced(
         try:
             out = functional_call(model, state, *arguments)
         except MappedValueError as error:
-            raise ExportError(f"{str(error).rstrip('.')}.{users_line(error)}") from error
+            problem = f"{error}{users_line(error)}".removesuffix(".")
+            raise ExportError(f"{problem}.") from error
         variables = tree_map(lambda x: recorder.described(x, "the output"), out)
     if not recorder.depends_on_inputs(variables):
         raise ExportError(f"onnx.export: the output of {type(model).__name__} does not depend on its inputs.")
