@@ -1,4 +1,4 @@
-"""A value of the wrong kind raises an error that names its argument and what it must be, before anything is trained."""
+"""A value of the wrong kind raises an error with the argument and its valid kinds, before anything is trained."""
 
 import functools
 
