@@ -362,6 +362,8 @@ print(sorted(map_shards(shard, 2, 2)))
 """
 LIMITED_ELSEWHERE = """
 threadpoolctl.threadpool_limits(2)
+with single_threaded_blas():
+    pass  # releases the control of this thread
 limited, goes_on = threading.Event(), threading.Event()
 def limit():
     with single_threaded_blas():

@@ -101,7 +101,7 @@ FAULTY = {
     "NumPy": "from numpy import linalg\nreturn linalg.inv(3)",
     "several lines": "return (\n    1\n    / 0\n)",
     "a chain": "try:\n    1 / 0\nexcept Exception as e:\n    raise ValueError('no') from e",
-    "infinite recursion": "f = lambda: f()\nreturn f()",  # the slowest
+    "infinite recursion": "recurse = lambda: recurse()\nreturn recurse()",  # the slowest
 }
 FAULTY_HOLES = [pytest.param(*each, [*FAULTY], marks=pytest.mark.thorough) for each in HOLES]
 FAULTY_HOLES += [(LESSONS[5], hole, [*FAULTY][k:-1:9]) for k, hole in enumerate(LESSONS[5].pieces)]

@@ -83,16 +83,18 @@ def second_order(mine, program):
 @case("names", program=array_programs(in_place=False))
 def forward_mode(mine, program):
     """jvp is the derivative along a direction, and hvp the derivative of the gradient."""
-    x, *others = program.inputs
+    x, *others = program.inputs[0], *map(mine.Tensor, program.inputs[1:])
 
     def f(x):
-        return program.of(vars(mine))(x, *map(mine.Tensor, others))  # a result that is no Tensor has no gradient
+        return program.of(vars(mine))(x, *others)
 
     def energy(x):
         return (f(x) * f(x)).sum() + (x * x * x).sum()
 
     plain = program.of(NUMPY_FUNCTIONS)
-    check_gradient(lambda x: plain(x, *others), None, x, jvp=lambda x, tangent: _array(mine.jvp(f, x, tangent)))
+    check_gradient(
+        lambda x: plain(x, *program.inputs[1:]), None, x, jvp=lambda x, tangent: _array(mine.jvp(f, x, tangent))
+    )
     along = np.cos(np.arange(x.size)).reshape(x.shape)
     demand_equal("hvp(F, x, u) · u for F(x) = sum(f(x)² + x³)", *_curvatures(mine, energy, x, along))
 
@@ -234,7 +236,7 @@ def mapped(mine, program):
     samples = np.stack([x, -0.5 * x, 0.25 * x])
 
     def f(x):
-        return program.of(vars(mine))(x, *map(mine.Tensor, others))  # a result that is no Tensor has no gradient
+        return program.of(vars(mine))(x, *others)
 
     def energy(x):
         return (f(x) * f(x)).sum() + (x * x * x).sum()
