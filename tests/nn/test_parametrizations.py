@@ -9,6 +9,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.nn.randomness import random_stream
 from tinygrad_edu.nn.sample_independence import couples_samples
 from tinygrad_edu.testing import check_module
 
@@ -61,15 +62,17 @@ def test_gradients_are_correct_and_the_state_dict_is_complete(line):
 @lines
 def test_the_first_value_is_the_old_one_or_the_nearest(line):
     layer, parametrization, _, inputs = LINES[line]
-    plain = eval(layer).astype("float64")
-    before = plain.weight.numpy().copy()
-    after = nn.parametrize(plain, "weight", eval(parametrization)).weight.numpy()
+    with random_stream(np.random.default_rng(0)):  # the error of 15 power iterations has no bound for all weights
+        plain = eval(layer).astype("float64")
+        before = plain.weight.numpy().copy()
+        after = nn.parametrize(plain, "weight", eval(parametrization)).weight.numpy()
     if line.startswith("weight norm"):
         np.testing.assert_allclose(after, before, rtol=1e-12)
     if line.startswith("spectral norm"):
         axis = plain.parametrizations["weight"].__dict__["0"].axis
         largest = np.linalg.norm(np.moveaxis(before, axis, 0).reshape(before.shape[axis], -1), 2)
         np.testing.assert_allclose(after, before / largest, rtol=0.05)
+        assert np.linalg.norm(after) >= np.linalg.norm(before) / largest * (1 - 1e-12)
     if line.startswith("orthogonal"):
         small = after if len(after) <= 3 else after.T
         np.testing.assert_allclose(small @ small.T, np.eye(len(small)), atol=1e-12)
