@@ -347,26 +347,20 @@ class OptimizerWarning(UserWarning):
     """
 
 
-class WholeBatchWarning(UserWarning):
-    """Batches are computed whole, not in shards on all cores; the message gives the reason and the remedy.
+class ShardError(TinygradError, ValueError):
+    """The samples of a batch that is computed in shards are not independent.
 
     Examples
     --------
-    >>> import warnings
     >>> import numpy as np
-    >>> from tinygrad_edu import nn, optim, training
-    >>> class Doubled(nn.Module):
-    ...     def forward(self, x):
-    ...         return 2 * x
-    >>> model, x = nn.Sequential(nn.Linear(1, 1), Doubled()), np.ones((128, 1), np.float32)
-    >>> steps = training.Steps(model, optim.SGD(model.parameters()), nn.mse_loss, np.random.default_rng(0))
-    >>> with warnings.catch_warnings():  # doctest: +ELLIPSIS
-    ...     warnings.simplefilter("error", WholeBatchWarning)
-    ...     list(steps.run([(x, x)]))
+    >>> from tinygrad_edu import nn, training
+    >>> training.predict(nn.Softmax(axis=0), np.ones((8, 3), np.float32), shard_size=4)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.WholeBatchWarning: Doubled does not declare whether it couples the samples of a batch: ...
+    tinygrad_edu.errors.ShardError: Softmax(axis=0): its axis 0 is the sample axis of an input of shape (4, 3). With ...
     """
+
+    reason: str  # how samples depend on each other, without the remedy
 
 
 class StateDictError(TinygradError, ValueError):

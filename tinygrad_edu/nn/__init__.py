@@ -38,7 +38,6 @@ from tinygrad_edu.nn.functional_call import functional_call as functional_call
 from tinygrad_edu.nn.randomness import current_stream as current_stream
 from tinygrad_edu.nn.randomness import random_stream as random_stream
 from tinygrad_edu.nn.saving import load_weights as load_weights
-from tinygrad_edu.nn.sharding import needs_whole_batch as needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
 from tinygrad_edu.nn.summary import Summary as Summary
 from tinygrad_edu.nn.summary import summary as summary

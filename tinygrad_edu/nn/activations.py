@@ -16,7 +16,7 @@ from tinygrad_edu.nn.init import filled, generator_or_new
 from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
-from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
+from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -53,7 +53,6 @@ class Elementwise(Activation):
     """Base class of elementwise activations."""
 
     __call__: OneInput
-    couples_samples = False
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply the function."""
@@ -72,15 +71,10 @@ class AlongAxis(Activation):
     __call__: OneInput
     axis: int
 
-    @by_settings
-    def couples_samples(self) -> bool:
-        """Whether the axis is the first, which has the samples."""
-        return self.axis == 0
-
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply the function."""
-        if len(shape_of(x)) + self.axis == 0:
-            needs_whole_batch(f"{self!r}: axis {self.axis} of its input of shape {shape_of(x)} is the sample axis")
+        if self.axis in (0, -len(shape_of(x))):
+            refuse_in_shard(f"{self!r}: its axis {self.axis} is the sample axis of an input of shape {shape_of(x)}")
         return self.function(x, self.axis)
 
 
@@ -503,13 +497,12 @@ class Softmax2D(Module):
     """
 
     __call__: OneInput
-    couples_samples = False
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.softmax` along the third axis from the end."""
         if np.ndim(x) not in (3, 4):
             raise ShapeError(f"Softmax2D: the input must have shape (N, C, H, W) or (C, H, W), got {np.shape(x)}.")
-        require_batch("Softmax2D", shape_of(x), 3)
+        require_sample_axis("Softmax2D", shape_of(x), 0, 4)
         return ops.softmax(x, axis=-3)
 
 
@@ -545,7 +538,6 @@ class PReLU(Module):
     array([-1.,  4.], dtype=float32)
     """
 
-    couples_samples = False
     _setting_names = ("num_parameters",)
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
@@ -585,7 +577,6 @@ class RReLU(Module):
     """
 
     __call__: OneInput
-    couples_samples = False
     unbiased = True
     _setting_names = ("lower", "upper")
 

@@ -12,11 +12,11 @@ from numpy import ndarray
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sample_independence import CALLS, declaration_covers, is_patched
 from tinygrad_edu.pytree import tree_leaves
 
-__all__ = ["additive", "denominator_of", "elements", "label_weights", "rows"]
+__all__ = ["Loss", "additive", "denominator_of", "elements", "label_weights", "rows"]
 
+Loss = Callable[[Any, Any], Any]
 AnyLoss = TypeVar("AnyLoss", bound=Callable[..., Any])
 
 
@@ -69,13 +69,19 @@ def denominator_of(loss: Any, target: Any) -> float | None:
 
 def _declared_denominator(loss: Any) -> Callable[..., Any] | None:
     declared: Callable[..., Any] | None = getattr(loss, "denominator", None)
-    if declared is None or (isinstance(loss, Module) and is_patched(loss)):
+    if declared is None or (isinstance(loss, Module) and (loss.has_hooks or "forward" in vars(loss))):
         return None
     if "denominator" in getattr(loss, "__dict__", ()):
         copied = getattr(getattr(loss, "__wrapped__", None), "denominator", None)  # by functools.wraps
         return None if declared is copied else declared
-    calls = CALLS if isinstance(loss, Module) else ("__call__",)
-    return declared if declaration_covers(loss, "denominator", *calls) else None
+    return declared if _covers_calls(type(loss)) else None
+
+
+def _covers_calls(cls: type) -> bool:
+    """Return whether the class that defines `denominator` also defines or inherits the methods that it describes."""
+    calls = ("forward", "__call__") if issubclass(cls, Module) else ("__call__",)
+    owner = next(base for base in cls.__mro__ if "denominator" in vars(base))
+    return all(issubclass(owner, base) for base in cls.__mro__ if not vars(base).keys().isdisjoint(calls))
 
 
 # --- Denominators of the losses of this library ---

@@ -16,7 +16,7 @@ from tinygrad_edu.nn.linear import Linear, require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.nn.rotary import RotaryEmbedding
-from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
+from tinygrad_edu.nn.sharding import require_sample_axis
 from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 
 __all__ = ["KeyValueCache", "MultiheadAttention"]
@@ -160,11 +160,6 @@ class MultiheadAttention(Module):
         if bias:
             self.out_proj.bias = init.all_zeros((e,), dtype)
 
-    @by_settings
-    def couples_samples(self) -> bool | None:
-        """Without batch_first, inputs and outputs have the samples on axis 1."""
-        return False if self.batch_first else None
-
     def forward(
         self, query: TensorLike, key: TensorLike, value: TensorLike, key_padding_mask: Any = None,
         need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
@@ -202,7 +197,7 @@ class MultiheadAttention(Module):
         PyTorch, however, `is_causal` is only a hint that `attn_mask` is causal, and the mask may then be ignored.
         """
         shapes = [shape_of_floats("MultiheadAttention", x) for x in (query, key, value)]
-        require_batch("MultiheadAttention", shapes[0], 2)
+        require_sample_axis("MultiheadAttention", shapes[0], 0 if self.batch_first else 1, 3)
         self._check_shapes(*shapes)
         q, k, v = self._in_projection(*self._as_batch_first(query, key, value))
         n, _, length, _ = q.shape
@@ -321,7 +316,6 @@ def _checked_mask(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
             f"got {mask.dtype}. Convert integers by a comparison, such as mask == 0."
         )
     if mask.shape not in shapes:
-        needs_whole_batch(f"MultiheadAttention: {name} of shape {mask.shape} is not split along the samples")
         expected = " or ".join(map(str, shapes))
         raise ShapeError(f"MultiheadAttention: {name} must have shape {expected}, got {mask.shape}.")
     return values_of(mask) if mask.dtype == bool else mask

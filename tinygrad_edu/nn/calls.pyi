@@ -17,7 +17,6 @@ States = TypeVar("States", covariant=True)
 class HasForward(Protocol[Inputs, Output]):
     """A module: a call has the parameters and the result of `forward`."""
 
-    _first_call: int
     _hooks: Hooks | None
     def forward(self, *inputs: Inputs.args, **settings: Inputs.kwargs) -> Output: ...
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from tinygrad_edu.engine import Tensor, TensorLike, listed_tensors, shape_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.module import Module, name_of
-from tinygrad_edu.nn.sample_independence import children_couple_samples
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import Element, Out, SameOutput
@@ -34,8 +33,6 @@ class Identity(Module):
     >>> Identity()(3.0), Identity(54, bias=False)
     (3.0, Identity())
     """
-
-    couples_samples = False
 
     def __init__(self, *unused: Any, **also_unused: Any) -> None: ...
 
@@ -92,7 +89,6 @@ class _Container(Module):
     """Base class of containers of named modules. As in PyTorch, names in the state dict have no prefix ``layers.``."""
 
     layers: dict[str, Any]
-    couples_samples = children_couple_samples
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Raise NotImplementedError: a list or dict of modules has no forward."""
@@ -206,8 +202,6 @@ class Sequential(_OrderedContainer[Any], Generic[Out]):
     )
     """
 
-    couples_samples = children_couple_samples
-
     @overload
     def __init__(self, layers: Mapping[str, Any], /) -> None: ...
     @overload
@@ -270,8 +264,6 @@ class Residual(Sequential[Tensor]):
     >>> Residual(np.square)(np.array([1.0, 2.0, 3.0]))
     array([ 2.,  6., 12.])
     """
-
-    couples_samples = children_couple_samples
 
     def forward(self, x: TensorLike) -> Tensor:
         """Return x + f(x), where f applies the layers."""

@@ -16,7 +16,7 @@ from tinygrad_edu.nn.linear import affine, require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import require_channels
 from tinygrad_edu.nn.padding import PAD_MODES, pad_images
-from tinygrad_edu.nn.sharding import require_batch
+from tinygrad_edu.nn.sharding import require_sample_axis
 from tinygrad_edu.ops.sliding_windows import per_axis
 
 __all__ = ["Conv1D", "Conv2D", "Conv3D", "ConvTranspose1D", "ConvTranspose2D", "ConvTranspose3D"]
@@ -64,8 +64,8 @@ class _ConvNd(Module):
         self.weight, self.bias = affine(shape, bias, rng, dtype, self.out_channels)
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
-        """Require the whole batch for one sample. Raise for another number of channels."""
-        require_batch(type(self).__name__, shape, self.axes + 1)
+        """Raise for another number of channels, and in a shard for an input without a sample axis."""
+        require_sample_axis(type(self).__name__, shape, 0, self.axes + 2)
         channel_axis = len(shape) - self.axes - 1
         if channel_axis in (0, 1):  # the op raises for another number of axes
             require_channels(self, shape, channel_axis, self.in_channels)
@@ -82,8 +82,6 @@ class _ConvNd(Module):
 
 class _Conv(_ConvNd):
     """Base class of `Conv1D`, `Conv2D` and `Conv3D`."""
-
-    couples_samples = False
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers = 1,
@@ -254,7 +252,6 @@ class _ConvTranspose(_ConvNd):
     """Base class of `ConvTranspose1D`, `ConvTranspose2D` and `ConvTranspose3D`."""
 
     transposed = True
-    couples_samples = False
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers = 1, padding: Numbers = 0,

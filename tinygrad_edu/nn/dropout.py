@@ -25,7 +25,6 @@ class _DropoutBase(Module):
     """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input."""
 
     __call__: OneInput
-    couples_samples = False
     _setting_names = ("p",)
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:

@@ -14,7 +14,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import by_settings, require_batch
+from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
 from tinygrad_edu.ops.embeddings import lookup_rows, scatter_add_rows
 from tinygrad_edu.ops.shape import shaped
 
@@ -52,12 +52,9 @@ class _Table(Module):
         layer.weight.requires_grad = not freeze
         return layer
 
-    @by_settings
-    def couples_samples(self) -> bool:
-        """Whether a forward writes into the table, or the gradient depends on the counts of indices in the batch."""
-        return self.max_norm is not None or self.scale_grad_by_freq
-
     def _lookup(self, indices: TensorLike) -> Tensor:
+        if self.scale_grad_by_freq:
+            refuse_in_shard(f"{type(self).__name__}: scale_grad_by_freq counts the indices of the whole batch")
         return ops.embedding(
             indices, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
         )
@@ -251,7 +248,7 @@ class EmbeddingBag(_Table):
             Factor of each vector, for the mode "sum".
         """
         indices = shaped(input)
-        require_batch("EmbeddingBag", indices.shape, 1)
+        require_sample_axis("EmbeddingBag", indices.shape, 0, 2)
         bag, count = self._bag_of_each(indices.shape, offsets)
         flat = ops.reshape(indices, (-1,))
         rows = self._lookup(flat)

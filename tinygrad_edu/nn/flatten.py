@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch
+from tinygrad_edu.nn.sharding import refuse_in_shard
 from tinygrad_edu.ops.shape import flatten, reshape
 
 if TYPE_CHECKING:
@@ -48,15 +48,10 @@ class Flatten(Module):
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self.start_axis, self.end_axis = start_axis, end_axis
 
-    @by_settings
-    def couples_samples(self) -> bool:
-        """Whether the sample axis is merged with others."""
-        return self.start_axis == 0
-
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.flatten`."""
-        if len(shape_of(x)) + self.start_axis == 0:
-            needs_whole_batch(f"{self!r}: it merges the sample axis of its input of shape {shape_of(x)}")
+        if self.start_axis in (0, -len(shape_of(x))):
+            refuse_in_shard(f"{self!r}: it merges the sample axis of its input of shape {shape_of(x)}")
         return flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
@@ -93,16 +88,11 @@ class Unflatten(Module):
     def __init__(self, axis: int, unflattened_size: Sequence[int]) -> None:
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
-    @by_settings
-    def couples_samples(self) -> bool:
-        """Whether the sample axis is split."""
-        return self.axis == 0
-
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Reshape the axis."""
         shape, requested = shape_of(x), self.unflattened_size
-        if len(shape) + self.axis == 0:
-            needs_whole_batch(f"{self!r}: it splits the sample axis of its input of shape {shape}")
+        if self.axis in (0, -len(shape)):
+            refuse_in_shard(f"{self!r}: it splits the sample axis of its input of shape {shape}")
         axis = normalize_axis_index(self.axis, len(shape))
         product = math.prod(size for size in requested if size != -1)
         inferred = shape[axis] // product if product else 0

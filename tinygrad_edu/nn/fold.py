@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.sliding_windows import Pair
 
 if TYPE_CHECKING:
@@ -45,14 +44,12 @@ class Unfold(Module):
 
     __call__: OneInput
     _setting_names: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
-    couples_samples = False
 
     def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> None:
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.unfold`."""
-        require_batch("Unfold", shape_of(x), 3)
         return ops.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
@@ -85,7 +82,6 @@ class Fold(Unfold):
     """
 
     _setting_names = ("output_size", *Unfold._setting_names)
-    couples_samples = False
 
     def __init__(
         self, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
@@ -95,5 +91,4 @@ class Fold(Unfold):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.fold`."""
-        require_batch("Fold", shape_of(x), 2)
         return ops.fold(x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)

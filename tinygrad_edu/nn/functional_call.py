@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_edu.engine import Tensor, swap_storage
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import needs_whole_batch
+from tinygrad_edu.nn.sharding import refuse_in_shard
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import HasForward, Inputs, Output
@@ -69,7 +69,7 @@ def functional_call(
                 f"dict(model.named_parameters()), x), with a value for each name."
             )
     module: Any = model
-    needs_whole_batch(f"functional_call: it changes the parameters of {type(model).__name__} in all threads")
+    refuse_in_shard(f"functional_call: it changes the parameters of {type(model).__name__} in all threads")
     call = _Call(module)
     try:
         call.begin()

@@ -14,7 +14,7 @@ from tinygrad_edu.engine import Tensor, TensorLike, shape_of, to_array
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import require_batch
+from tinygrad_edu.nn.sharding import require_sample_axis
 
 __all__ = ["Bilinear", "Linear"]
 
@@ -83,8 +83,6 @@ class Linear(Module):
     (5, 2)
     """
 
-    couples_samples = False
-
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True,
         *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
@@ -100,8 +98,8 @@ class Linear(Module):
         return ops.linear(x, self.weight, self.bias)
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
-        """Require the whole batch for one sample. Raise for another number of features."""
-        require_batch("Linear", shape, 1)
+        """Raise for another number of features, and in a shard for an input without a sample axis."""
+        require_sample_axis("Linear", shape, 0, 2)
         if shape[-1:] != (self.in_features,):
             raise ShapeError(
                 f"Linear({self.in_features}, {self.out_features}): the last axis of the input must have length "
@@ -152,8 +150,6 @@ class Bilinear(Module):
     (5, 2)
     """
 
-    couples_samples = False
-
     def __init__(
         self, in1_features: int, in2_features: int, out_features: int, bias: bool = True,
         *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
@@ -167,7 +163,7 @@ class Bilinear(Module):
     def forward(self, input1: TensorLike, input2: TensorLike) -> Tensor:
         """Map (..., in1_features) and (..., in2_features) to (..., out_features)."""
         shape, _ = (shape_of_floats("Bilinear", x) for x in (input1, input2))
-        require_batch("Bilinear", shape, 1)
+        require_sample_axis("Bilinear", shape, 0, 2)
         return ops.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from functools import partial
 from reprlib import recursive_repr
-from types import CodeType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
@@ -20,10 +18,9 @@ from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, clock, role_of, time_of
 from tinygrad_edu.errors import DTypeError, LostGradientWarning, StateDictError
 from tinygrad_edu.name_tables import NAMES
-from tinygrad_edu.names import attribute_error
+from tinygrad_edu.names import KeywordHints, attribute_error
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_state_dict, write_arrays
-from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, ShardAware, is_shared_with_shards, needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
 
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 _CONTAINERS = (list, tuple, dict)
-_STATE_TYPES = (Tensor, *_CONTAINERS)  # the types of attributes that can hold state
 
 
 class OwnedList(list[Part]):
@@ -47,7 +43,14 @@ class OwnedList(list[Part]):
         return list, (list(self),)
 
 
-class Module(ShardAware):
+class _FirstCall(KeywordHints):
+    """Base class of `Module`. The time of the first call is in a slot, since it is no attribute of the model."""
+
+    __slots__ = ("_first_call",)
+    _first_call: int
+
+
+class Module(_FirstCall):
     """Base class of layers and models: define `forward`, and assign tensors and other modules to attributes.
 
     The tensors and modules in attributes, also inside nested lists, tuples and dicts, are registered in the order of
@@ -58,12 +61,6 @@ class Module(ShardAware):
     ----------
     training : bool
         Whether layers such as `Dropout` run in training mode. Set by `train` and `eval`.
-    couples_samples : bool or None
-        Whether the samples of a batch depend on each other. False declares that each array or tensor in the result has
-        the samples on its first axis, that row i depends only on row i of the inputs, and that a call changes no
-        attribute and no buffer. Training then splits batches into shards. With True, as in batch normalization, and
-        with None, the default, batches stay whole. Declare it in the class that defines `forward`, as a constant or a
-        property; a subclass that overrides `forward` declares it again.
     unbiased : bool
         Whether the mean of the training result over the random numbers is the result in evaluation, as in `Dropout`.
         Default False. `check_module` tests it.
@@ -76,9 +73,9 @@ class Module(ShardAware):
 
     A tensor created from values, by `Tensor`, `from_numpy` or `zeros`, is state wherever it is created; so are its
     copies and its detached tensors. The result of an op is not state, under `no_grad` either, unless it is passed to
-    `register_buffer` or replaces a buffer or a frozen parameter. So ``Tensor(values, requires_grad=True) * 2`` is not a
-    parameter: if a module holds it before its first call, `summary`, `check_module` and optimizers made from
-    `parameters` warn.
+    `register_buffer`, or replaces a buffer or a frozen parameter in an attribute; in a list or a dict, use ``assign``.
+    So ``Tensor(values, requires_grad=True) * 2`` is not a parameter: if a module holds it before its first call,
+    `summary`, `check_module` and optimizers made from `parameters` warn.
 
     Examples
     --------
@@ -97,12 +94,10 @@ class Module(ShardAware):
     """
 
     training: bool = True
-    couples_samples: bool | None = None
     unbiased: bool = False
     _setting_names: tuple[str, ...] = ()  # the attributes in the repr
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of the buffers that are not in the state dict
-    _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts: __setattr__ misses their writes
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,30 +123,13 @@ class Module(ShardAware):
             return object.__getattribute__(self, name)  # raises the original error, such as one in a property
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if is_shared_with_shards(self):
-            needs_whole_batch(f"{type(self).__name__}: {SETS_ATTRIBUTE} {name}")
-        if name == "couples_samples":
-            super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
         before = vars(self).get(name)
-        has_state = isinstance(before, _STATE_TYPES)
-        replaced = [entry for entry in _replacements(name, before, value) if role_of(entry[1])] if has_state else []
-        for path, tensor, new in replaced:
-            if not _can_replace(tensor, new):
-                raise DTypeError(_replacement_error(f"{type(self).__name__}.{path}", tensor, new))
+        role = role_of(before) if isinstance(before, Tensor) else None
+        if isinstance(before, Tensor) and role is not None and not _can_replace(before, value):
+            raise DTypeError(_replacement_error(f"{type(self).__name__}.{name}", before, value))
         super().__setattr__(name, value)
-        for _, tensor, new in replaced:
-            if isinstance(new, Tensor) and role_of(new) is None:
-                new._role = role_of(tensor)
-        if isinstance(value, _CONTAINERS):
-            roles = {path: role for path, role in self._roles.items() if not path.startswith(f"{name}.")}
-            if len(roles) < len(self._roles):
-                vars(self)["_roles"] = roles
-            self._update_roles(_nested_members({name: value}))
-
-    def __delattr__(self, name: str) -> None:
-        if is_shared_with_shards(self):
-            needs_whole_batch(f"{type(self).__name__}: its forward deletes the attribute {name}")
-        super().__delattr__(name)
+        if role is not None and isinstance(value, Tensor) and role_of(value) is None:
+            value._role = role
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Compute the output. Every subclass defines this method."""
@@ -520,23 +498,11 @@ class Module(ShardAware):
 
     def _named_members(self) -> Iterator[tuple[str, Any]]:
         """Yield (name, member) pairs of the modules, tensors and plain functions in the attributes of this module."""
-        parts = list(_nested_members(vars(self)))
-        self._update_roles(parts)
-        yield from parts
+        return _nested_members(vars(self))
 
     def _kept(self, result: Tensor) -> bool:
         """Return whether an op computed a result after the first call of this module, so that a call may keep it."""
         return time_of(result) > getattr(self, "_first_call", math.inf)
-
-    def _update_roles(self, parts: Iterable[tuple[str, Any]]) -> None:
-        """Store the role of each tensor in a list or dict, and assign it to a computed replacement."""
-        for path, part in parts:
-            if "." in path and isinstance(part, Tensor):
-                role = role_of(part)
-                if role is None:
-                    part._role = self._roles.get(path)
-                elif self._roles.get(path) != role:
-                    vars(self)["_roles"] = {**self._roles, path: role}
 
     def _walk(self, name: str = "", ancestors: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
         """Yield (path, member) pairs of this module and all its descendants, once for each path."""
@@ -562,12 +528,6 @@ class Module(ShardAware):
         modules = [(f"{path}." if path else "", part) for path, part in self._walk() if isinstance(part, Module)]
         unsaved = {f"{path}{name}" for path, module in modules for name in module._unsaved}
         return {name: t for name, t in self._tensors().items() if not (name in unsaved and is_buffer(t))}
-
-
-def _class_with_code(cls: type, code: CodeType) -> type | None:
-    """Return the class among `cls` and its bases that defines the function with this code, if one does."""
-    functions = ((base, getattr(value, "__code__", None)) for base in cls.__mro__ for value in vars(base).values())
-    return next((base for base, value_code in functions if value_code is code), None)
 
 
 def duplicate(module: Module) -> Module:
@@ -604,19 +564,6 @@ def name_of(function: Any) -> str:
     """Return the name of a function, of the function in a partial, or of the class of a callable object."""
     named = function.func if isinstance(function, partial) else function
     return str(getattr(named, "__name__", type(named).__name__))
-
-
-def _replacements(
-    path: str, before: Any, value: Any, ancestors: frozenset[int] = frozenset()
-) -> Iterator[tuple[str, Tensor, Any]]:
-    """Yield the path, the tensor and its replacement, for each tensor in the old value of an attribute."""
-    if isinstance(before, Tensor):
-        yield path, before, value
-    elif isinstance(before, _CONTAINERS) and isinstance(value, _CONTAINERS) and before is not value:
-        new = dict(_items(value))
-        for key, part in _items(before) if id(before) not in ancestors else ():
-            if key in new:
-                yield from _replacements(f"{path}.{key}", part, new[key], ancestors | {id(before)})
 
 
 def _can_replace(tensor: Tensor, new: Any) -> bool:

@@ -14,7 +14,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import all_ones, all_zeros
 from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import by_settings, require_batch
+from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import MaybeParameters, OneInput
@@ -69,7 +69,6 @@ class LayerNorm(Module):
     """
 
     __call__: MaybeParameters
-    couples_samples = False
 
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True,
@@ -81,7 +80,7 @@ class LayerNorm(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.layer_norm`: (..., *normalized_shape), the same shape."""
-        require_batch("LayerNorm", shape_of_floats("LayerNorm", x), len(self.normalized_shape))
+        require_sample_axis("LayerNorm", shape_of_floats("LayerNorm", x), 0, len(self.normalized_shape) + 1)
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -135,7 +134,6 @@ class RMSNorm(Module):
     """
 
     __call__: MaybeParameters
-    couples_samples = False
 
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True,
@@ -147,7 +145,7 @@ class RMSNorm(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.rms_norm`: (..., *normalized_shape), the same shape."""
-        require_batch("RMSNorm", shape_of_floats("RMSNorm", x), len(self.normalized_shape))
+        require_sample_axis("RMSNorm", shape_of_floats("RMSNorm", x), 0, len(self.normalized_shape) + 1)
         return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
@@ -194,7 +192,6 @@ class GroupNorm(Module):
     """
 
     __call__: MaybeParameters
-    couples_samples = False
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
@@ -271,11 +268,6 @@ class BatchNorm(ChannelNorm):
 
     __call__: MaybeParameters
 
-    @by_settings
-    def couples_samples(self) -> bool:
-        """Whether the statistics of the batch are used, as in training."""
-        return self.training or self.running_mean is None
-
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.batch_norm`, and count the batch if it updates the running statistics."""
         self.axes_of(x)
@@ -284,6 +276,8 @@ class BatchNorm(ChannelNorm):
         momentum = 1 / max(count, 1) if self.momentum is None else self.momentum
         running = (None, None) if self.training and moved is None else (self.running_mean, self.running_var)
         use_batch_statistics = self.training or self.running_mean is None
+        if use_batch_statistics:
+            refuse_in_shard(f"{type(self).__name__}: it normalizes with the statistics of the batch")
         out = ops.batch_norm(x, *running, self.weight, self.bias, use_batch_statistics, momentum, self.eps)
         if moved is not None:
             moved.assign(count)
@@ -410,14 +404,8 @@ class InstanceNorm(ChannelNorm):
     ) -> None:  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, dtype=dtype)
 
-    @by_settings
-    def couples_samples(self) -> bool:
-        """Whether the batch updates running statistics, which shards would update separately."""
-        return self.training and self.track_running_stats
-
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.instance_norm`. A single sample is a batch of one."""
-        require_batch(type(self).__name__, np.shape(x), len(self.inputs[0]))
         alone = "N" not in self.axes_of(x)
         images = ops.expand_dims(x, 0) if alone else x
         settings = (self.training or not self.track_running_stats, self.momentum or 0.0, self.eps)
@@ -546,7 +534,6 @@ class LocalResponseNorm(Module):
     """
 
     __call__: OneInput
-    couples_samples = False
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         require_sizes("LocalResponseNorm", size=size)

@@ -221,7 +221,6 @@ class SpectralNorm(Module):
     1.0
     """
 
-    couples_samples = True
     _setting_names = ("n_power_iterations", "eps", "axis")
 
     def __init__(

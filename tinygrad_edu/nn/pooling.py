@@ -14,7 +14,6 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, shape_of, va
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.convolution import Numbers, checked_size, window_option
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.adaptive_pooling import OutputSize
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ class _MaxPool(_Pool):
     """Base class of the max pooling layers."""
 
     __call__: OneInput
-    couples_samples = False
     _setting_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
@@ -159,7 +157,6 @@ class _AvgPool(_Pool):
     """Base class of the average pooling layers."""
 
     __call__: OneInput
-    couples_samples = False
 
     def __init__(
         self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0, ceil_mode: bool = False,
@@ -276,7 +273,6 @@ class _LPPool(_Pool):
     """Base class of the power-average pooling layers."""
 
     __call__: OneInput
-    couples_samples = False
     avg_pool: Callable[..., Any]
     max_pool: Callable[..., Any]
     _setting_names = ("norm_type", "kernel_size", "stride", "ceil_mode")
@@ -388,7 +384,6 @@ class _AdaptivePool(Module):
     """Base class of the adaptive pooling layers."""
 
     __call__: OneInput
-    couples_samples = False
     function: Callable[..., Any]
     _setting_names = ("output_size",)
 
@@ -458,8 +453,6 @@ class AdaptiveAvgPool3D(_AdaptivePool):
 
 class _AdaptiveMaxPool(_AdaptivePool):
     """Base class of the adaptive max pooling layers."""
-
-    couples_samples = False
 
     def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
         super().__init__(output_size)
@@ -548,8 +541,6 @@ def unpooled(x: Any, indices: Any, name: str, size: tuple[int, ...]) -> Any:
 class _MaxUnpool(_Pool):
     """Base class of the unpooling layers."""
 
-    couples_samples = False
-
     def __init__(self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0) -> None:
         self._set_window(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
 
@@ -558,7 +549,6 @@ class _MaxUnpool(_Pool):
 
         `output_size`, (H, W) or the full shape, may differ from the default size by less than the stride.
         """
-        require_batch(type(self).__name__, shape_of(x), self.axes)
         size = self._unpooled_size(shape_of(x), output_size)
         return unpooled(x, indices, type(self).__name__, size)
 

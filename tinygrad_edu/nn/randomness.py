@@ -1,4 +1,4 @@
-"""The random stream that a layer draws from: its own generator, or the stream of the current shard."""
+"""The random stream that a layer draws from: its own generator, or the stream of a shard or of `fit`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tinygrad_edu.engine import open_levels
 from tinygrad_edu.errors import MappedValueError
 
 _stream: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_random_stream", default=None)
+_default: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_default_stream", default=None)
 
 
 # In a forked process: ids of the generators with renewed locks. Threads that held other locks may not exist here.
@@ -70,28 +71,43 @@ class random_stream:  # noqa: N801 (used like a function)
     """
 
     __slots__ = ("_rng", "_token")
+    _variable = _stream
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = generator(rng)
 
     def __enter__(self) -> None:
-        self._token = _stream.set(self._rng)
+        self._token = self._variable.set(self._rng)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        _stream.reset(self._token)
+        self._variable.reset(self._token)
+
+
+class default_stream(random_stream):  # noqa: N801 (used like a function)
+    """Context manager in which the layers draw from `rng` that were created without a generator."""
+
+    __slots__ = ()
+    _variable = _default
+
+
+class DefaultGenerator(np.random.Generator):
+    """The generator of a layer that was created without one. In a `default_stream`, the layer draws from that."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DefaultGenerator, (self.bit_generator,)
 
 
 def new_generator() -> np.random.Generator:
     """Return a new generator: seeded by the stream of the current `random_stream`, or else unseeded."""
     found = _stream.get()
-    return np.random.default_rng(None if found is None else found.integers(2**63, size=4))
+    return DefaultGenerator(np.random.PCG64(None if found is None else found.integers(2**63, size=4)))
 
 
 def current_stream(own: np.random.Generator) -> np.random.Generator:
     """Return the generator to draw from: the stream of the current `random_stream` or shard, or else `own`.
 
-    A custom layer calls this function in `forward`. The result of a training run then depends on its seed, and not on
-    the number of threads.
+    A custom layer calls this function in `forward`. The result of a training run in shards then depends on its seed,
+    and not on the number of threads.
 
     Examples
     --------
@@ -118,7 +134,8 @@ def current_stream(own: np.random.Generator) -> np.random.Generator:
 
 def stream(own: np.random.Generator) -> np.random.Generator:
     """Return the generator to draw from, for a function that is declared as `random`."""
-    return _renew_lock(_stream.get() or own)
+    default = _default.get() if isinstance(own, DefaultGenerator) else None
+    return _renew_lock(_stream.get() or default or own)
 
 
 class _RawSeedSequence(ISeedSequence):

@@ -20,7 +20,7 @@ from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.packing import PackedSequence
-from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
+from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
 from tinygrad_edu.ops.recurrent import KINDS, over_sequence
 
 if TYPE_CHECKING:
@@ -117,11 +117,6 @@ class _RNNBase(Module, Generic[States]):
         suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
         return [[weight for weight in self._parameters_of(suffix) if weight is not None] for suffix in suffixes]
 
-    @by_settings
-    def couples_samples(self) -> None:
-        """The last states have the samples on axis 1, as does the output without batch_first."""
-        return
-
     def flatten_parameters(self) -> None:
         """Do nothing. PyTorch's method makes the parameters contiguous in GPU memory."""
 
@@ -143,7 +138,8 @@ class _RNNBase(Module, Generic[States]):
         """
         if isinstance(x, PackedSequence):
             return self._forward_packed(x, hx)
-        require_batch(name := type(self).__name__, shape_of_floats(name, x), 2)
+        shape = shape_of_floats(name := type(self).__name__, x)
+        require_sample_axis(name, shape, 0 if self.batch_first else 1, 3)
         x = x if hasattr(x, "dtype") else to_array(x)
         self._check_input(x.shape)
         alone = x.ndim == 2
@@ -158,7 +154,7 @@ class _RNNBase(Module, Generic[States]):
 
     def _forward_packed(self, x: PackedSequence, hx: Any) -> Any:
         shape = shape_of_floats(name := type(self).__name__, x.data)
-        needs_whole_batch(f"{name}: a packed sequence has no sample axis")
+        refuse_in_shard(f"{name}: a packed sequence has no sample axis")
         if len(shape) != 2 or shape[1] != self.input_size:
             raise ShapeError(
                 f"{name}({self.extra_repr()}): the data of the packed sequence must have shape "
@@ -459,7 +455,6 @@ def pad_sequence(
 class _RNNCellBase(Module, Generic[States]):
     """Base class of the cells: one step of a layer."""
 
-    couples_samples = False
     mode: str
     weight_ih: Tensor
     weight_hh: Tensor
@@ -480,7 +475,7 @@ class _RNNCellBase(Module, Generic[States]):
         `hx` is the current state, zeros by default. For an LSTMCell, both states are pairs (h, c).
         """
         shape = shape_of_floats(name := type(self).__name__, x)
-        require_batch(name, shape, 1)
+        require_sample_axis(name, shape, 0, 2)
         if len(shape) not in (1, 2) or shape[-1] != self.input_size:
             raise ShapeError(
                 f"{type(self).__name__}({self.extra_repr()}): the input must have shape (N, {self.input_size}), "

@@ -12,7 +12,7 @@ from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import require_batch
+from tinygrad_edu.nn.sharding import require_sample_axis
 from tinygrad_edu.ops import flip, reshape
 from tinygrad_edu.ops.arithmetic import as_floating
 
@@ -68,7 +68,6 @@ class RotaryEmbedding(Module):
     """
 
     __call__: Rotation
-    couples_samples = False
 
     def __init__(self, dim: int, base: float = 10000.0) -> None:
         if integer("RotaryEmbedding: dim", dim) < 2 or dim % 2:
@@ -80,7 +79,7 @@ class RotaryEmbedding(Module):
     def forward(self, x: TensorLike, start: int = 0) -> Tensor | Array:
         """Rotate x of shape (..., L, dim), whose positions are `start`, `start` + 1, and so on."""
         x = as_floating(x)
-        require_batch("RotaryEmbedding", x.shape, 2)
+        require_sample_axis("RotaryEmbedding", x.shape, 0, 3)
         if x.ndim < 2 or x.shape[-1] != self.dim:
             raise ShapeError(f"RotaryEmbedding: the input must have shape (..., L, {self.dim}), got {x.shape}.")
         if integer("RotaryEmbedding: start", start) < 0:

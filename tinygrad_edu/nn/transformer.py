@@ -14,15 +14,12 @@ from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.activations import is_elementwise
 from tinygrad_edu.nn.attention import KeyValueCache, MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
-from tinygrad_edu.nn.sample_independence import children_couple_samples
-from tinygrad_edu.nn.sharding import by_settings
 
 __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
@@ -31,13 +28,6 @@ __all__ = [
 _Activation = str | Callable[[Any], Any]
 
 _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
-
-
-@by_settings
-def _layer_couples_samples(layer: Any) -> bool | None:
-    """Without batch_first, the samples are on axis 1; an activation that is a plain function declares nothing."""
-    is_known = isinstance(layer.activation, Module) or is_elementwise(layer.activation)
-    return children_couple_samples.__get__(layer) if is_known else None
 
 
 class _TransformerLayer(Module):
@@ -143,7 +133,6 @@ class TransformerEncoderLayer(_TransformerLayer):
     (5, 3, 8)
     """
 
-    couples_samples = _layer_couples_samples
     _attentions = ("self_attn",)
     self_attn: MultiheadAttention
 
@@ -221,7 +210,6 @@ class TransformerDecoderLayer(_TransformerLayer):
     (5, 3, 8)
     """
 
-    couples_samples = _layer_couples_samples
     _attentions = ("self_attn", "multihead_attn")
     self_attn: MultiheadAttention
     multihead_attn: MultiheadAttention
@@ -312,8 +300,6 @@ class TransformerEncoder(_LayerStack):
     (5, 3, 8)
     """
 
-    couples_samples = children_couple_samples
-
     def __init__(
         self, encoder_layer: Module, num_layers: int, norm: Module | None = None, enable_nested_tensor: bool = True,
         mask_check: bool = True,
@@ -358,8 +344,6 @@ class TransformerDecoder(_LayerStack):
     >>> TransformerDecoder(layer, 2)(np.ones((5, 3, 8), np.float32), np.ones((5, 4, 8), np.float32)).shape
     (5, 3, 8)
     """
-
-    couples_samples = children_couple_samples
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__(decoder_layer, num_layers, norm)
@@ -431,7 +415,6 @@ class Transformer(Module):
     (5, 3, 8)
     """
 
-    couples_samples = children_couple_samples
     encoder: Any
     decoder: Any
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.nn.convolution import Numbers
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import require_batch
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -50,7 +49,6 @@ class Upsample(Module):
     """
 
     __call__: OneInput
-    couples_samples = False
 
     def __init__(
         self, size: Numbers | None = None, scale_factor: Factor = None, mode: str = "nearest",
@@ -122,12 +120,10 @@ class _Shuffle(Module):
     """Base class of the layers that rearrange channels and pixels, with one integer option."""
 
     __call__: OneInput
-    couples_samples = False
     function: Callable[..., Any]
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply the function."""
-        require_batch(type(self).__name__, shape_of(x), 3)
         return type(self).function(x, getattr(self, self._setting_names[0]))
 
 

@@ -1,4 +1,4 @@
-"""The loss of a batch and its gradient, computed in shards if the model's samples are independent.
+"""The loss of a batch and its gradient, computed in shards.
 
 Shards run on threads and ranks, and are small, so that the cache of a core can hold their activations. The forward pass
 runs in shards, the loss runs on their concatenated outputs, and its gradient is split for the backward pass of each
@@ -7,8 +7,7 @@ shard. A loss that declares a denominator is computed in each shard, without con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,12 @@ from numpy import ndarray
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, run_hooks
-from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.errors import NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.additive import denominator_of
-from tinygrad_edu.nn.batching import as_tensors, inputs_and_target
+from tinygrad_edu.nn.additive import Loss, denominator_of
+from tinygrad_edu.nn.batching import inputs_and_target
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.sample_independence import Loss
-from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.nn.sharding import shard_error
 from tinygrad_edu.parallel.allreduce import allreduce_sum
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 from tinygrad_edu.parallel.joined import Detached, detached, has_ops_between, join, shard_cotangents
@@ -33,7 +31,10 @@ from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range, shards
 from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
 
-__all__ = ["LossGradient", "after_hooks", "scalar", "sharded_value_and_grad"]
+__all__ = [
+    "ShardedGradient", "after_hooks", "in_order", "leaf_gradients", "require_samples", "roots_of", "scalar",
+    "sharded_value_and_grad",
+]  # fmt: skip
 
 
 def sharded_value_and_grad(
@@ -49,9 +50,10 @@ def sharded_value_and_grad(
 ) -> tuple[float, Gradients]:
     """Return the value and the gradients of ``loss(model(x), y)``, computed in shards and equal up to rounding.
 
-    A model that declares ``couples_samples = False`` runs in shards, any other model on the whole batch. The gradients
-    of the shards are added in the order of one tree (see `tree_sum`), and each shard has its own random stream, so the
-    bits depend on the shard size, but not on the number of threads or workers.
+    The call declares that the samples are independent in this model: row i of its output depends only on row i of its
+    inputs. `check_module` proves it, with ``samples="independent"``. The gradients of the shards are added in the order
+    of one tree (see `tree_sum`), and each shard has its own random stream, so the bits depend on the shard size, but
+    not on the number of threads or workers.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ def sharded_value_and_grad(
         Number of threads. Default: `Workers.threads`, this process's share of the cores.
     workers : Workers, optional
         Processes that share the shards of this batch, with the same weights: ``parallel.world()``. All of them get the
-        result. If the batch is not sharded, each worker computes all of it.
+        result.
 
     Returns
     -------
@@ -84,17 +86,15 @@ def sharded_value_and_grad(
     ------
     ShapeError
         The arrays of the batch are empty or have different lengths.
+    ShardError
+        A layer couples the samples or gets an input without a sample axis, the output does not have one row per sample,
+        or a call changes an attribute or a buffer of the model or the loss.
     NonScalarBackwardError
         The loss is not a Tensor of one element.
     DTypeError, ValueError
         `rng` is not a Generator, or `shard_size` or `threads` is not an integer of at least 1.
     MissingExtraError
         threadpoolctl is not installed.
-
-    Warns
-    -----
-    WholeBatchWarning
-        The model has no declaration or violates it in a shard; the batch is then computed whole.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def sharded_value_and_grad(
     """
     batch = ArrayBatch(x if isinstance(x, tuple) else (x,), y)
     parameters = model.parameters()
-    compute = LossGradient(model, loss, shard_size, ALONE if workers is None else workers)
+    compute = ShardedGradient(model, loss, shard_size, ALONE if workers is None else workers)
     total = compute(batch, parameters, rng, threads=threads)
     return total.value, after_hooks(parameters, total.gradients)
 
@@ -126,8 +126,8 @@ def _apply_hooks(node: Node | None, g: ndarray | None) -> ndarray | None:
     return np.array(run_hooks(node, g, ndarray))  # copy: a hook may keep a reference to its result
 
 
-class LossGradient:
-    """Computes the loss and its gradient for one batch per call.
+class ShardedGradient:
+    """Computes the loss and its gradient for one batch per call, in shards.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class LossGradient:
     """
 
     def __init__(self, model: Module, loss: Loss, shard_size: int, workers: Workers = ALONE) -> None:
-        self.model, self.loss, self.workers = ShardedModel(model), loss, workers
+        self.model, self.loss, self.workers = ShardedModel(model, loss), loss, workers
         self.shard_size = integer("shard_size", shard_size, 1)
         self._additive: bool | None = None
 
@@ -163,47 +163,23 @@ class LossGradient:
             Whether the batch is one of several in a step. If so, a batch with denominator 0, whose mean is NaN, is
             skipped.
         """
-        if not len(batch):
-            raise ShapeError("the batch has 0 samples and 0 labels; expected at least 1 sample.")
+        require_samples(batch)
         workers = self.workers if workers is None else workers
         threads = workers.threads if threads is None else threads
-        slices, state = shards(len(batch), self.shard_size), generator(rng).bit_generator.state
-        if len(slices) > 1 and self.model.is_sharded():
-            self.model.begin_batch([*tensors, *(self.loss.buffers() if isinstance(self.loss, Module) else [])])
-            sharded = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
-            result = workers.collective(lambda: self._compute_shards(sharded, threads, workers))
-            if isinstance(result, ShardSum):
-                return result
-            if result is not None:
-                self.model.disable_sharding(result)
-            rng.bit_generator.state = state  # draw the same numbers as without shards
-        whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
-        result = self._compute_whole(whole, accumulating, threads, workers)
-        self.model.warn_once()
+        slices = shards(len(batch), self.shard_size)
+        part = _Batch(self, batch, tensors, slices, stream_seeds(generator(rng), len(slices)))
+        return workers.collective(lambda: self._compute(part, threads, workers, accumulating))
+
+    def _compute(self, batch: _Batch, threads: int, workers: Workers, accumulating: bool) -> ShardSum:
+        self.model.begin_batch(batch.tensors)
+        result = batch.additive(threads, workers) if self._is_additive(batch.batch, workers) else None
+        if result is None:  # also if a shard has no denominator
+            result = batch.joined(threads, workers, accumulating)
+        run_on_all(workers, self.model.require_unchanged)
         return result
 
-    def _compute_whole(self, batch: _Batch, accumulating: bool, threads: int, workers: Workers) -> ShardSum:
-        """Compute the whole batch in one piece, on every rank."""
-        computed: list[ShardSum] = []
-
-        def compute() -> ShardSum:
-            if not computed:  # if a rank is lost, repeat only the messages: a forward pass may change the model
-                computed.extend(map_shards(lambda k: batch.computed(accumulating), 1, threads))
-            return computed[0]
-
-        result = workers.collective(lambda: run_on_all(workers, compute))
-        return result._replace(gradients=in_c_order(result.gradients))
-
-    def _compute_shards(self, batch: _Batch, threads: int, workers: Workers) -> ShardSum | str | None:
-        """Compute a batch in shards. Return None if this batch must be computed whole, or a reason if all must."""
-        try:
-            additive = self._is_additive(batch.batch, workers)
-            return batch.additive(threads, workers) if additive else batch.joined(threads, workers)
-        except WholeBatchNeeded as signal:
-            return str(signal)
-
     def _is_additive(self, batch: SampledBatch, workers: Workers) -> bool:
-        """Return whether the loss is additive. If a shard then has no denominator, the batch is computed whole."""
+        """Return whether the loss is additive."""
         if isinstance(batch, ArrayBatch):
             return denominator_of(self.loss, batch.target) is not None
         if self._additive is None:  # a lazy batch: try the first sample of the run
@@ -216,42 +192,15 @@ class _Batch:
     """Forward and backward pass of one batch, given the samples of each shard and the seeds of its random stream."""
 
     def __init__(
-        self, owner: LossGradient, batch: SampledBatch, tensors: Sequence[Tensor], slices: list[slice], seeds: ndarray
+        self,
+        owner: ShardedGradient,
+        batch: SampledBatch,
+        tensors: Sequence[Tensor],
+        slices: list[slice],
+        seeds: ndarray,
     ) -> None:
         self.model, self.loss = owner.model, owner.loss
-        self.batch, self.tensors, self.slices, self.seeds = batch, tensors, slices, seeds
-        self.nodes = [t._node for t in tensors]
-        self.leaves = frozenset(node for node in self.nodes if node is not None)
-
-    # --- The whole batch ---
-
-    def computed(self, accumulating: bool) -> ShardSum:
-        """Compute the batch in one piece."""
-        stream = stream_of(self.seeds[0])
-        inputs, target = inputs_and_target(self.batch.take(self.slices[0], stream))
-        denominator = denominator_of(self.loss, target)
-        if accumulating and denominator == 0:
-            return ShardSum(np.nan, [None] * len(self.nodes), 0)
-        with random_stream(stream), enable_grad():
-            out = self.model.model(*as_tensors(inputs))
-        result = self._loss(out, target)
-        gradients = self._leaf_gradients(self._backward(result, 1.0))
-        return ShardSum(result.item(), gradients, len(self.batch) if denominator is None else denominator)
-
-    def _loss(self, out: Any, target: Any) -> Tensor:
-        """Compute the loss of the whole batch, with its own random stream."""
-        with random_stream(loss_stream(self.seeds[0])), enable_grad():
-            return scalar(self.loss(out, target))
-
-    def _backward(self, result: Tensor, scale: float) -> dict[Node, ndarray]:
-        """Return the gradient of the scaled loss for each leaf, without running the hooks of the leaves."""
-        node = result._node
-        if node is None:
-            return {}
-        return backward_pass([(node, np.full(result.shape, scale, result.dtype))], unhooked=self.leaves)
-
-    def _leaf_gradients(self, gradients: dict[Node, ndarray]) -> Gradients:
-        return [None if node is None else gradients.get(node) for node in self.nodes]
+        self.batch, self.tensors, self.slices, self.seeds = batch, list(tensors), slices, seeds
 
     # --- A loss with a denominator: shards are computed separately ---
 
@@ -278,33 +227,36 @@ class _Batch:
         inputs, target = inputs_and_target(self.batch.take(part, stream))
         denominator = denominator_of(self.loss, target)
         if denominator is None or not denominator > 0:
-            return ShardSum(np.nan, [None] * len(self.nodes), np.nan)
-        with _note_rows(part), enable_grad():
+            return ShardSum(np.nan, [None] * len(self.tensors), np.nan)
+        with enable_grad():
             out = self.model.output(inputs, part, stream)
-            with self.model.in_shard("the loss of its output for a shard", stream):
+            with self.model.in_shard(part, stream):
                 result = scalar(self.loss(out, target))
-            scale = denominator / total
-            return ShardSum(scale * result.item(), self._leaf_gradients(self._backward(result, scale)), denominator)
+        scale = denominator / total
+        gradients = in_order(self.tensors, leaf_gradients(roots_of(result, scale), self.tensors))
+        return ShardSum(scale * result.item(), gradients, denominator)
 
     # --- Any other loss: computed on the joined outputs ---
 
-    def joined(self, threads: int, workers: Workers) -> ShardSum:
+    def joined(self, threads: int, workers: Workers, accumulating: bool) -> ShardSum:
         """Return the loss of the joined outputs, and the sum of the gradients of the shards."""
         own = shard_range(len(self.slices), workers.size, workers.rank)
         outputs, own_pairs = run_on_all(workers, lambda: self._outputs(own, threads))
         last = next(clock)
         pairs = [part for rank_pairs in allgather(workers, own_pairs) for part in rank_pairs]
+        target = self._joined_target([target for _, target in pairs])
+        denominator = denominator_of(self.loss, target)
+        if accumulating and denominator == 0:
+            return ShardSum(np.nan, [None] * len(self.tensors), 0)
 
         def loss() -> tuple[Any, float, dict[Node, ndarray]]:
             joined_output = join(self.model.name, [out for out, _ in pairs])
-            with self.model.loss_errors():
-                result = self._loss(joined_output, self._joined_target([target for _, target in pairs]))
-                if result._node is not None and has_ops_between(result._node, self.model.begin, last):
-                    raise WholeBatchNeeded(
-                        f"{self.model.name}: the loss uses tensors from the forward pass other than its output"
-                    )
-                # Backward pass inside the check: on a rank without a shard, the tensor may have a freed graph.
-                return joined_output, result.item(), self._backward(result, 1.0)
+            with random_stream(loss_stream(self.seeds[0])), enable_grad():
+                result = scalar(self.loss(joined_output, target))
+            if result._node is not None and has_ops_between(result._node, self.model.begin, last):
+                raise shard_error(f"{self.model.name}: the loss uses other tensors of the forward pass than its output")
+            # Backward pass inside the check: on a rank without a shard, the tensor may have a freed graph.
+            return joined_output, result.item(), leaf_gradients(roots_of(result), self.tensors)
 
         joined_output, value, gradients = run_on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
@@ -312,11 +264,11 @@ class _Batch:
             out = outputs[k - own.start]
             outputs[k - own.start] = None  # the backward pass frees its graph
             cotangents = shard_cotangents(joined_output, gradients, out, self.slices[k])
-            return ShardSum(0.0, self._leaf_gradients(backward_pass(cotangents, unhooked=self.leaves)), 0.0)
+            return ShardSum(0.0, in_order(self.tensors, leaf_gradients(cotangents, self.tensors)), 0.0)
 
         total = self._sum_shards(backward, threads, workers)
-        sums = add_gradients(total.gradients, self._leaf_gradients(gradients))  # the loss may have parameters
-        return ShardSum(value, in_c_order(sums), len(self.batch))
+        sums = in_c_order(add_gradients(total.gradients, in_order(self.tensors, gradients)))  # the loss may have some
+        return ShardSum(value, sums, len(self.batch) if denominator is None else denominator)
 
     def _outputs(self, own: range, threads: int) -> tuple[list[Any], list[tuple[Detached, Any]]]:
         """Return the outputs of this rank's shards, and pairs of detached output and target."""
@@ -326,7 +278,7 @@ class _Batch:
     def _output_and_target(self, k: int) -> tuple[Any, Any]:
         stream = stream_of(self.seeds[k])
         inputs, target = inputs_and_target(self.batch.take(self.slices[k], stream))
-        with _note_rows(self.slices[k]), enable_grad():
+        with enable_grad():
             out = self.model.output(inputs, self.slices[k], stream)
         return out, None if isinstance(self.batch, ArrayBatch) else target
 
@@ -354,18 +306,30 @@ class _Batch:
         return layout.unpack(allreduce_sum(workers, count, packed, layout.like))
 
 
+def leaf_gradients(roots: Sequence[tuple[Node, ndarray]], tensors: Sequence[Tensor]) -> dict[Node, ndarray]:
+    """Return the gradient of each leaf, given those of the roots, without running the hooks of the tensors."""
+    return backward_pass(roots, unhooked=frozenset(t._node for t in tensors if t._node is not None))
+
+
+def roots_of(loss: Tensor, scale: float = 1.0) -> list[tuple[Node, ndarray]]:
+    """Return the node of a scaled loss and its gradient, or nothing for a constant."""
+    return [] if loss._node is None else [(loss._node, np.full(loss.shape, scale, loss.dtype))]
+
+
+def in_order(tensors: Sequence[Tensor], gradients: dict[Node, ndarray]) -> Gradients:
+    """Return the gradient of each tensor, or None."""
+    return [None if t._node is None else gradients.get(t._node) for t in tensors]
+
+
+def require_samples(batch: SampledBatch) -> None:
+    """Raise for an empty batch."""
+    if not len(batch):
+        raise ShapeError("the batch has 0 samples and 0 labels; expected at least 1 sample.")
+
+
 def scalar(result: Any) -> Tensor:
     """Return the loss, or raise unless it is a Tensor of one element."""
     if not isinstance(result, Tensor) or result.size != 1:
         problem = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
         raise NonScalarBackwardError(f"the loss {problem}; expected a Tensor of one element.")
     return result
-
-
-@contextmanager
-def _note_rows(part: slice) -> Iterator[None]:
-    try:
-        yield
-    except AnomalyError as error:
-        error.add_note(f"In a shard: rows {part.start} to {part.stop - 1} of the batch.")
-        raise

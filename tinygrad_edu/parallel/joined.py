@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Node, Tensor, from_numpy, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.nn.sharding import shard_error
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
 __all__ = ["Detached", "detached", "has_ops_between", "join", "require_samples_first", "shard_cotangents"]
@@ -21,7 +21,7 @@ Detached = tuple[Any, Any]  # two pytrees of the same structure: the values of a
 
 
 def require_samples_first(name: str, out: Any, count: int, state: Collection[int]) -> None:
-    """Raise `WholeBatchNeeded` unless each leaf of an output has one row per sample.
+    """Raise `ShardError` unless each leaf of an output has one row per sample.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def require_samples_first(name: str, out: Any, count: int, state: Collection[int
     leaves = list(tree_leaves(out))
     if not leaves or not all(_has_length(leaf, count) and id(leaf) not in state for leaf in leaves):
         shapes = ", ".join(str(getattr(leaf, "shape", type(leaf).__name__)) for leaf in leaves) or "nothing"
-        raise WholeBatchNeeded(f"{name}: its output for {count} samples is {shapes}; expected one row per sample")
+        raise shard_error(f"{name}: its output for {count} samples is {shapes}; expected one row per sample")
 
 
 def _has_length(leaf: Any, count: int) -> bool:
@@ -47,13 +47,13 @@ def detached(out: Any) -> Detached:
 
     Raises
     ------
-    WholeBatchNeeded
+    ShardError
         A node of the pytree cannot be rebuilt from its children, such as a tuple subclass with other arguments.
     """
     try:
         return tree_map(values_of, out), tree_map(_kind, out)
     except TypeError as error:
-        raise WholeBatchNeeded(f"the output is a {type(out).__name__}, which is not a pytree: {error}") from error
+        raise shard_error(f"the output is a {type(out).__name__}, which is not a pytree: {error}") from error
 
 
 def _kind(leaf: Any) -> int:
@@ -65,7 +65,7 @@ def join(name: str, parts: list[Detached]) -> Any:
 
     Raises
     ------
-    WholeBatchNeeded
+    ShardError
         The outputs of the shards differ in structure, dtype or row shape.
     """
     values, kinds = zip(*parts, strict=True)
@@ -73,7 +73,7 @@ def join(name: str, parts: list[Detached]) -> Any:
         joined, kind = tree_map(_concatenate, *values), tree_map(lambda *ks: max(ks), *kinds)
     except (ShapeError, TypeError) as error:
         problem = str(error).removesuffix(".")
-        raise WholeBatchNeeded(f"{name}: the outputs of its shards cannot be joined: {problem}") from error
+        raise shard_error(f"{name}: the outputs of its shards cannot be joined: {problem}") from error
     return tree_map(lambda leaf, k: leaf if k == ARRAY else from_numpy(leaf, k == DIFFERENTIABLE), joined, kind)
 
 

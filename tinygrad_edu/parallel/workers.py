@@ -12,8 +12,7 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.cores.threads import map_shards
-from tinygrad_edu.errors import FailedWorkerError, LostWorkerError, WorkersDifferError
-from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.errors import DTypeError, FailedWorkerError, LostWorkerError, WorkersDifferError
 from tinygrad_edu.parallel.tree_sum import shard_range
 from tinygrad_edu.pytree import tree_leaves
 
@@ -130,17 +129,17 @@ def run_on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
 
     Raises
     ------
-    Exception, WholeBatchNeeded
-        The error of this rank, or a copy of another rank's error. Exceptions take precedence over `WholeBatchNeeded`.
+    Exception
+        The error of this rank, or a copy of the error of the first rank that failed.
     """
     if workers.size == 1:
         return compute()
-    failure: BaseException | None = None
+    failure: Exception | None = None
     try:
         result = compute()
     except LostWorkerError:
         raise
-    except (Exception, WholeBatchNeeded) as error:
+    except Exception as error:
         failure = error
     if allreduce_any(workers, failure is not None):
         raise _first_failure(workers, failure)
@@ -154,24 +153,32 @@ def map_on_all(workers: Workers, function: Callable[[int], Computed], count: int
     return [result for rank_results in allgather(workers, own_results) for result in rank_results]
 
 
-def _first_failure(workers: Workers, own: BaseException | None) -> BaseException:
+def _first_failure(workers: Workers, own: Exception | None) -> Exception:
     failures = allgather(workers, None if own is None else _picklable(own))
-    rank = min(range(workers.size), key=lambda k: (failures[k] is None, isinstance(failures[k], WholeBatchNeeded), k))
-    first: BaseException = failures[rank]
-    if own is not None and isinstance(own, WholeBatchNeeded) == isinstance(first, WholeBatchNeeded) is False:
+    if own is not None:
         return own
-    if rank != workers.rank and isinstance(first, Exception):
-        first.add_note(f"On rank {rank} of {workers.size}.")
+    rank = next(rank for rank, error in enumerate(failures) if error is not None)
+    first: Exception = failures[rank]
+    first.add_note(f"On rank {rank} of {workers.size}.")
     return first
 
 
-def _picklable(error: BaseException) -> BaseException:
+def _picklable(error: Exception) -> Exception:
     """Return a copy of an error, or a `FailedWorkerError` with its text if it cannot be pickled."""
     try:
-        copy: BaseException = pickle.loads(pickle.dumps(error))
+        copy: Exception = pickle.loads(pickle.dumps(error))
     except Exception:
         return FailedWorkerError(f"another rank raised {type(error).__name__}: {str(error).removesuffix('.')}.")
     return copy
+
+
+def require_shards(function: str, shard_size: int | None, workers: Workers) -> None:
+    """Raise if several workers have no shards to share."""
+    if workers.size > 1 and shard_size is None:
+        raise DTypeError(
+            f"{function}: {workers.size} workers share the shards of each batch, so they need shard_size=64 or another "
+            f"number of samples. It declares that the samples are independent in the model."
+        )
 
 
 def require_equal(workers: Workers, parts: Mapping[str, Any]) -> None:

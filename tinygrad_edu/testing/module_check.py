@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from tinygrad_edu.testing.laws.module_contract import (
 from tinygrad_edu.testing.laws.module_randomness import require_unbiased
 from tinygrad_edu.testing.laws.module_replay import SameState
 from tinygrad_edu.testing.laws.module_state import copy_of, require_restored, require_saved
-from tinygrad_edu.testing.laws.sample_independence import require_sample_independence
+from tinygrad_edu.testing.laws.sample_independence import require_sample_axis, require_sample_independence
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
 from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.purity import require_deterministic, require_unwritten
@@ -47,6 +47,7 @@ def check_module(
     reference: Callable[..., Any] | None = None,
     ties: Sequence[Sequence[str]] = (),
     unused: Sequence[str] = (),
+    samples: Literal["independent"] | None = None,
     skip: Collection[str] = (),
 ) -> Report:
     """Check the gradients of a module with respect to its parameters and inputs, in training and evaluation mode.
@@ -57,7 +58,7 @@ def check_module(
     - the module does not write into its inputs,
     - the state dict has all that training calls change and that later results depend on,
     - each parameter gets a gradient,
-    - samples are independent if the module declares ``couples_samples = False``,
+    - samples are independent with ``samples="independent"``,
     - each submodule that declares ``unbiased = True`` has the mean of its evaluation.
 
     Every call starts with the same state of the module, so dropout uses the same masks. Frozen parameters are constant.
@@ -85,6 +86,9 @@ def check_module(
         loads the state dict.
     unused : sequence of str, default ()
         Names of the parameters that get no gradient.
+    samples : "independent", optional
+        The first axis of each input and result is the samples, row i of each result depends only on row i of the
+        inputs, and a call changes no attribute. ``fit(..., shard_size=64)`` requires this.
     skip : collection of str, default ()
         Names of laws to leave out, such as "float32 (train)" or "state"; ``report.seconds`` lists them.
 
@@ -95,21 +99,21 @@ def check_module(
     LawBroken
         Another property does not hold.
     DataError
-        A strategy is passed inside a Hypothesis test, `ties` or `unused` has a name that the module lacks, or `causal`
-        is not an axis of an input and a result.
+        A strategy is passed inside a Hypothesis test, `ties` or `unused` has a name that the module lacks, `causal` is
+        not an axis of an input and a result, or the inputs have different numbers of samples.
     DTypeError
-        The result has no floating-point array, or the module is PyTorch's or Keras's: use `check_torch` or
-        `check_keras`.
+        The result has no floating-point array, `samples` is not "independent" or None, or the module is PyTorch's or
+        Keras's: use `check_torch` or `check_keras`.
 
     Notes
     -----
     A result may be nested: lists, tuples, dicts, dataclasses. The arrays in it that require a gradient are checked
     together, as one vector. The others are constants; if none requires a gradient, all are checked.
 
-    A module that declares ``couples_samples = False`` is called with parts of the batch, and with a batch in which some
-    samples are replaced. The results and gradients of the other samples must not change, the first axis of every array
-    in the result must be the samples, and no attribute, buffer, list, dict or array of the module may change. A call
-    that draws random numbers is not compared with parts of the batch, because parts would draw other numbers.
+    With ``samples="independent"``, the module is called with parts of the batch, and with a batch in which some samples
+    are replaced. The results and gradients of the other samples must not change, and no attribute, buffer, list, dict
+    or array of the module may change. A call that draws random numbers is not compared with parts of the batch, because
+    parts would draw other numbers.
 
     A mean over random numbers is wrong if it is off by more than ten standard errors. A submodule with ``unbiased =
     True`` that drops elements must drop them with the probability in its attribute ``p``, if it has one, and must not
@@ -122,15 +126,13 @@ def check_module(
     <Report: right>
 
     >>> class Centered(tg.nn.Module):
-    ...     couples_samples = False
-    ...
     ...     def forward(self, x):
     ...         return x - x.mean(axis=0)
     >>> try:
-    ...     check_module(Centered(), np.array([[1.0, 2.0], [3.0, 5.0]]))
+    ...     check_module(Centered(), np.array([[1.0, 2.0], [3.0, 5.0]]), samples="independent")
     ... except LawBroken as error:
-    ...     print(str(error).partition(", but ")[2].partition(".")[0])
-    the result of a sample changes when other samples are replaced
+    ...     print(str(error).partition(".")[0])
+    module Centered (train): its samples are not independent: the result of a sample changes when others are replaced
 
     >>> class RunningSum(tg.nn.Module):
     ...     def forward(self, x):
@@ -138,14 +140,16 @@ def check_module(
     >>> check_module(RunningSum(), np.array([[1.0, 2.0, 4.0]]), causal=1, reference=lambda x: np.cumsum(x, 1))
     <Report: right>
     """
-    options = {"causal": causal, "reference": reference, "ties": ties, "unused": unused, "skip": skip}
+    options: dict[str, Any] = {"causal": causal, "reference": reference, "ties": ties, "unused": unused}
+    options |= {"samples": samples, "skip": skip}
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
         return _for_all(module, inputs[0], rng, options)
     for framework in {cls.__module__.partition(".")[0] for cls in type(module).__mro__} & {"torch", "keras"}:
         raise DTypeError(
             f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
         )
-    contract, call = Contract.of(module, causal, reference, ties, unused), ModuleCall.of(module, inputs)
+    contract, call = Contract.of(module, causal, reference, ties, unused, samples), ModuleCall.of(module, inputs)
+    require_sample_axis(samples, call.arrays)
     if isinstance(module, Module):
         warn_of_made_results("check_module", module)
     report = Report(call.title, skip)
@@ -167,12 +171,11 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
         untrained = copy_of(module)
     for mode in ("train", "eval"):
         getattr(module, mode)()
-        laws: list[Any] = [
-            (f"sample independence ({mode})", require_sample_independence, wide, mode, rng),
-            (f"slope ({mode})", _gradients_are_right, wide, mode, rng),
-        ]
+        laws: list[Any] = [(f"slope ({mode})", _gradients_are_right, wide, mode, rng)]
+        if contract.samples is not None:
+            laws.insert(0, (f"sample independence ({mode})", require_sample_independence, wide, mode, rng))
         if contract.ties and mode == "train":
-            laws.insert(1, ("ties", require_ties, wide, contract.ties))
+            laws.insert(-1, ("ties", require_ties, wide, contract.ties))
         if contract.causal is not None:
             laws.append((f"causal ({mode})", require_causal, wide, contract.causal, mode, rng))
         with _in_float64(call):
@@ -180,7 +183,10 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
                 return
         if not run(f"float32 ({mode})", _gradients_are_float32, call, rng):
             return
-    laws = [("parameters", require_used, wide, contract.unused), ("unbiased", require_unbiased, wide, rng)]
+    laws = [
+        ("parameters", require_used, wide, contract.unused),
+        ("unbiased", require_unbiased, wide, contract.samples, rng),
+    ]
     laws += [("state", require_restored, wide), ("state", require_saved, wide, untrained)]
     if contract.reference is not None:
         laws.insert(0, ("reference", require_reference, wide, contract.reference, rng))

@@ -29,8 +29,8 @@ def as_sampled_batch(batch: Any) -> SampledBatch:
     return ArrayBatch(tuple(inputs), target)
 
 
-def remaining_batches(batches: Batches, order: Any = None, start: int = 0) -> Iterator[Any]:
-    """Return the batches from number `start` on. A loader returns lazy batches where possible.
+def remaining_batches(batches: Batches, order: Any = None, start: int = 0, lazy: bool = True) -> Iterator[Any]:
+    """Return the batches from number `start` on. If `lazy`, a loader returns lazy batches where possible.
 
     A lazy batch reads its samples on the thread that computes them. A loader with a `transform`, or with a data set and
     no `augment`, returns whole batches.
@@ -44,7 +44,7 @@ def remaining_batches(batches: Batches, order: Any = None, start: int = 0) -> It
     """
     if not has_order(batches):
         return islice(iter(batches), start, None)
-    whole = batches.transform is not None or (batches.dataset is not None and batches.augment is None)
+    whole = not lazy or batches.transform is not None or (batches.dataset is not None and batches.augment is None)
     return batches.batches(order, start) if whole else batches.lazy_batches(order, start)
 
 

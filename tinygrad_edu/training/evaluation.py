@@ -1,4 +1,4 @@
-"""Evaluate the metrics of a model, in shards if its samples are independent."""
+"""Evaluate the metrics of a model."""
 
 from __future__ import annotations
 
@@ -11,31 +11,28 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import no_grad, values_of
 from tinygrad_edu.errors import DTypeError, NonScalarBackwardError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.additive import denominator_of
+from tinygrad_edu.nn.additive import Loss, denominator_of
 from tinygrad_edu.nn.batching import as_arrays, as_tensors, inputs_and_target, num_samples
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.sample_independence import Loss
-from tinygrad_edu.nn.sharding import WholeBatchNeeded
-from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas
+from tinygrad_edu.parallel import shards, single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.joined import detached, join
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum
-from tinygrad_edu.parallel.workers import ALONE, Workers, map_on_all, run_on_all
+from tinygrad_edu.parallel.workers import ALONE, Workers, map_on_all, require_shards, run_on_all
 from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.arguments import argument_error, check_arguments, check_batches, takes
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, is_one_batch, remaining_batches
 from tinygrad_edu.training.metrics import Metric
 
-__all__ = ["SHARD_SIZE", "Metrics", "arrays_of", "as_metric", "evaluate", "evaluate_sharded", "evaluating"]
+__all__ = ["Metrics", "arrays_of", "as_metric", "evaluate", "evaluating"]
 
 Metrics = Mapping[str, Metric | Loss]
 Totals = dict[str, ndarray]
-
-SHARD_SIZE = 96  # fewer calls than with 64; layer outputs stay in a faster cache than with 128
 
 
 @contextmanager
@@ -62,14 +59,19 @@ def evaluating(model: Module) -> Iterator[None]:
 
 
 def evaluate(
-    model: Module, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
+    model: Module,
+    batches: Batches,
+    metrics: Metrics,
+    threads: int | None = None,
+    workers: Workers = ALONE,
+    *,
+    shard_size: int | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of a model over all samples of some batches. The model's mode is restored.
 
     Parameters
     ----------
     model : Module
-        A model that declares ``couples_samples = False`` is evaluated in shards, any other model on whole batches.
     batches : iterable of tuple
         Tuples of the inputs of the model, with the target last: arrays or pytrees of arrays with N rows. ``[(x, y)]``
         or ``(x, y)`` is a whole test set as one batch.
@@ -78,9 +80,14 @@ def evaluate(
         batch that returns a number or a Tensor of one element. Its value is the mean over the batches, weighted by
         denominators if the loss has one, see `nn.additive`, and otherwise by numbers of samples.
     threads : int, optional
-        Number of threads; by default, the number that this process may run. The bits do not depend on it.
+        Number of threads that compute shards; by default, the number that this process may run. The bits do not depend
+        on it.
     workers : Workers, default ALONE
-        Processes that evaluate the same model, each on some of the shards. All of them get the metrics.
+        Processes that evaluate the same model, each on some of the shards. All of them get the metrics. Several require
+        `shard_size`.
+    shard_size : int, optional
+        Declares that the samples are independent in the model, as in `fit`, and computes batches in shards of so many
+        samples. By default, batches are computed whole: a model can couple samples in evaluation, too.
 
     Returns
     -------
@@ -91,17 +98,14 @@ def evaluate(
     ------
     DTypeError, ShapeError
         A batch is not such a tuple, its arrays differ in length, or a metric is neither a `Metric` nor a function.
+    ShardError
+        With `shard_size`: as in `fit`.
     NonScalarBackwardError
         A function returns neither a Tensor of one element nor a number.
 
-    Warns
-    -----
-    WholeBatchWarning
-        The model has no declaration of whether its samples are independent, or violates it.
-
     Notes
     -----
-    Each shard has its own random stream, which is the same in each evaluation.
+    Layers that draw random numbers in evaluation draw the same ones in each evaluation.
 
     Examples
     --------
@@ -115,14 +119,8 @@ def evaluate(
     check_arguments(model=model, metrics=metrics, workers=workers)
     if not is_one_batch(batches):
         check_batches("batches", batches)
-    return evaluate_sharded(ShardedModel(model), batches, metrics, threads, workers)
-
-
-def evaluate_sharded(
-    model: ShardedModel, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
-) -> dict[str, Any]:
-    """Return the result of `evaluate` for a model that may already have violated its declaration."""
-    run = _Evaluation(model, {name: as_metric(name, each) for name, each in metrics.items()}, workers)
+    require_shards("evaluate", shard_size, workers)
+    run = _Evaluation(model, {name: as_metric(name, each) for name, each in metrics.items()}, shard_size, workers)
     given: Any = [batches] if is_one_batch(batches) else batches
     order = given.draw_order() if has_order(given) else None
     kept = list(given) if isinstance(given, Iterator) else given  # `compute` may be repeated
@@ -134,7 +132,7 @@ def evaluate_sharded(
             run.sums(batch, rng, count) for batch in map(as_sampled_batch, remaining_batches(kept, order)) if len(batch)
         ]
 
-    with evaluating(model.model):
+    with evaluating(model):
         totals = workers.collective(compute)
     if metrics and not totals:
         raise DTypeError("evaluate: expected at least 1 batch, got none.")
@@ -187,25 +185,23 @@ class LossValue(Metric):
 class _Evaluation:
     """Computes the metrics of a model, batch by batch."""
 
-    def __init__(self, model: ShardedModel, metrics: dict[str, Metric], workers: Workers) -> None:
-        self.model, self.metrics, self.workers = model, metrics, workers
+    def __init__(self, model: Module, metrics: dict[str, Metric], shard_size: int | None, workers: Workers) -> None:
+        losses = [metric.loss for metric in metrics.values() if isinstance(metric, LossValue)]
+        self.model, self.metrics, self.workers = ShardedModel(model, *losses), metrics, workers
+        self.shard_size = None if shard_size is None else integer("shard_size", shard_size, 1)
 
     def sums(self, batch: SampledBatch, rng: np.random.Generator, threads: int) -> Totals:
         """Return the sums of a batch, computed in shards or whole."""
-        parts, state = shards(len(batch), SHARD_SIZE), rng.bit_generator.state
-        if len(parts) > 1 and self.model.is_sharded():
-            self.model.begin_batch(self.model.model.parameters())
-            try:
-                return self._sum_shards(batch, parts, stream_seeds(rng, len(parts)), threads)
-            except WholeBatchNeeded as signal:
-                self.model.disable_sharding(str(signal))
-            rng.bit_generator.state = state
-        found = run_on_all(self.workers, lambda: next(map_shards(lambda k: self._batch_sums(batch, rng), 1, threads)))
-        self.model.warn_once()
+        if self.shard_size is None:
+            return self._batch_sums(batch, rng)
+        parts = shards(len(batch), self.shard_size)
+        self.model.begin_batch(self.model.model.parameters())
+        found = self._sum_shards(batch, parts, stream_seeds(rng, len(parts)), threads)
+        run_on_all(self.workers, self.model.require_unchanged)
         return found
 
     def _batch_sums(self, batch: SampledBatch, rng: np.random.Generator) -> Totals:
-        """Return the sums of a whole batch. All ranks compute it, because the forward pass may change the model."""
+        """Return the sums of a whole batch."""
         seeds = stream_seeds(rng, 1)
         stream = stream_of(seeds[0])
         inputs, target = inputs_and_target(batch.take(slice(len(batch)), stream))
@@ -242,7 +238,7 @@ class _Evaluation:
         now = [name for name, each in self.metrics.items() if name not in names and not _needs_batch(each, target)]
         sums = self._other_sums(now, out, target)
         if len(sums) < len(now):
-            with self.model.in_shard("the loss of its output for a shard", stream):
+            with self.model.in_shard(parts[k], stream):
                 sums |= self._loss_sums(now, out, target)
         return sums, (detached(out), target) if len(now) < len(self.metrics) else None
 
@@ -252,7 +248,7 @@ class _Evaluation:
             return {}
         outputs, targets = zip(*rest, strict=True)
         out, target = join("the model", list(outputs)), join("the targets", [detached(each) for each in targets])
-        with self.model.loss_errors(), random_stream(loss_stream(seeds[0])), single_threaded_blas():
+        with random_stream(loss_stream(seeds[0])), single_threaded_blas():
             return self._loss_sums(names, out, target)
 
     def _loss_sums(self, names: Collection[str], out: Any, target: Any) -> Totals:

@@ -23,14 +23,14 @@ from tinygrad_edu.errors import (
     StateDictError,
 )
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.sample_independence import Loss
+from tinygrad_edu.nn.additive import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.parallel.workers import ALONE, Workers, allreduce_any, require_equal
 from tinygrad_edu.training.arguments import check_arguments, check_batches
 from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, refuse_iterator, remaining_batches
 from tinygrad_edu.training.checkpoint_state import has_generators
 from tinygrad_edu.training.checkpoints import Checkpoints
-from tinygrad_edu.training.evaluation import Metrics, as_metric, evaluate_sharded
+from tinygrad_edu.training.evaluation import Metrics, as_metric, evaluate
 from tinygrad_edu.training.fields import from_fields
 from tinygrad_edu.training.train_step import Steps, TrainingStep
 
@@ -115,7 +115,7 @@ def fit(
     max_norm: float | None = None,
     accumulate: int = 1,
     average: MovingAverage | None = None,
-    shard_size: int = 64,
+    shard_size: int | None = None,
     workers: Workers = ALONE,
     metrics: Metrics | None = None,
     evaluate_on: Mapping[str, Batches] | None = None,
@@ -128,8 +128,8 @@ def fit(
 ) -> Epochs:
     """Train a model, and return an iterator that trains one epoch at a time and yields its result.
 
-    Nothing is trained until you iterate: ``for epoch in fit(...)``, or ``list(fit(...))``. A step updates the weights
-    as ``loss(model(x), y).backward(); optimizer.step()`` does, up to rounding, see `Steps`.
+    Nothing is trained until you iterate: ``for epoch in fit(...)``, or ``list(fit(...))``. A step computes the bits of
+    ``loss(model(x), y).backward(); optimizer.step()``. With `shard_size`, it uses all cores, see `Steps`.
 
     Parameters
     ----------
@@ -145,7 +145,8 @@ def fit(
     epochs : int
         Total number of epochs, including epochs before a checkpoint.
     rng : numpy.random.Generator
-        Seeds the random streams of layers such as `nn.Dropout`.
+        Layers such as `nn.Dropout` that were created without a generator draw from it. With `shard_size`, it seeds the
+        random stream of each shard, from which all layers draw.
     schedule : callable, optional
         Function of the step number that returns the learning rate.
     max_norm : float, optional
@@ -156,11 +157,15 @@ def fit(
         epoch may have fewer batches.
     average : MovingAverage, optional
         Updated after each step.
-    shard_size : int, default 64
-        Number of samples in a shard. Use a smaller size for large samples, such as long sequences.
+    shard_size : int, optional
+        Declares that the samples are independent in the model: row i of its output depends only on row i of its inputs,
+        as in evaluation and in PyTorch's DistributedDataParallel. Batches are then computed in shards of so many
+        samples on all cores, in training and in evaluation. 64 is a good size, and less for large samples, such as long
+        sequences. `check_module` proves the declaration, with ``samples="independent"``. By default, batches are
+        computed whole.
     workers : Workers, default ALONE
         Processes that take the same steps and share the shards of each batch, see `parallel.world`. Each runs the same
-        loop, and gets bitwise equal results.
+        loop, and gets bitwise equal results. Several require `shard_size`.
     metrics : dict of str to Metric or loss, optional
         As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``. Requires `evaluate_on`.
     evaluate_on : dict of str to iterable of tuple, optional
@@ -195,6 +200,9 @@ def fit(
         epoch.
     DataError
         `batches` is empty.
+    ShardError
+        With `shard_size`: a layer couples the samples or gets an input without a sample axis, the output does not have
+        one row per sample, or a call changes an attribute or a buffer. The step is not taken.
     NonFiniteLossError
         The loss or a gradient became infinite or NaN. The message names the epoch, the batch, and the first op that
         returned such a number, with the line in user code that called it.
@@ -343,9 +351,10 @@ class _Run:
             self.checkpoints.load()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the progress, the history, and the reason why batches are computed whole, if any."""
-        history, broken = [asdict(epoch) for epoch in self.history], self.steps.sharded.broken
-        return {"progress": vars(self.progress), "history": history, "unseen": self.unseen, "broken": broken}
+        """Return the progress, the history, and the number of samples in a shard, if any."""
+        history = [asdict(epoch) for epoch in self.history]
+        shards = {"shard_size": self.steps.shard_size}
+        return {"progress": vars(self.progress), "history": history, "unseen": self.unseen, **shards}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Restore a state from `state_dict`."""
@@ -354,12 +363,11 @@ class _Run:
         if counts[0] < 0 or counts[1] or not _is_order(progress.order):
             raise StateDictError(f"{progress} is not a valid progress.")
         if has_order(self.batches) and progress.batches:
-            remaining_batches(self.batches, progress.order, progress.batches)
+            self._remaining(progress)
         history = [from_fields(Epoch, epoch, "the history") for epoch in saved["history"]]
-        if not isinstance(broken := saved.get("broken"), str | None):
-            raise StateDictError(f"the reason for whole batches must be a str or None, got {broken!r}.")
+        if (shard_size := saved.get("shard_size")) != self.steps.shard_size:
+            raise StateDictError(f"it was saved with shard_size={shard_size!r}, not {self.steps.shard_size!r}.")
         self.progress, self.history[:], self.unseen = progress, history, bool(history) and saved.get("unseen") is True
-        self.steps.sharded.broken = broken
 
     def epochs(
         self, count: int, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None
@@ -409,7 +417,11 @@ class _Run:
         if has_order(self.batches) and not self.progress.batches:
             self.progress.order = self.batches.draw_order()
         require_equal(self.steps.workers, {"the order of the samples": [self.progress.order]})
-        return remaining_batches(self.batches, self.progress.order, self.progress.batches)
+        return self._remaining(self.progress)
+
+    def _remaining(self, progress: Progress) -> Iterator[Any]:
+        lazy = self.steps.shard_size is not None
+        return remaining_batches(self.batches, progress.order, progress.batches, lazy)
 
     def _finish_epoch(self, evaluated: bool) -> Epoch:
         """Return the result of the epoch, and begin the next one."""
@@ -433,9 +445,9 @@ class _Run:
     def _evaluate(self) -> dict[str, Any]:
         average = self.steps.average
         with average.swap() if average is not None else nullcontext():
-            model, workers = self.steps.sharded, self.steps.workers  # keeps the reason to compute batches whole
+            settings: Any = {"shard_size": self.steps.shard_size, "workers": self.steps.workers}
             found = {
-                name: evaluate_sharded(model, each, self.metrics, workers=workers)
+                name: evaluate(self.steps.model, each, self.metrics, **settings)
                 for name, each in self.eval_sets.items()
             }
         return {f"{name}_{metric}": value for name, values in found.items() for metric, value in values.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import count, islice
@@ -16,17 +17,18 @@ from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.sample_independence import Loss
+from tinygrad_edu.nn.additive import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
-from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
+from tinygrad_edu.parallel.gradients import ShardedGradient, after_hooks
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_shards
-from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.workers import ALONE, Workers, require_equal
+from tinygrad_edu.parallel.workers import ALONE, Workers, require_equal, require_shards
 from tinygrad_edu.training.arguments import check_arguments
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, remaining_batches
 from tinygrad_edu.training.nonfinite import all_finite, explain_nonfinite
+from tinygrad_edu.training.rng_discovery import find_generators
+from tinygrad_edu.training.whole_batch import whole_gradient
 
 __all__ = ["Steps", "TrainingStep"]
 
@@ -69,7 +71,8 @@ class Steps:
         Function or module of the model's output and the target of a batch, which returns a Tensor of one element. It is
         called once per batch. A loss with a denominator, see `nn.additive`, is called in each shard.
     rng : numpy.random.Generator
-        Seeds the random streams of layers such as `nn.Dropout`.
+        Layers such as `nn.Dropout` that were created without a generator draw from it. With `shard_size`, it seeds the
+        random stream of each shard, from which all layers draw.
     schedule : callable, optional
         Function of the step number that returns the learning rate.
     max_norm : float, optional
@@ -80,24 +83,24 @@ class Steps:
         epoch may have fewer batches.
     average : MovingAverage, optional
         Updated after each step.
-    shard_size : int, default 64
-        Number of samples in a shard. Use a smaller size for large samples, such as long sequences.
+    shard_size : int, optional
+        Declares that the samples are independent in the model, and computes each batch in shards of so many samples, on
+        all cores. By default, batches are computed whole.
     workers : Workers, default ALONE
-        Processes that take the same steps and share the shards of each batch, see `parallel.world`.
+        Processes that take the same steps and share the shards of each batch, see `parallel.world`. Several require
+        `shard_size`.
 
     Warns
     -----
     OptimizerWarning
         A parameter that gets a gradient is not in the optimizer, or the optimizer holds a parameter that is not in the
         model or the loss and gets no gradient.
-    WholeBatchWarning
-        The model has no declaration of whether its samples are independent, or violates it.
 
     Notes
     -----
-    A step updates the weights as ``loss(model(x), y)``, ``backward`` and ``optimizer.step()`` on the whole batch do, up
-    to rounding. A model that declares ``couples_samples = False`` computes a batch in shards on all cores, see
-    `parallel.sharded_value_and_grad`. With a `data.DataLoader` without a transform, each core reads and augments the
+    A step updates the weights as ``loss(model(x), y).backward()`` and ``optimizer.step()`` do. Without `shard_size`,
+    the bits are the same. With `shard_size`, the sums of the shards have other rounding errors, see
+    `parallel.sharded_value_and_grad`; a `data.DataLoader` without a transform then lets each core read and augment the
     samples of its shards. Gradient hooks of parameters run once per step, on the gradients of all its batches.
 
     Examples
@@ -121,7 +124,7 @@ class Steps:
     max_norm: float | None = None
     accumulate: int = 1
     average: MovingAverage | None = None
-    shard_size: int = 64
+    shard_size: int | None = None
     workers: Workers = ALONE
 
     def __post_init__(self) -> None:
@@ -129,7 +132,10 @@ class Steps:
         check_arguments(max_norm=self.max_norm, average=self.average, workers=self.workers)
         generator(self.rng)
         integer("accumulate", self.accumulate, 1)
-        self._gradient = LossGradient(self.model, self.loss, self.shard_size, self.workers)
+        require_shards("fit", self.shard_size, self.workers)
+        self._gradient: Any = partial(whole_gradient, self.model, self.loss)
+        if self.shard_size is not None:
+            self._gradient = ShardedGradient(self.model, self.loss, self.shard_size, self.workers)
         self._warned = False
 
     def run(self, batches: Batches, first: int = 0, epoch: int = 1, done: int = 0) -> Iterator[TrainingStep]:
@@ -156,7 +162,8 @@ class Steps:
         weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained_tensors()]]
         require_equal(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
-        remaining = remaining_batches(batches, batches.draw_order() if has_order(batches) else None)
+        order = batches.draw_order() if has_order(batches) else None
+        remaining = remaining_batches(batches, order, lazy=self.shard_size is not None)
         idle = self.others()
         for number in count(first):
             group = [as_sampled_batch(batch) for batch in islice(remaining, self.accumulate)]
@@ -165,17 +172,20 @@ class Steps:
                 return
             if self.schedule is not None:
                 self.optimizer.apply_schedule(self.schedule, number)
-            with single_threaded_blas():  # all ranks must get the same bits from clipping and Muon
+            # All ranks must get the same bits from clipping and Muon.
+            with single_threaded_blas() if self.shard_size is not None else nullcontext():
                 loss = self._take_step(group, epoch, done + 1)
             idle = [tensor for tensor in idle if tensor.grad is None]
             done += len(group)
             yield TrainingStep(number, loss, sum(map(len, group)), len(group))
 
     def _take_step(self, batches: list[SampledBatch], epoch: int, first: int) -> float:
-        stream, tensors = self.rng.bit_generator.state, self._trained_tensors()
+        streams = [(rng, rng.bit_generator.state) for rng in self._generators()]
+        tensors = self._trained_tensors()
         loss, gradients = self._value_and_grad(batches, tensors)
         if not (math.isfinite(loss) and all_finite(gradients)):
-            self.rng.bit_generator.state = stream
+            for rng, state in streams:
+                rng.bit_generator.state = state
             raise self._nonfinite_error(loss, gradients, batches, epoch, first)
         for tensor, gradient in zip(tensors, gradients, strict=True):
             if tensor.requires_grad:
@@ -193,10 +203,12 @@ class Steps:
         of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
         return list(dict.fromkeys((*self.model.parameters(), *of_loss, *optimizer_parameters(self.optimizer))))
 
-    @property
-    def sharded(self) -> ShardedModel:
-        """The model, with the state of its sharding."""
-        return self._gradient.model
+    def _generators(self) -> list[np.random.Generator]:
+        """Return the generators that a step may draw from: the model's and the loss's own, unless it has shards."""
+        if self.shard_size is not None:
+            return [self.rng]
+        held = [find_generators(part) for part in (self.model, self.loss)]
+        return list({id(rng): rng for rng in (self.rng, *held[0].values(), *held[1].values())}.values())
 
     def others(self) -> list[Tensor]:
         """Return the optimizer's parameters that are not in the model or the loss."""
@@ -238,7 +250,7 @@ class Steps:
     def _nonfinite_error(
         self, loss: float, gradients: Gradients, batches: list[SampledBatch], epoch: int, first: int
     ) -> NonFiniteLossError:
-        """Return the error for a step that is not taken. The state of the random stream is restored."""
+        """Return the error for a step that is not taken. The states of the generators are restored."""
         last, tensors = first + len(batches) - 1, self._trained_tensors()
         place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
         problem = f"the loss became {loss} in {place}"
@@ -252,7 +264,8 @@ class Steps:
             problem = f"the gradient of {name} became infinite or NaN in {place}, with a loss of {loss:.6g}"
         whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in batches]
         # Only on this worker: the others may not repeat the step.
-        again = partial(self._value_and_grad, batches, tensors, threads=1, workers=ALONE)
+        alone: dict[str, Any] = {} if self.shard_size is None else {"threads": 1, "workers": ALONE}
+        again = partial(self._value_and_grad, batches, tensors, **alone)
         cause, help = explain_nonfinite(self.model, whole, first, again)
         looked = "and the step was not taken. The cause, found with detect_anomaly():"
         return NonFiniteLossError(f"{problem}, {looked}\n{cause}\n{help}", problem, cause)

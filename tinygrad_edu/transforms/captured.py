@@ -17,7 +17,7 @@ from tinygrad_edu.engine import Tensor, swap_storage, with_levels_of, wrap
 from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.errors import StaleValueError
 
-__all__ = ["CapturedState", "as_at_the_call", "captured", "contents_of", "refill", "refuse_changed"]
+__all__ = ["CapturedState", "as_at_the_call", "captured", "contents_of", "has_contents", "refill", "refuse_changed"]
 
 _OPAQUE = (Tensor, np.ndarray, np.random.Generator, str, bytes, type, ModuleType)
 
@@ -105,7 +105,7 @@ class CapturedState:
         """Keep the values only of buffers, arrays, attributes and containers that the call changed."""
         self.buffers = [(x, values) for x, values in self.buffers if x._storage.version > self.began]
         self._arrays = [(x, values) for x, values in self._arrays if x.dtype.hasobject or np.any(x != values)]
-        self._containers = [(x, contents) for x, contents in self._containers if not _has_contents(x, contents)]
+        self._containers = [(x, contents) for x, contents in self._containers if not has_contents(x, contents)]
 
     @contextmanager
     def restored(self) -> Iterator[None]:
@@ -138,13 +138,14 @@ def contents_of(container: Any) -> list[Any]:
     return [*container, *container.values()] if isinstance(container, dict) else list(container)
 
 
-def _has_contents(container: Any, contents: list[Any]) -> bool:
+def has_contents(container: Any, contents: list[Any]) -> bool:
+    """Return whether a container holds the same objects as before."""
     return list(map(id, contents_of(container))) == list(map(id, contents))
 
 
 def refill(container: Any, contents: list[Any]) -> None:
     """Give a container its former contents, unless it still has them."""
-    if _has_contents(container, contents):
+    if has_contents(container, contents):
         return
     half = len(contents) // 2
     if not isinstance(container, dict) or list(container)[:half] != contents[:half]:

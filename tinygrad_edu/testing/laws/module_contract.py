@@ -29,14 +29,14 @@ class Contract(NamedTuple):
     reference: Callable[..., Any] | None
     ties: tuple[tuple[str, ...], ...]
     unused: tuple[str, ...]
+    samples: str | None
 
     @classmethod
-    def of(cls, module: Any, causal: Any, reference: Any, ties: Any, unused: Any) -> Contract:
+    def of(cls, module: Any, causal: Any, reference: Any, ties: Any, unused: Any, samples: Any) -> Contract:
         """Return a contract. Raise `DataError` for a name that the module lacks. `ties` may be a single group."""
         groups = [ties] if ties and all(isinstance(name, str) for name in ties) else ties
-        contract = cls(
-            causal, reference, tuple(map(tuple, groups)), (unused,) if isinstance(unused, str) else tuple(unused)
-        )
+        unused = (unused,) if isinstance(unused, str) else tuple(unused)
+        contract = cls(causal, reference, tuple(map(tuple, groups)), unused, samples)
         known = _tensors(module)
         for option, names in (*(("ties", group) for group in contract.ties), ("unused", contract.unused)):
             for name in names:

@@ -7,24 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.sharding import WholeBatchNeeded
 
 
 @contextmanager
-def observing(
-    module: Module,
-    failed: Callable[[Module], Any] = lambda part: None,
-    done: Callable[[Module, tuple[Any, ...], dict[str, Any], Any], Any] = lambda part, inputs, settings, result: None,
-) -> Iterator[None]:
-    """Report modules that need the whole batch to `failed`, and calls of submodules to `done`, during the context."""
+def observing(module: Module, done: Callable[[Module, tuple[Any, ...], dict[str, Any], Any], Any]) -> Iterator[None]:
+    """Report the calls of a module and its submodules to `done`, during the context."""
 
     def observed(part: Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         def call(*inputs: Any, **settings: Any) -> Any:
-            try:
-                out = forward(*inputs, **settings)
-            except WholeBatchNeeded:
-                failed(part)
-                raise
+            out = forward(*inputs, **settings)
             done(part, inputs, settings, out)
             return out
 

@@ -10,12 +10,11 @@ import numpy as np
 from tinygrad_edu.engine import Array, no_grad, values_of
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.randomness import random_stream
-from tinygrad_edu.nn.sample_independence import declaration
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall, leaves_of
 from tinygrad_edu.testing.laws.module_observer import observing
 from tinygrad_edu.testing.laws.module_replay import same_randomness
-from tinygrad_edu.testing.laws.sample_independence import count_samples
+from tinygrad_edu.testing.laws.sample_independence import INDEPENDENT, count_samples
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 from tinygrad_edu.testing.verdict import NotApplicable, Verdict
 
@@ -26,10 +25,11 @@ _ERRORS = 10.0  # a mean is wrong if it is off by more standard errors; a false 
 _LEAST_EVENTS = 30  # the mean of fewer random events has no normal distribution
 
 
-def require_unbiased(call: ModuleCall, rng: Rng) -> Iterator[Verdict]:
+def require_unbiased(call: ModuleCall, samples: str | None, rng: Rng) -> Iterator[Verdict]:
     """Compare the mean result of each submodule that declares `unbiased` with its evaluation, at its inputs in a call.
 
-    A submodule that multiplies elements by 0 or a constant must do so with the probability `p`, and only once.
+    A submodule that multiplies elements by 0 or a constant must do so with the probability `p`, and only once. If the
+    samples are independent, copies of the batch replace some of the calls.
     """
     parts = call.module.named_modules() if isinstance(call.module, Module) else ()
     paths = {id(part): path for path, part in parts if part.unbiased}
@@ -39,7 +39,7 @@ def require_unbiased(call: ModuleCall, rng: Rng) -> Iterator[Verdict]:
     for observed in calls:
         part = observed.call.module
         if id(part) not in drops:
-            sample = _draw(observed.call, rng)
+            sample = _draw(observed.call, samples, rng)
             rates = sample.drop_rates()
             drops[id(part)] = float(rates.mean()) if rates.size else 0.0
             fault = _wrong_mean(sample, rng) or _wrong_rate(rates, getattr(part, "p", None))
@@ -71,7 +71,7 @@ def _calls_of(call: ModuleCall, paths: dict[int, str]) -> list[_Observed]:
             calls.append(_Observed(ModuleCall.of(part, inputs, settings), inputs, result))
 
     call.module.train()
-    with observing(call.module, done=done), same_randomness(call.module), no_grad():
+    with observing(call.module, done), same_randomness(call.module), no_grad():
         call()
     return calls
 
@@ -108,10 +108,10 @@ class _Sample(NamedTuple):
 
 
 @np.errstate(all="ignore")
-def _draw(call: ModuleCall, rng: Rng) -> _Sample:
-    """Call a module with other random numbers each time. If it declares independent samples, repeat the batch."""
+def _draw(call: ModuleCall, samples: str | None, rng: Rng) -> _Sample:
+    """Call a module with other random numbers each time."""
     module, is_random, copies, draws = call.module, call.is_random(), 1, _MORE_DRAWS
-    if declaration(module) is False and count_samples(call.arrays):
+    if samples == INDEPENDENT and count_samples(call.arrays):
         draws, copies = _DRAWS, min(_MOST_COPIES, max(1, _ELEMENTS // max(1, *(x.size for x in call.arrays))))
     repeated = call.with_arrays([np.concatenate([x] * copies) for x in call.arrays]) if copies > 1 else call
     inputs, repeated_inputs = call.tensors(), repeated.tensors()

@@ -1,16 +1,16 @@
-"""Sample independence: a module with ``couples_samples = False`` must compute each sample independently."""
+"""Sample independence: each row of the results depends only on the same row of the inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, values_of
-from tinygrad_edu.nn import Lambda, Module
-from tinygrad_edu.nn.sample_independence import couples_samples, declaration
-from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, WholeBatchNeeded, shard_forward
+from tinygrad_edu.errors import DataError, DTypeError, ShardError
+from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.sharding import shard_forward
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall, are_close, leaves_of
 from tinygrad_edu.testing.laws.module_observer import observing
@@ -18,63 +18,45 @@ from tinygrad_edu.testing.laws.module_replay import same_randomness
 from tinygrad_edu.testing.laws.module_snapshot import changed_paths, snapshot
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 
+INDEPENDENT = "independent"
+
+
+def require_sample_axis(samples: Any, arrays: Sequence[Array]) -> None:
+    """Raise unless `samples` is None, or is "independent" and the inputs have the same number of samples."""
+    if samples not in (None, INDEPENDENT):
+        raise DTypeError(f'check_module: samples must be "independent" or None, got {samples!r}.')
+    if samples is not None and not count_samples(arrays):
+        raise DataError(
+            f'check_module: samples="independent" requires inputs with the same number of samples on their first axes, '
+            f"got the shapes {', '.join(str(x.shape) for x in arrays)}."
+        )
+
 
 def require_sample_independence(call: ModuleCall, mode: str, rng: Rng) -> None:
-    """Raise `LawBroken` if a module declares ``couples_samples = False`` and its samples are not independent.
-
-    Modules that declare True or nothing, and inputs of different lengths, are not checked.
-    """
-    module = call.module
-    if not isinstance(module, Module) or couples_samples(module) is not False or not count_samples(call.arrays):
+    """Raise `LawBroken` if the samples of a module are not independent. Name the innermost submodule with the fault."""
+    module, fault = call.module, _fault(call, rng)
+    if not fault:
         return
-    fault = _fault(call, rng)
-    if fault is not None and fault.module is module:
-        inside = (_fault(inner, rng) for inner in _calls_inside(call))
-        fault = next((inner for inner in inside if inner is not None), fault)
-    if fault is not None:
-        raise LawBroken(_message(module, mode, fault))
-
-
-class _Fault(NamedTuple):
-    """A description of how samples depend on each other, and the module in which they do."""
-
-    text: str
-    module: Module
-
-
-def _message(module: Module, mode: str, fault: _Fault) -> str:
-    path = next(path for path, part in module.named_modules() if part is fault.module)
-    location = f" in its submodule {path!r} ({type(fault.module).__name__})" if path else ""
-    kind = type(module if isinstance(fault.module, Lambda) else fault.module).__name__
-    return (
-        f"module {type(module).__name__} ({mode}) declares couples_samples = False, but{location} {fault.text}. Set "
-        f"couples_samples = True in the class {kind}, or change its forward: each row of the results must depend only "
-        f"on the same row of the inputs, and a call must not change the module."
+    inside = ((inner.module, _fault(inner, rng)) for inner in _calls_inside(call))
+    part, text = next(((part, text) for part, text in inside if text), (module, fault))
+    path = next((path for path, each in module.named_modules() if each is part), "")
+    location = f"in its submodule {path!r} ({type(part).__name__}), {text}" if path else text
+    raise LawBroken(
+        f"module {type(module).__name__} ({mode}): its samples are not independent: {location}. Each row of the "
+        f"results must depend only on the same row of the inputs, and a call must not change the module. If this is "
+        f"intended, leave out samples here, and shard_size in fit."
     )
 
 
-def _fault(call: ModuleCall, rng: Rng) -> _Fault | None:
-    """Return the fault of a module in a call, or None."""
-    module, failed_modules, is_declared = call.module, list[Module](), declaration(call.module) is False
-    before, signal, text = snapshot(module), "", ""
-    with observing(module, failed=failed_modules.append):
-        try:
-            text = _coupling(call, is_declared, rng)
-        except WholeBatchNeeded as needed:
-            signal = str(needed)
-    path = next(iter(changed_paths(before, snapshot(module))), "")
-    if SETS_ATTRIBUTE in signal:
-        return _Fault(f"a call changes its attributes ({signal})", failed_modules[0] if failed_modules else module)
-    if path:
-        return _Fault(f"a call changes its attribute {path}", module)
-    if not all(map(_has_property, failed_modules[1:])):
-        return _Fault(f"a call needs the whole batch ({signal})", module)
-    return _Fault(text, module) if text else None
-
-
-def _has_property(module: Module) -> bool:
-    """Whether a class declares `couples_samples` as a property, which may depend on settings and submodules."""
-    return isinstance(getattr(type(module), "couples_samples", None), property)
+def _fault(call: ModuleCall, rng: Rng) -> str:
+    """Describe how samples depend on each other in a call, or return an empty string."""
+    before = snapshot(call.module)
+    try:
+        text = _coupling(call, rng)
+    except ShardError as refusal:
+        text = refusal.reason
+    path = next(iter(changed_paths(before, snapshot(call.module))), "")
+    return f"a call changes its attribute {path}" if path else text
 
 
 # --- The rows of inputs, results and gradients ---
@@ -86,7 +68,7 @@ class _Result:
     def __init__(self, call: ModuleCall) -> None:
         self.parameters = [p for p in call.module.parameters() if p.requires_grad]
         self.inputs = call.tensors(requires_grad=True)
-        with shard_forward(), same_randomness(call.module):
+        with shard_forward(count_samples(call.arrays)), same_randomness(call.module):
             out = call(self.inputs)
         self.leaves = [leaf for _, leaf in leaves_of(out) if isinstance(leaf, Tensor | np.ndarray)]
         self.rows = [np.array(values_of(leaf)) for leaf in self.leaves]
@@ -103,15 +85,14 @@ class _Result:
         return gradients[: len(inputs)], gradients[len(inputs) :]
 
 
-def _coupling(call: ModuleCall, is_declared: bool, rng: Rng) -> str:
+def _coupling(call: ModuleCall, rng: Rng) -> str:
     """Describe which rows differ when samples are left out or replaced; return an empty string if none do."""
     count, full = count_samples(call.arrays), _Result(call)
     if not _all_same(full.rows, _Result(call).rows):
         return ""  # the call draws random numbers from elsewhere; `require_deterministic` raises for that
     for rows in full.rows:
         if rows.shape[:1] != (count,):
-            problem = f"its result contains an array of shape {rows.shape}; the first axis must be the {count} samples"
-            return problem if is_declared else ""
+            return f"its result contains an array of shape {rows.shape}; the first axis must be the {count} samples"
     cotangents = [draw_signed(rng, rows.shape) for rows in full.rows]
     fault = _replacement_fault(call, full, cotangents, rng) if count > 1 else ""
     if fault or count < 2 or call.is_random():  # parts would draw other numbers
@@ -126,13 +107,13 @@ def _replacement_fault(call: ModuleCall, full: _Result, cotangents: list[Array],
     for kept, replaced in (parts, parts[::-1]):
         changed = _Result(call.with_arrays([_with_rows(x, replaced, _new_row(x, kept[0])) for x in call.arrays]))
         if not _all_same([rows[kept] for rows in changed.rows], [rows[kept] for rows in full.rows]):
-            return "the result of a sample changes when other samples are replaced"
+            return "the result of a sample changes when others are replaced"
         masked = [_with_rows(g, replaced, np.zeros(g.shape[1:])) for g in cotangents]
         input_gradients, parameter_gradients = changed.gradients(masked)
         if not _all_same([g[kept] for g in input_gradients], [g[kept] for g in gradients]):
-            return "the gradient of a sample changes when other samples are replaced"
+            return "the gradient of a sample changes when others are replaced"
         if not _all_same(parameter_gradients, full.gradients(masked)[1]):
-            return "the contribution of a sample to a parameter's gradient changes when other samples are replaced"
+            return "the contribution of a sample to a parameter's gradient changes when others are replaced"
     return ""
 
 
@@ -184,18 +165,14 @@ def count_samples(inputs: Sequence[Array]) -> int:
 
 
 def _calls_inside(call: ModuleCall) -> list[ModuleCall]:
-    """Return the calls of submodules with the samples of a batch, innermost first.
-
-    Submodules that declare None, such as `LSTM`, are excluded, because the outer module declares for them.
-    """
+    """Return the calls of submodules with the samples of a batch, innermost first."""
     module, calls, count = call.module, list[ModuleCall](), call.arrays[0].shape[:1]
-    excluded = {id(part) for part in module.modules() if _has_property(part) and declaration(part) is None}
 
     def record(part: Module, inputs: tuple[Any, ...], settings: dict[str, Any], _: Any) -> None:
         batches = inputs and all(isinstance(x, Tensor | np.ndarray) and x.shape[:1] == count for x in inputs)
-        if part is not module and batches and id(part) not in excluded:
+        if part is not module and batches:
             calls.append(ModuleCall.of(part, [np.array(values_of(x)) for x in inputs], settings))
 
-    with observing(module, done=record), same_randomness(module):
+    with observing(module, record), same_randomness(module):
         call()
     return calls
