@@ -6,8 +6,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from zlib import crc32
 
+import numpy as np
 import pytest
+
+from tinygrad_edu.nn.randomness import default_stream
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -29,6 +33,13 @@ def little_to_collect() -> None:
     """Exclude the objects of earlier files from garbage collection, which some tests and Hypothesis run often."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_in_each_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Seed the layers that a test creates without a generator."""
+    with default_stream(np.random.default_rng(crc32(request.node.nodeid.encode()))):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,10 @@ class random_stream:  # noqa: N801 (used like a function)
 
 
 class default_stream(random_stream):  # noqa: N801 (used like a function)
-    """Context manager in which the layers draw from `rng` that were created without a generator."""
+    """Context manager in which layers that were created without a generator draw from `rng`.
+
+    Layers that are created inside without a generator get a new one, which `rng` seeds.
+    """
 
     __slots__ = ()
     _variable = _default
@@ -98,8 +101,8 @@ class DefaultGenerator(np.random.Generator):
 
 
 def new_generator() -> np.random.Generator:
-    """Return a new generator: seeded by the stream of the current `random_stream`, or else unseeded."""
-    found = _stream.get()
+    """Return a new generator: seeded by the current `random_stream` or `default_stream`, or else unseeded."""
+    found = _stream.get() or _default.get()
     return DefaultGenerator(np.random.PCG64(None if found is None else found.integers(2**63, size=4)))
 
 
