@@ -20,6 +20,9 @@ from tinygrad_edu.transforms.captured import contents_of, has_contents, refill
 __all__ = ["ShardedModel"]
 
 
+_CHANGEABLE = (list, dict, set, np.ndarray)
+
+
 class _Kept:
     """The attributes of a module, or a container or an array in one of them, and the contents before the shards."""
 
@@ -56,7 +59,7 @@ class _Kept:
 
 
 def _can_change(held: Any) -> bool:
-    return isinstance(held, list | dict | set) or (isinstance(held, np.ndarray) and held.flags.writeable)
+    return isinstance(held, _CHANGEABLE) and not (isinstance(held, np.ndarray) and not held.flags.writeable)
 
 
 class ShardedModel:
