@@ -175,7 +175,6 @@ class ShardedGradient:
         result = batch.additive(threads, workers) if self._is_additive(batch.batch, workers) else None
         if result is None:  # also if a shard has no denominator
             result = batch.joined(threads, workers, accumulating)
-        run_on_all(workers, self.model.require_unchanged)
         return result
 
     def _is_additive(self, batch: SampledBatch, workers: Workers) -> bool:
@@ -214,6 +213,7 @@ class _Batch:
         if total is None or not total > 0:
             return None
         result = self._sum_shards(lambda k: self._additive_shard(k, total), threads, workers)
+        run_on_all(workers, self.model.require_unchanged)
         if not result.weight > 0:
             return None
         if is_total_known or result.weight == total:
@@ -242,6 +242,7 @@ class _Batch:
         """Return the loss of the joined outputs, and the sum of the gradients of the shards."""
         own = shard_range(len(self.slices), workers.size, workers.rank)
         outputs, own_pairs = run_on_all(workers, lambda: self._outputs(own, threads))
+        run_on_all(workers, self.model.require_unchanged)  # before the loss, which may keep a state
         last = next(clock)
         pairs = [part for rank_pairs in allgather(workers, own_pairs) for part in rank_pairs]
         target = self._joined_target([target for _, target in pairs])

@@ -196,9 +196,7 @@ class _Evaluation:
             return self._batch_sums(batch, rng)
         parts = shards(len(batch), self.shard_size)
         self.model.begin_batch(self.model.model.parameters())
-        found = self._sum_shards(batch, parts, stream_seeds(rng, len(parts)), threads)
-        run_on_all(self.workers, self.model.require_unchanged)
-        return found
+        return self._sum_shards(batch, parts, stream_seeds(rng, len(parts)), threads)
 
     def _batch_sums(self, batch: SampledBatch, rng: np.random.Generator) -> Totals:
         """Return the sums of a whole batch."""
@@ -219,6 +217,7 @@ class _Evaluation:
         of_shards = map_on_all(
             self.workers, lambda k: self._shard_sums(batch, parts, seeds, k, names), len(parts), threads
         )
+        run_on_all(self.workers, self.model.require_unchanged)
         missing = {name for sums, _ in of_shards for name in self.metrics.keys() - sums.keys()}
         if any(rest is None for _, rest in of_shards) and missing:  # a loss has no denominator for some targets
             return self._sum_shards(batch, parts, seeds, threads, missing)
