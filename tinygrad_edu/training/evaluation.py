@@ -224,7 +224,8 @@ class _Evaluation:
         total: TreeSum[Totals] = TreeSum(len(parts), _add)
         for k, (sums, _) in enumerate(of_shards):
             total.push((0, k), {name: each for name, each in sums.items() if name not in missing})
-        return total.pending[0][1] | self._joined_loss_sums(missing, [rest for _, rest in of_shards], seeds)
+        rest = [each for _, each in of_shards]
+        return total.pending[0][1] | run_on_all(self.workers, lambda: self._joined_loss_sums(missing, rest, seeds))
 
     def _shard_sums(
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, k: int, names: Collection[str]

@@ -162,6 +162,7 @@ class Steps:
         weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained_tensors()]]
         require_equal(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
+        self._generators = self._find_generators()
         order = batches.draw_order() if has_order(batches) else None
         remaining = remaining_batches(batches, order, lazy=self.shard_size is not None)
         idle = self.others()
@@ -180,7 +181,7 @@ class Steps:
             yield TrainingStep(number, loss, sum(map(len, group)), len(group))
 
     def _take_step(self, batches: list[SampledBatch], epoch: int, first: int) -> float:
-        streams = [(rng, rng.bit_generator.state) for rng in self._generators()]
+        streams = [(rng, rng.bit_generator.state) for rng in self._generators]
         tensors = self._trained_tensors()
         loss, gradients = self._value_and_grad(batches, tensors)
         if not (math.isfinite(loss) and all_finite(gradients)):
@@ -203,7 +204,7 @@ class Steps:
         of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
         return list(dict.fromkeys((*self.model.parameters(), *of_loss, *optimizer_parameters(self.optimizer))))
 
-    def _generators(self) -> list[np.random.Generator]:
+    def _find_generators(self) -> list[np.random.Generator]:
         """Return the generators that a step may draw from: the model's and the loss's own, unless it has shards."""
         if self.shard_size is not None:
             return [self.rng]
