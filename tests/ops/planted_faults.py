@@ -174,14 +174,6 @@ FAULTS = {
         Fault("0 < columns < n", "columns < n", "strips of no columns", twins=["blocks.block_size"],
               errors=["ZeroDivisionError"]),
     ],
-    "ops/fast/pointwise.py": [
-        Fault(" or window.size != window.padded", "", "a stride",
-              twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
-        Fault(" or any(a.start for a in window.inside)", "", "padding",
-              twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
-        Fault("np.add.reduce(partial_sums)", "partial_sums[0]", "other parts", twins=["pointwise.pointwise_kernels"],
-              errors=["ValueError", "AssertionError"]),
-    ],
     "ops/fast/pooling.py": [
         Fault("columns.start // count, last", "0, last", "the first pixel of a phase",
               twins=["pooling.max_mask", "pooling.add_to_chosen"], errors=["ValueError", "AssertionError"]),
@@ -299,8 +291,6 @@ FAULTS = {
     "ops/fast/convolution.py": [
         Fault("if groups > 1 and groups == c and out <= 2 * c:", "if groups > 1:", "channels that share kernels",
               twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
-        Fault("if arrays and can_use_pointwise(window, *arrays):", "if arrays:", "kernels of several pixels",
-              twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/im2col.py": [
         Fault("window), window).copy()", "window), window)", "a copy", twins=["im2col.im2col_values"]),
@@ -311,12 +301,6 @@ FAULTS = {
               twins=["linear.linear_values"], errors=["TypeError", "AssertionError"]),
         Fault("if x.ndim == 2:", "if x.ndim > 1:", "sequences", twins=["linear.linear_values"],
               errors=["ValueError", "ShapeError", "AssertionError"]),
-    ],
-    "ops/fast/dropout.py": [
-        Fault("np.ascontiguousarray(x.transpose(axes)) if axes else x", "x", "another layout",
-              twins=["dropout.dropout_values"], errors=["ValueError", "AssertionError"]),
-        Fault("[: x.size]", "", "the remainder of a byte", twins=["dropout.dropout_values"],
-              errors=["ValueError", "AssertionError"]),
     ],
     "engine/fast/backward.py": [
         Fault(" or (targets is not None and accumulator.is_unreachable(parent))", "", "the end of the pass",

@@ -296,9 +296,7 @@ def test_products_that_are_left_whole(small_blocks):
 
 # --- Convolutions, split in any way ---
 
-SHARED_BY_THREADS = [
-    "conv_columns", "conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution",
-]  # fmt: skip
+SHARED_BY_THREADS = ["conv_columns", "conv_gemm", "ring_buffer", "polyphase", "depthwise", "transpose"]
 PLAIN = fast.convolution._PLAIN  # supports all inputs
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),

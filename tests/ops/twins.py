@@ -21,7 +21,6 @@ from tinygrad_edu.ops.fast import (
     convolution,
     depthwise,
     deviations,
-    pointwise,
     transpose,
 )
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -354,15 +353,6 @@ def is_by_channels(call):
 
 
 @st.composite
-def pixels(draw, of_kernels=False):
-    """Draw feature maps (out, H, W, N) with 1x1 kernels, or with images (C, H, W, N)."""
-    groups, out, c, h, w, n = (draw(st.integers(1, 3)) for _ in range(6))
-    maps = draw(images((groups * out, h, w, n)))
-    shape = (groups * c, h, w, n) if of_kernels else (groups * out, c, 1, 1)
-    return maps, draw(images(shape)), window_of((h, w), 1, 1, 0, 1), groups
-
-
-@st.composite
 def pools(draw, gradient=False):
     """Draw images (C, ..., N) and windows, with their maxima; or values for the windows, and a mask of pixels."""
     call = draw(calls("window_max"))
@@ -383,14 +373,6 @@ def linear_maps(draw):
     with np.errstate(over="ignore"):
         x, weight = x.astype(dtype), weight.astype(dtype)
     return x, weight, draw(st.none() | numbers(call.arrays[2].shape, SINGLE))
-
-
-@st.composite
-def dropouts(draw):
-    call = draw(calls("dropout_by_bits"))
-    x, settings = call.inputs[0], call.settings
-    bits = settings.get("bits", call.inputs[-1])
-    return draw(numbers(x.shape)), np.asarray(bits), settings["scale"], settings["axes"]
 
 
 @st.composite
@@ -564,7 +546,7 @@ SAME_BITS = {
     "reductions.mean_along": along(1), "partition.first_indices": ranked(), "partition.rank_indices": ranked(one=False),
     "scans.accumulate": accumulations(), "scans.axis_first": columns(),
     "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
-    "dropout.dropout_values": dropouts(), "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
+    "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
     "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),
     "pooling.max_mask": pools(),
 }  # fmt: skip
@@ -620,7 +602,6 @@ TWINS = {
     "products.product_of_blocks": Twins(*map(with_blocks, declared("products.product_of_blocks")), stacks(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
     "blocks.block_size": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
-    "transpose.c_contiguous": Twins(*declared("transpose.c_contiguous"), st.tuples(numbers())),
     "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.plain_put_last)),
                                 st.tuples(numbers(shapes(2)))),
     "conv_columns.maps_by_columns": Twins(
@@ -643,9 +624,6 @@ TWINS = {
     "pooling.window_maxima": Twins(
         *map(unsigned, declared("pooling.window_maxima")), pools().map(lambda drawn: (drawn[0], drawn[2]))),
     "pooling.add_to_chosen": Twins(*map(unsigned, declared("pooling.add_to_chosen")), pools(gradient=True)),
-    "pointwise.pointwise_images": Twins(pointwise.pointwise_images, conv_gemm.plain_correlated_images, pixels(), None),
-    "pointwise.pointwise_kernels": Twins(
-        pointwise.pointwise_kernels, conv_gemm.plain_correlated_kernels, pixels(of_kernels=True), None),
     "attention": Twins(
         all_steps(attention.attention_in_blocks), all_steps(attention.attention_of_row), long_attentions(), None),
     "attention, gradients": Twins(
@@ -666,6 +644,5 @@ WITHOUT_A_TWIN = {
     "products.product_on_threads": "the twin of product, and test_fast.py",
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",
-    "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
     "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip

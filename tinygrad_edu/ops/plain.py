@@ -171,31 +171,6 @@ def plain_log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
     return g - np.exp(out) * np.add.reduce(g, axis, keepdims=True)
 
 
-# --- Scans ---
-
-
-def plain_accumulate(function: np.ufunc, x: ndarray, axis: int, reverse: bool = False) -> Any:
-    """Return ``function.accumulate(x, axis)``; from the end if `reverse`."""
-    if reverse:
-        return np.flip(function.accumulate(np.flip(x, axis), axis), axis)
-    return function.accumulate(x, axis)
-
-
-def plain_cumsum_values(x: ndarray, axis: int, reverse: bool = False) -> Any:
-    """Return the cumulative sum along `axis`; from the end if `reverse`."""
-    return plain_accumulate(np.add, x, axis, reverse)
-
-
-def plain_axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
-    """Return a C-contiguous copy of x with `axis` moved to the front."""
-    return np.array(np.moveaxis(x, axis, 0), dtype, order="C")
-
-
-def axis_back(x: ndarray, axis: int) -> ndarray:
-    """Return a C-contiguous array with the first axis moved to `axis`: the inverse of `plain_axis_first`."""
-    return np.ascontiguousarray(np.moveaxis(x, 0, axis))
-
-
 # --- Indices ---
 
 
@@ -228,19 +203,6 @@ def plain_rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
     order = stable_argsort(x, False)
     has_nan = np.isnan(np.take_along_axis(x, order[..., -1:], -1))
     return np.where(has_nan, order[..., -1:], order[..., ranks])
-
-
-# --- Dropout ---
-
-
-def plain_dropout_values(x: ndarray, bits: ndarray, scale: float, axes: tuple[int, ...]) -> ndarray:
-    """Return scale * x where the bit of an element is 1, and 0 * x elsewhere.
-
-    `bits` has eight packed bits per byte, in the element order of ``transpose(x, axes)``.
-    """
-    ordered = x.transpose(axes)
-    kept = np.unpackbits(bits, count=x.size).reshape(ordered.shape)
-    return np.asarray(ordered * (kept * x.dtype.type(scale))).transpose(np.argsort(axes).astype(int))
 
 
 # --- Axes of images ---
