@@ -242,18 +242,6 @@ FAULTS = {
               "range(0, x.shape[1] - columns_at_a_time + 1, columns_at_a_time)", "a remainder",
               twins=["transpose.put_last"]),
     ],
-    "ops/fast/scans.py": [
-        Fault("if not np.isfinite(sums[:, 0, 0] if reverse else sums[:, -1, -1]).all():", "if not out.size:",
-              "a number that is not finite", twins=["scans.cumsum_values"]),
-        Fault("out = np.zeros((*x.shape[:-1]", "out = np.ones((*x.shape[:-1]", "the zeros after a remainder",
-              twins=["scans.cumsum_values"]),
-        Fault(" or not _is_last_axis(x, axis):", ":", "another axis", twins=["scans.cumsum_values"],
-              errors=["ValueError", "AssertionError"]),
-        Fault(" and x.ndim > 1 and x.size > 0", " and x.ndim > 1", "the empty case", twins=["scans.axis_first"],
-              errors=["ValueError", "AssertionError"]),
-        Fault("if not x.size or x.dtype == np.float16:", "if x.dtype == np.float16:", "the empty case",
-              twins=["scans.cumprod_vjp"], errors=["ValueError"]),
-    ],
     "ops/fast/softmax.py": [
         Fault("if total.max() < np.inf and", "if", "the overflow of exp", twins=["softmax.softmax_values"]),
         Fault("(total.min() >= 1 or x.min() > -_SAFE_EXPONENT)", "total.max() > 0", "the underflow of exp",

@@ -17,7 +17,6 @@ from tinygrad_edu.ops import fast
 from tinygrad_edu.ops import normalization as composed
 from tinygrad_edu.ops import plain as plain_forms
 from tinygrad_edu.ops import reduction as ops_of_reduction
-from tinygrad_edu.ops import scans as ops_of_scans
 from tinygrad_edu.ops.fast import recurrent_products
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -122,18 +121,7 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
             np.testing.assert_array_equal(fast.partition.rank_indices(x, at), plain_forms.plain_rank_indices(x, at))
 
 
-# --- Scans ---
-
-
-@pytest.mark.parametrize("shape", [(10**5,), (10_007,), (100, 100)])
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_cumulative_sums_are_as_accurate(shape, dtype, reverse):
-    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
-    exact = plain_forms.plain_cumsum_values(x.astype(np.longdouble), -1, reverse)
-    functions = fast.scans.cumsum_values, plain_forms.plain_cumsum_values
-    found, plain = (np.linalg.norm(function(x, -1, reverse) - exact) for function in functions)
-    assert found <= plain
+# --- Products of all elements ---
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -143,29 +131,25 @@ def test_derivatives_of_products_by_division(dtype, data):
     x = tg.Tensor(data.draw(calls("cumprod")).arrays[0].astype(dtype), requires_grad=True)
     for power in (0, 60, -60):
         g = np.cos(np.arange(x.size)).reshape(x.shape).astype(dtype) * dtype(2) ** power
-        for op, axis in ((tg.cumprod, 0), (tg.cumprod, -1), (tg.prod, -1)):
+        for axis in (0, -1):
             if x.ndim:
-                found, wanted = (_gradient(op, x, axis, g, without) for without in (False, True))
+                found, wanted = (_gradient(x, axis, g, without) for without in (False, True))
                 np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6 * float(dtype(2) ** power))
 
 
-def _gradient(op, x, axis, g, without_division):
+def _gradient(x, axis, g, without_division):
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((ops_of_scans, "cumprod_vjp"), (ops_of_reduction, "other_factors")):
-            if without_division:
-                patch.setattr(module, name, lambda *_: None)
-        out = op(x, axis=axis)
-        return tg.vjp(lambda x: op(x, axis=axis), x)[1](np.resize(g, out.shape))[0]
+        if without_division:
+            patch.setattr(ops_of_reduction, "other_factors", lambda *_: None)
+        out = tg.prod(x, axis=axis)
+        return tg.vjp(lambda x: tg.prod(x, axis=axis), x)[1](np.resize(g, out.shape))[0]
 
 
 @pytest.mark.parametrize("factors", [[2, 0.0], [1e-20, 1e-20], [1e30, 1e30], [2, np.nan], [2, np.inf]])
 def test_products_that_are_not_divided(factors):
     x = np.array(factors, np.float32)
     with np.errstate(all="ignore"):
-        assert fast.scans.cumprod_vjp(np.ones_like(x), x, np.cumprod(x), 0) is None
         assert fast.reductions.other_factors(x, np.prod(x)) is None
-    small = np.full(2, 1e-30, np.float32)  # partial results would underflow to 0
-    assert fast.scans.cumprod_vjp(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
 
 
 # --- erf and the normal CDF, from a table ---

@@ -186,18 +186,6 @@ def ranked(draw, one=True):
 
 
 @st.composite
-def accumulations(draw):
-    function = draw(st.sampled_from([np.add, np.multiply, np.maximum]))
-    return function, *draw(along(1, (*FLOATS, np.int64))), draw(st.booleans())
-
-
-@st.composite
-def columns(draw):
-    x, axis = draw(along(1))
-    return x, axis, draw(st.sampled_from([None, np.float32]))
-
-
-@st.composite
 def indexed(draw, values=False):
     call = draw(calls("getitem"))
     x, index = call.arrays[0], draw(st.sampled_from([call.settings["index"], np.array([[0, -1]], np.int8)]))
@@ -484,8 +472,7 @@ def images_by_choice(maps, weight, window, groups):
 
 def kernels_by_choice(maps, images, window, groups):
     """Return the kernels by the form that is chosen for these arguments."""
-    channels = len(maps), len(images), groups
-    form = convolution._select_form(*channels, maps.shape[3], window, maps, images)
+    form = convolution._select_form(len(maps), len(images), groups, maps.shape[3], window)
     return form.kernels(maps, images, window, groups)
 
 
@@ -524,17 +511,6 @@ def gradient_of_prod(x, settings):
     return np.stack(others, axis) * np.expand_dims(cotangent_of(x.prod(axis)), axis)
 
 
-def gradient_of_cumprod(x, settings):
-    """Return the gradient of cumprod by the recurrence from the last element to the first."""
-    rows = np.moveaxis(x, settings["axis"], 0)
-    g = np.moveaxis(cotangent_of(x), settings["axis"], 0)
-    found, rest = np.empty_like(g), 0 * g[0]
-    for k in reversed(range(len(rows))):
-        rest = g[k] + (rows[k + 1] * rest if k + 1 < len(rows) else 0)
-        found[k] = rows[:k].prod(0) * rest
-    return np.moveaxis(found, 0, settings["axis"])
-
-
 # --- The tables, by file and function name ---
 
 NUMERIC = (*FLOATS, np.int64)
@@ -544,7 +520,6 @@ SAME_BITS = {
     "elementwise.relu_vjp": parts_above_0(), "elementwise.silu_vjp": alike(3), "elementwise.tanh_vjp": alike(2),
     "elementwise.gelu_tanh_vjp": alike(3),
     "reductions.mean_along": along(1), "partition.first_indices": ranked(), "partition.rank_indices": ranked(one=False),
-    "scans.accumulate": accumulations(), "scans.axis_first": columns(),
     "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
     "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
     "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),
@@ -558,7 +533,6 @@ ROUNDED = {  # strategy, and units in the last place
 SUMS = {
     "elementwise.logaddexp_values": alike(2, NUMERIC), "reductions.sum_along": summed(),
     "reductions.sum_of_squares": summed().map(lambda x: x[:3]),
-    "scans.cumsum_values": st.tuples(along(1), st.booleans()).map(lambda x: (*x[0], x[1])),
     "softmax.softmax_values": along(1, min_dims=0),
     "softmax.log_softmax_vjp": along(2, min_dims=0), "softmax.softmax_vjp": along(2, min_dims=0),
     "normalization.moments": channels(), "normalization.channel_norm_values": channels(affine=True),
@@ -582,7 +556,6 @@ TWINS = {
     "reductions.reduce_along, sums": Twins(*REDUCE, reduced(np.add, FLOATS), None),
     "reductions.reduce_along, sums of float16": Twins(*REDUCE, sums_of_halves(), 1),
     "reductions.other_factors": Twins(pulled_back(tg.prod), gradient_of_prod, multiplied(), None),
-    "scans.cumprod_vjp": Twins(pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None),
     "sums.sum_first": Twins(sum_first, plain_sum_first, sums_over_first_axes(), None),
     "parameters.parameters": Twins(listed(parameters), listed(plain_parameters), functions()),
     "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
