@@ -13,7 +13,7 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters, plain_sum_first
-from tinygrad_edu.ops import attention, plain, recurrent
+from tinygrad_edu.ops import activations, attention, error_function, normalization, on_demand, pooling, recurrent
 from tinygrad_edu.ops.fast import (
     blocks,
     conv_columns,
@@ -32,6 +32,8 @@ from tinygrad_edu.transforms import vjp
 SINGLE = (np.float64, np.float32)
 FLOATS = (*SINGLE, *SINGLE, np.float16, np.longdouble)  # most fast forms support only the first two
 NUMBERS = (*FLOATS, np.int64, np.uint8, np.bool_)
+
+on_demand.import_all()  # the files of ops declare the twins
 
 
 class Twins(NamedTuple):
@@ -104,7 +106,7 @@ def slopes():
 @st.composite
 def parts_above_0(draw):
     cotangent, x = draw(alike(2))
-    return cotangent, plain.plain_relu_values(x)
+    return cotangent, activations.plain_relu_values(x)
 
 
 @st.composite
@@ -212,7 +214,9 @@ def places(draw):
 
 @st.composite
 def bells(draw):
-    return draw(numbers(None, (np.float32, np.float64))), draw(st.sampled_from([plain.ERF, plain.NORMAL]))
+    return draw(numbers(None, (np.float32, np.float64))), draw(
+        st.sampled_from([error_function.ERF, error_function.NORMAL])
+    )
 
 
 @st.composite
@@ -225,7 +229,7 @@ def channels(draw, affine=False):
     x = draw(st.sampled_from([x, x * x.dtype.type(2.0**-10)]))  # its variance is below eps
     weight, bias = (draw(arrays((1, k, 1), dtype=dtype)) for _ in range(2))
     with np.errstate(all="ignore"):
-        return x, weight, bias, draw(st.sampled_from([1e-5, 0.25])), plain.plain_moments(x)
+        return x, weight, bias, draw(st.sampled_from([1e-5, 0.25])), normalization.plain_moments(x)
 
 
 @st.composite
@@ -243,7 +247,7 @@ def pairs_of_channels(draw):
 def moments_of_deviations(x):
     found = deviations.channel_deviations(x, 1e-5)
     if found is None:
-        return plain.plain_moments(x)
+        return normalization.plain_moments(x)
     mean, _, variance = found[0]
     return np.stack([mean.astype(x.dtype), mean - mean.astype(x.dtype), variance]).astype(x.dtype)
 
@@ -251,21 +255,21 @@ def moments_of_deviations(x):
 def norm_of_deviations(x, weight, bias, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
-        return plain.plain_channel_norm_values(x, weight, bias, eps, moments)
+        return normalization.plain_channel_norm_values(x, weight, bias, eps, moments)
     return deviations.deviations_norm(x, weight[0] * found[2], bias, found[1])
 
 
 def norm_x_of_deviations(g, x, weight, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
-        return plain.plain_channel_norm_x(g, x, weight, eps, moments)
+        return normalization.plain_channel_norm_x(g, x, weight, eps, moments)
     return deviations.deviations_norm_x(g, weight[0] * found[2], *found[1:])
 
 
 def norm_weight_of_deviations(g, x, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
-        return plain.plain_channel_norm_weight(g, x, eps, moments)
+        return normalization.plain_channel_norm_weight(g, x, eps, moments)
     return deviations.deviations_norm_weight(g, *found[1:])
 
 
@@ -347,7 +351,7 @@ def pools(draw, gradient=False):
     x, settings = call.arrays[0], [call.settings[name] for name in ("kernel_size", "stride", "dilation")]
     window = window_of(x.shape[2:], *settings[:2], 0, *settings[2:])
     images = np.ascontiguousarray(np.moveaxis(draw(numbers(x.shape, FLOATS)), 0, -1))
-    maxima = plain.plain_window_maxima(images, window)
+    maxima = pooling.plain_window_maxima(images, window)
     if not gradient:
         return images, maxima, window
     return draw(numbers(maxima.shape, FLOATS)), draw(masks((*map(len, window.taps), *maxima.shape))), window
@@ -562,13 +566,13 @@ TWINS = {
     "scatter_add.add_rows": Twins(added(scatter_add.add_rows), added(plain_add_at), numbered_rows(), None),
     "scatter_add.add_at_zeros": Twins(
         added_to_zeros(scatter_add.add_at_zeros), added_to_zeros(plain_add_at), indexed(values=True), None),
-    "deviations.channel_deviations": Twins(moments_of_deviations, plain.plain_moments, channels(), None),
+    "deviations.channel_deviations": Twins(moments_of_deviations, normalization.plain_moments, channels(), None),
     "deviations.deviations_norm": Twins(
-        norm_of_deviations, plain.plain_channel_norm_values, channels(affine=True), None),
+        norm_of_deviations, normalization.plain_channel_norm_values, channels(affine=True), None),
     "deviations.deviations_norm_x": Twins(
-        norm_x_of_deviations, plain.plain_channel_norm_x, gradients_of_channels(), None),
+        norm_x_of_deviations, normalization.plain_channel_norm_x, gradients_of_channels(), None),
     "deviations.deviations_norm_weight": Twins(
-        norm_weight_of_deviations, plain.plain_channel_norm_weight,
+        norm_weight_of_deviations, normalization.plain_channel_norm_weight,
         gradients_of_channels().map(lambda x: (*x[:2], *x[3:])), None),
     "normalization.mean_of_products": Twins(
         *map(in_dtype, declared("normalization.mean_of_products")), pairs_of_channels(), None),
