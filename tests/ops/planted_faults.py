@@ -279,6 +279,8 @@ FAULTS = {
     "ops/fast/convolution.py": [
         Fault("if groups > 1 and groups == c and out <= 2 * c:", "if groups > 1:", "channels that share kernels",
               twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
+        Fault("form if form is _PLAIN or np.isfinite(weight).all() else _COLUMNS", "form", "0 times infinity",
+              twins=["convolution, images"]),
     ],
     "ops/fast/im2col.py": [
         Fault("window), window).copy()", "window), window)", "a copy", twins=["im2col.im2col_values"]),

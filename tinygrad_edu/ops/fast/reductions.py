@@ -15,6 +15,8 @@ from tinygrad_edu.engine import sum_first
 from tinygrad_edu.ops.constant_vectors import vector_of_ones
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
+_add: Callable[..., Any] = np.add.reduce  # NumPy's annotation has no overload for a bool variable
+
 
 def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
     """Return `plain_reduce_along`; for many short rows computed on a transposed copy.
@@ -71,7 +73,7 @@ def _ones_for(rows: ndarray) -> ndarray:
 def sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: Any) -> Any:
     """Return `plain_sum_along`. The last reduced axes in memory, such as those of feature maps, are summed as rows."""
     total = None if dtype not in (None, x.dtype) else _sum_by_rows(x, axes, keepdims, _ones_for)
-    return np.add.reduce(x, axis=axes, keepdims=keepdims, dtype=dtype) if total is None else total
+    return _add(x, axis=axes, keepdims=keepdims, dtype=dtype) if total is None else total
 
 
 def sum_of_squares(x: ndarray, axes: Any, keepdims: bool) -> Any:
@@ -116,7 +118,7 @@ def mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     if x.__class__ is not ndarray or x.dtype.char not in "fd" or not x.size:
         return np.mean(x, axis=None if np.ndim(x) == 0 and axis in (0, -1) else axis, keepdims=keepdims)
     if axis.__class__ is int or x.size < _MANY:
-        total = np.add.reduce(x, axis=axis, keepdims=keepdims)
+        total = _add(x, axis=axis, keepdims=keepdims)
     else:
         total = sum_along(x, axis, keepdims, None)
     return total / (x.size // total.size)
