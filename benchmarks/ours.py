@@ -12,6 +12,7 @@ from tinygrad_edu.parallel import available_cores, sharded_value_and_grad
 from tinygrad_edu.training import Accuracy, Steps, evaluate
 
 Run = Callable[[], tuple[float, ...]]
+SHARD_SIZE = 64
 
 
 def threads() -> str:
@@ -21,8 +22,6 @@ def threads() -> str:
 
 class FixedMask(nn.Module):
     """Dropout with a fixed mask, so that losses are comparable."""
-
-    couples_samples = False
 
     def __init__(self, mask: Any) -> None:
         self.mask = tg.from_numpy(mask)
@@ -51,7 +50,7 @@ def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
 
 
 def sharded_trainer(
-    model: nn.Module, x: Any, y: Any, shard_size: int = 64, optimizer: optim.Optimizer | None = None, **where: Any
+    model: nn.Module, x: Any, y: Any, shard_size: int = SHARD_SIZE, optimizer: optim.Optimizer | None = None, **where: Any
 ) -> Run:
     """Return a training step on a batch in shards, as in the training loop; `where` selects threads or workers."""
     parameters, rng, optimizer = model.parameters(), np.random.default_rng(0), optimizer or _sgd(model)
@@ -87,8 +86,9 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     model = mnist_network(*workloads.epoch_weights(), dropout)
     optimizer = optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
     steps = Steps(
-        model, optimizer, tg.cross_entropy, np.random.default_rng(0), schedule=workloads.rates(sizes).__getitem__
-    )
+        model, optimizer, tg.cross_entropy, np.random.default_rng(0), schedule=workloads.rates(sizes).__getitem__,
+        shard_size=SHARD_SIZE,
+    )  # fmt: skip
 
     def run() -> tuple[float, ...]:
         rng = np.random.default_rng(0)
@@ -97,8 +97,8 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
             transform=lambda x, y: (data.to_float(data.random_shift(x, sizes["shift"], rng)), y),
         )  # fmt: skip
         losses = [step.loss for step in steps.run(loader)]
-        sets = ([(data.to_float(images), labels)] for images, labels in ((x, y), (x_test, y_test)))
-        return (float(np.mean(losses)), *(evaluate(model, each, {"accuracy": Accuracy()})["accuracy"] for each in sets))
+        sets = ((data.to_float(images), labels) for images, labels in ((x, y), (x_test, y_test)))
+        return (float(np.mean(losses)), *(_accuracy(model, each) for each in sets))
 
     return run
 
@@ -160,7 +160,7 @@ def _block(channels: int) -> nn.Module:
 
 
 def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 9; batch normalization makes the step use the whole batch."""
+    """Workload 9; batch normalization requires the whole batch."""
     x, y, parameters = workloads.resnet(sizes)
     one, two, three = sizes["channels"]
     model = nn.Sequential(
@@ -169,7 +169,7 @@ def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
         nn.Conv2D(two, three, 3, stride=2, padding=1, bias=False), _block(three),
         nn.BatchNorm2D(three), nn.ReLU(), nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(three, 10),
     )  # fmt: skip
-    return sharded_trainer(_loaded(model, parameters), x, y)
+    return _trainer(_loaded(model, parameters), x, y)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -202,13 +202,11 @@ def resnet18_step(sizes: workloads.Sizes, fixed: bool) -> Run:
         BasicBlock(two, three), BasicBlock(three, three), BasicBlock(three, four), BasicBlock(four, four),
         nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(four, 10),
     )  # fmt: skip
-    return sharded_trainer(_loaded(model, parameters), x, y)
+    return _trainer(_loaded(model, parameters), x, y)
 
 
 class LSTMClassifier(nn.Module):
     """LSTM, and a linear layer on its last state."""
-
-    couples_samples = False
 
     def __init__(self, inputs: int, hidden: int) -> None:
         self.lstm, self.linear = nn.LSTM(inputs, hidden, batch_first=True), nn.Linear(hidden, 10)
@@ -227,8 +225,6 @@ def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 class CharGPT(nn.Module):
     """Network of `models.char_gpt`."""
-
-    couples_samples = False
 
     def __init__(self, size: int, length: int, width: int, heads: int, layers: int) -> None:
         self.characters, self.places = nn.Embedding(size, width), nn.Embedding(length, width)
@@ -265,7 +261,12 @@ def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 12."""
     _, _, images, labels = workloads.digits(sizes)
     model = mnist_network(*workloads.epoch_weights(), nn.Dropout(0.5))
-    return lambda: (evaluate(model, [(data.to_float(images), labels)], {"accuracy": Accuracy()})["accuracy"],)
+    return lambda: (_accuracy(model, (data.to_float(images), labels)),)
+
+
+def _accuracy(model: nn.Module, batch: Any) -> float:
+    found: float = evaluate(model, batch, {"accuracy": Accuracy()}, shard_size=SHARD_SIZE)["accuracy"]
+    return found
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:

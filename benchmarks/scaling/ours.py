@@ -56,7 +56,7 @@ def shard(name: str, size: int) -> Run:
 def evaluation(name: str, images: int, threads: int) -> Run:
     """Return an evaluation."""
     model, x, y = network(name, images)
-    return lambda: evaluate(model, [(x, y)], {"accuracy": Accuracy()}, threads, world())["accuracy"]  # type: ignore[no-any-return]
+    return lambda: evaluate(model, [(x, y)], {"accuracy": Accuracy()}, threads, world(), shard_size=64)["accuracy"]  # type: ignore[no-any-return]
 
 
 def exchange(elements: int) -> Run:
