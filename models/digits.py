@@ -14,7 +14,6 @@ from models.outcome import Outcome
 from models.training import loss_of
 from tinygrad_edu import cross_entropy, data
 from tinygrad_edu.nn import Module
-from tinygrad_edu.parallel import shards
 from tinygrad_edu.training import Accuracy, CalibrationCurve, evaluate, predict
 
 PICTURES = ("curves.png", "kernels.png", "mistakes.png")
@@ -86,12 +85,11 @@ def evaluations(digits: data.Digits) -> dict[str, Any]:
     sets = {"train": (digits.x_train, digits.y_train), "test": (digits.x_test, digits.y_test)}
     return {
         "metrics": {"accuracy": Accuracy(), "cross_entropy": cross_entropy},
-        "evaluate_on": {name: _batches(data.to_float(x), y) for name, (x, y) in sets.items()},
+        "evaluate_on": {
+            name: data.DataLoader(data.to_float(x), y, batch_size=EVALUATED, shuffle=False)
+            for name, (x, y) in sets.items()
+        },
     }
-
-
-def _batches(x: ndarray, y: ndarray) -> list[tuple[ndarray, ndarray]]:
-    return [(x[part], y[part]) for part in shards(len(x), EVALUATED)]
 
 
 def calibration(model: Module, digits: data.Digits) -> dict[str, Any]:

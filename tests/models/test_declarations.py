@@ -29,12 +29,13 @@ BENCHMARKS = {
     "mask": (lambda rng: nn.Sequential(nn.Linear(4, 4), ours.FixedMask(np.ones((1, 4)))), [RNG.random((3, 4))]),
 }
 WITHOUT_SHARDS = {"mnist_lenet", "resnet_digits"}  # batch normalization couples the samples
+OTHER_LAWS = ["slope (train)", "slope (eval)", "float32 (train)", "float32 (eval)", "parameters", "unbiased", "state"]
 SHARED = {"classifier", "digits", "generated", "writing"}  # code of several programs
 
 
 @pytest.mark.parametrize(("make", "batch"), [*PROGRAMS.values(), *BENCHMARKS.values()], ids=[*PROGRAMS, *BENCHMARKS])
 def test_the_samples_of_a_model_in_shards_are_independent(make, batch):
-    check_module(make(np.random.default_rng(1)), *batch, samples="independent")
+    check_module(make(np.random.default_rng(1)), *batch, samples="independent", skip=OTHER_LAWS)
 
 
 def test_the_table_has_every_program_that_trains_in_shards():
