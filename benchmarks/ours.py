@@ -31,13 +31,13 @@ class FixedMask(nn.Module):
         return x * self.mask
 
 
-def _sgd(model: nn.Module) -> optim.Optimizer:
+def sgd(model: nn.Module) -> optim.Optimizer:
     return optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE)
 
 
-def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
-    """Return a training step on the whole batch."""
-    optimizer = _sgd(model)
+def plain_trainer(model: nn.Module, x: Any, y: Any) -> Run:
+    """Return a training step on the whole batch, as a loop by hand takes it."""
+    optimizer = sgd(model)
 
     def step() -> tuple[float, ...]:
         optimizer.zero_grad()
@@ -50,10 +50,11 @@ def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
 
 
 def sharded_trainer(
-    model: nn.Module, x: Any, y: Any, shard_size: int = SHARD_SIZE, optimizer: optim.Optimizer | None = None, **where: Any
-) -> Run:
+    model: nn.Module, x: Any, y: Any, shard_size: int = SHARD_SIZE, optimizer: optim.Optimizer | None = None,
+    **where: Any,
+) -> Run:  # fmt: skip
     """Return a training step on a batch in shards, as in the training loop; `where` selects threads or workers."""
-    parameters, rng, optimizer = model.parameters(), np.random.default_rng(0), optimizer or _sgd(model)
+    parameters, rng, optimizer = model.parameters(), np.random.default_rng(0), optimizer or sgd(model)
 
     def step() -> tuple[float, ...]:
         loss, gradients = sharded_value_and_grad(model, tg.cross_entropy, x, y, rng, shard_size=shard_size, **where)
@@ -125,7 +126,7 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     layers: list[nn.Module] = []
     for inputs, outputs in zip(sizes["layers"][:-1], sizes["layers"][1:], strict=True):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return _trainer(_loaded(nn.Sequential(*layers[:-1]), parameters), x, y)
+    return plain_trainer(_loaded(nn.Sequential(*layers[:-1]), parameters), x, y)
 
 
 def _loaded(model: nn.Module, parameters: list[Any]) -> nn.Module:
@@ -159,9 +160,7 @@ def _block(channels: int) -> nn.Module:
     )  # fmt: skip
 
 
-def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 9; batch normalization requires the whole batch."""
-    x, y, parameters = workloads.resnet(sizes)
+def resnet_network(sizes: workloads.Sizes, parameters: list[Any]) -> nn.Module:
     one, two, three = sizes["channels"]
     model = nn.Sequential(
         nn.Conv2D(1, one, 3, padding=1, bias=False), _block(one),
@@ -169,7 +168,13 @@ def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
         nn.Conv2D(two, three, 3, stride=2, padding=1, bias=False), _block(three),
         nn.BatchNorm2D(three), nn.ReLU(), nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(three, 10),
     )  # fmt: skip
-    return _trainer(_loaded(model, parameters), x, y)
+    return _loaded(model, parameters)
+
+
+def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 9; batch normalization requires the whole batch."""
+    x, y, parameters = workloads.resnet(sizes)
+    return plain_trainer(resnet_network(sizes, parameters), x, y)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -202,7 +207,7 @@ def resnet18_step(sizes: workloads.Sizes, fixed: bool) -> Run:
         BasicBlock(two, three), BasicBlock(three, three), BasicBlock(three, four), BasicBlock(four, four),
         nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(four, 10),
     )  # fmt: skip
-    return _trainer(_loaded(model, parameters), x, y)
+    return plain_trainer(_loaded(model, parameters), x, y)
 
 
 class LSTMClassifier(nn.Module):

@@ -28,6 +28,10 @@ def network(name: str, batch: int, fixed: bool = True) -> tuple[nn.Module, Any, 
         sizes = {**workloads.LENET, "batch": batch}
         x, y, parameters = workloads.lenet(sizes)
         return benchmarks.ours.lenet_network(sizes, parameters), x, y
+    if name == "resnet":
+        sizes = {"batch": batch, "channels": (16, 32, 64)}
+        x, y, parameters = workloads.resnet(sizes)
+        return benchmarks.ours.resnet_network(sizes, parameters), x, y
     if name == "transformer":
         sizes = {**workloads.TRANSFORMER, "batch": batch}
         x, y, by_name = workloads.transformer(sizes)
