@@ -15,7 +15,7 @@ X = draw(2, TIMES, SIZE)
 class Attention(nn.Module):
     """Causal self-attention of one head."""
 
-    couples_samples = False
+    samples = "independent"
 
     def __init__(self) -> None:
         self.query, self.key, self.value = (parameter(SIZE, SIZE, seed=k) for k in range(3))
@@ -85,7 +85,7 @@ def attention(module: Any, x: Any) -> Any:
 class Heads(nn.Module):
     """Attention of two heads without a mask."""
 
-    couples_samples = False
+    samples = "independent"
 
     def __init__(self) -> None:
         self.projection = parameter(SIZE, 3 * SIZE)
@@ -117,7 +117,7 @@ def two_heads(module: Any, x: Any) -> Any:
 class Padded(nn.Module):
     """Mean over the times before each sample's length, which is given as integers."""
 
-    couples_samples = False
+    samples = "independent"
 
     def __init__(self) -> None:
         self.weight = parameter(SIZE, SIZE)
@@ -148,7 +148,7 @@ def padded(module: Any, x: Any, lengths: Any) -> Any:
 class Positions(nn.Module):
     """Learned positions."""
 
-    couples_samples = False
+    samples = "independent"
 
     def __init__(self) -> None:
         self.table = parameter(TIMES + 1, SIZE)

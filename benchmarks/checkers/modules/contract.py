@@ -18,7 +18,7 @@ def case(name: str, wrong: Any, right: Any, *inputs: Any, contract: Contract = l
 
 
 def _check(contract: Contract, module: Any, *inputs: Any) -> None:
-    check_module(module, *inputs, **contract(module))
+    check_module(module, *inputs, samples=getattr(module, "samples", None), **contract(module))
 
 
 def equals(f: Callable[..., Any], **settings: Any) -> Contract:

@@ -108,8 +108,6 @@ def window(module: Any, x: Any) -> Any:
 class MovingScale(nn.Module):
     """Divide by a moving average of magnitudes."""
 
-    couples_samples = True
-
     def __init__(self) -> None:
         self.scale = tg.Tensor(np.ones((), np.float32))
 
@@ -329,7 +327,7 @@ def words(module: Any, tokens: Any) -> Any:
 class Ranked(nn.Module):
     """Softmax over the features."""
 
-    couples_samples = False
+    samples = "independent"
     axis = 1
 
     def forward(self, x: Any) -> Any:

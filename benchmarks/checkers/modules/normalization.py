@@ -15,7 +15,7 @@ SEQUENCE = draw(3, 5, 4)
 class LayerNorm(nn.Module):
     """Normalization of the last axis."""
 
-    couples_samples = False
+    samples = "independent"
     axis, epsilon, ddof = -1, 1e-5, 0
 
     def __init__(self) -> None:
@@ -64,8 +64,6 @@ def layer_norm(module: Any, x: Any) -> Any:
 class BatchNorm(nn.Module):
     """Batch normalization with running statistics."""
 
-    couples_samples = True
-
     def __init__(self) -> None:
         self.mean, self.variance = tg.Tensor(draw(4, seed=2)), tg.Tensor(1 + draw(4, seed=3) ** 2)
 
@@ -91,7 +89,7 @@ class AlwaysBatch(BatchNorm):
 
 
 class DeclaredIndependent(AlwaysBatch):
-    couples_samples = False
+    samples = "independent"
 
 
 class OutsideStateDict(BatchNorm):
@@ -118,7 +116,6 @@ class NotPersistent(BatchNorm):
 class AfterOneBatch(nn.Module):
     """Normalize a batch with the running statistics of itself, with a momentum of 1."""
 
-    couples_samples = True
     ddof = 1
 
     def __init__(self) -> None:

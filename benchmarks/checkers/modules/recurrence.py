@@ -15,7 +15,7 @@ X = draw(2, TIMES, SIZE)
 class Recurrence(nn.Module):
     """A tanh recurrence from a state of 0."""
 
-    couples_samples = False
+    samples = "independent"
 
     def __init__(self) -> None:
         self.inner, self.outer = parameter(SIZE, SIZE), parameter(SIZE, SIZE, seed=1)
@@ -44,7 +44,7 @@ class Backwards(Recurrence):
 
 
 class KeepsState(Recurrence):
-    couples_samples = None
+    samples = None
     last = None
 
     def start(self, x: Any) -> Any:
@@ -76,7 +76,7 @@ def recurrence(module: Any, x: Any) -> Any:
 class CausalConvolution(nn.Module):
     """A convolution over times, padded on the left."""
 
-    couples_samples = False
+    samples = "independent"
     before = 2
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Centered(CausalConvolution):
 class Gates(nn.Module):
     """A gated update of a state of ones."""
 
-    couples_samples = False
+    samples = "independent"
 
     def __init__(self) -> None:
         self.gate, self.candidate = parameter(SIZE, SIZE), parameter(SIZE, SIZE, seed=1)
