@@ -271,8 +271,6 @@ def test_a_result_that_a_forward_keeps_is_not_named(kept, act):
 class Caching(Module):
     """Stores activations, creates a weight at its first call, and updates buffers with `update`."""
 
-    couples_samples = True
-
     def __init__(self, update=lambda self, mean: None):
         self.update, self.scale, self.mean = update, tg.ones(3, requires_grad=True), tg.zeros(3)
         self.listed, self.named, self.weight = [tg.zeros(3)], {"mean": tg.zeros(3)}, None
@@ -394,8 +392,6 @@ def test_an_input_that_a_module_keeps_is_not_state():
 
 class Norm(Module):
     """A module with the parameters and buffers of PyTorch's BatchNorm1d."""
-
-    couples_samples = True
 
     def __init__(self, features):
         self.weight = Tensor(np.ones(features, np.float32), requires_grad=True)

@@ -145,8 +145,6 @@ class Importable(nn.Module):
 
 
 class Mixing(nn.Module):
-    couples_samples = False
-
     def forward(self, x):
         return x - tg.mean(x, axis=0, keepdims=True)
 
