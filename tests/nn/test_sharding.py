@@ -1,6 +1,7 @@
 """Layers in shards: `ShardError` names those that couple samples; all others compute what they do in a whole batch."""
 
 import contextlib
+import functools
 import inspect
 import re
 import threading
@@ -215,6 +216,18 @@ def test_a_call_that_changes_an_attribute_raises_and_the_attribute_is_restored(n
         sharded_value_and_grad(model, loss, X, Y, RNG, shard_size=2)
     assert vars(part).keys() == before.keys()
     assert all(np.array_equal(vars(part)[key], value) for key, value in before.items())
+
+
+def test_a_cached_property_is_no_change():
+    class Scaled(nn.Module):
+        @functools.cached_property
+        def table(self):
+            return np.arange(3, dtype=np.float32)
+
+        def forward(self, x):
+            return x * self.table
+
+    sharded_value_and_grad(Scaled(), nn.cross_entropy, X, Y, RNG, shard_size=2)
 
 
 def test_a_write_in_a_shard_names_the_buffer():
