@@ -18,12 +18,17 @@ def case(name: str, wrong: Any, right: Any, *inputs: Any, contract: Contract = l
 
 
 def _check(contract: Contract, module: Any, *inputs: Any) -> None:
-    check_module(module, *inputs, samples=getattr(module, "samples", None), **contract(module))
+    check_module(module, *inputs, **contract(module))
 
 
 def equals(f: Callable[..., Any], **settings: Any) -> Contract:
     """Return the contract that a module equals f(module, *inputs), in NumPy."""
     return lambda module: {"reference": partial(f, module), **settings}
+
+
+def independent(_: Any) -> dict[str, Any]:
+    """Return the contract that samples are independent."""
+    return {"samples": "independent"}
 
 
 def draw(*shape: int, seed: int = 0) -> Any:

@@ -83,8 +83,6 @@ class DropsTwice(Block):
 class Language(nn.Module):
     """An embedding and a head with the same weight."""
 
-    samples = "independent"
-
     def __init__(self) -> None:
         self.embedding = parameter(5, 4)
         self.head = self.embedding
@@ -108,8 +106,6 @@ class UntiedByLoading(Language):
 
 class Affine(nn.Module):
     """A linear layer with a bias."""
-
-    samples = "independent"
 
     def __init__(self) -> None:
         self.weight, self.bias = parameter(4, 3), parameter(3, seed=1)
@@ -156,8 +152,6 @@ class UnsavedCounter(Counter):
 
 class CachedProduct(Affine):
     """The product is computed once for each shape."""
-
-    samples = None
 
     def forward(self, x: Any) -> Any:
         self.cache = getattr(self, "cache", None) or {}
