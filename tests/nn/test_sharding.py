@@ -165,7 +165,7 @@ def test_the_samples_of_a_layer_in_the_table_are_independent_or_it_raises(line):
     assert re.search(KNOWN, failure(called, arrays))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", sorted(LAYERS))
 def test_each_layer_is_independent_or_declared_as_coupled(name):
     lines = (line for line in TABLE if kind(line) == name)
     found = name in INDEPENDENT or any(

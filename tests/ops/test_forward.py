@@ -19,7 +19,6 @@ from tests.ops.groups import written
 from tests.ops.network_references import NETWORK_REFERENCES, batched, convolve, max_pool
 from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, TinygradError
 from tinygrad_edu.extras import remedy
-from tinygrad_edu.ops.fast import dropout as fast_dropout
 from tinygrad_edu.ops.scans import recurrence
 from tinygrad_edu.testing import check_vjp
 from tinygrad_edu.testing.laws.op_laws import forward_is_plain
@@ -748,15 +747,6 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
 
 
 # --- Faster algorithms ---
-
-
-@given(data=st.data())
-def test_dropout_eight_elements_at_a_time(data):
-    call = data.draw(calls("dropout_by_bits"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_dropout, "_CHUNK_LENGTH", 1)
-        each = call(*call.arrays)
-    np.testing.assert_array_equal(each, call(*call.arrays))
 
 
 @pytest.mark.parametrize("n", [31, 32, 33, 64, 65, 1025, 33_000])
