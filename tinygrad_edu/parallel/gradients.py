@@ -16,7 +16,7 @@ from numpy import ndarray
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, run_hooks
-from tinygrad_edu.errors import NonScalarBackwardError, ShapeError
+from tinygrad_edu.errors import LeafInPlaceError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import Loss, denominator_of
 from tinygrad_edu.nn.batching import inputs_and_target
@@ -175,7 +175,6 @@ class ShardedGradient:
         result = batch.additive(threads, workers) if self._is_additive(batch.batch, workers) else None
         if result is None:  # also if a shard has no denominator
             result = batch.joined(threads, workers, accumulating)
-        run_on_all(workers, self.model.require_unchanged)
         return result
 
     def _is_additive(self, batch: SampledBatch, workers: Workers) -> bool:
@@ -214,6 +213,7 @@ class _Batch:
         if total is None or not total > 0:
             return None
         result = self._sum_shards(lambda k: self._additive_shard(k, total), threads, workers)
+        run_on_all(workers, self.model.require_unchanged)
         if not result.weight > 0:
             return None
         if is_total_known or result.weight == total:
@@ -251,8 +251,11 @@ class _Batch:
 
         def loss() -> tuple[Any, float, dict[Node, ndarray]]:
             joined_output = join(self.model.name, [out for out, _ in pairs])
-            with random_stream(loss_stream(self.seeds[0])), enable_grad():
-                result = scalar(self.loss(joined_output, target))
+            try:
+                with random_stream(loss_stream(self.seeds[0])), enable_grad():
+                    result = scalar(self.loss(joined_output, target))
+            except LeafInPlaceError as error:
+                raise shard_error(f"{self.model.name}: the loss changes the output in place") from error
             if result._node is not None and has_ops_between(result._node, self.model.begin, last):
                 raise shard_error(f"{self.model.name}: the loss uses other tensors of the forward pass than its output")
             # Backward pass inside the check: on a rank without a shard, the tensor may have a freed graph.
@@ -273,6 +276,7 @@ class _Batch:
     def _outputs(self, own: range, threads: int) -> tuple[list[Any], list[tuple[Detached, Any]]]:
         """Return the outputs of this rank's shards, and pairs of detached output and target."""
         pairs = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
+        self.model.require_unchanged()  # before the loss, which may change its own state
         return [out for out, _ in pairs], [(detached(out), target) for out, target in pairs]
 
     def _output_and_target(self, k: int) -> tuple[Any, Any]:

@@ -196,9 +196,7 @@ class _Evaluation:
             return self._batch_sums(batch, rng)
         parts = shards(len(batch), self.shard_size)
         self.model.begin_batch(self.model.model.parameters())
-        found = self._sum_shards(batch, parts, stream_seeds(rng, len(parts)), threads)
-        run_on_all(self.workers, self.model.require_unchanged)
-        return found
+        return self._sum_shards(batch, parts, stream_seeds(rng, len(parts)), threads)
 
     def _batch_sums(self, batch: SampledBatch, rng: np.random.Generator) -> Totals:
         """Return the sums of a whole batch."""
@@ -225,7 +223,12 @@ class _Evaluation:
         total: TreeSum[Totals] = TreeSum(len(parts), _add)
         for k, (sums, _) in enumerate(of_shards):
             total.push((0, k), {name: each for name, each in sums.items() if name not in missing})
-        return total.pending[0][1] | self._joined_loss_sums(missing, [rest for _, rest in of_shards], seeds)
+
+        def joined_loss_sums() -> Totals:
+            self.model.require_unchanged()  # before the losses, which may change their own state
+            return self._joined_loss_sums(missing, [rest for _, rest in of_shards], seeds)
+
+        return total.pending[0][1] | run_on_all(self.workers, joined_loss_sums)
 
     def _shard_sums(
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, k: int, names: Collection[str]
