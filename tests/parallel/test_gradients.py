@@ -87,8 +87,6 @@ def test_every_shard_draws_for_itself():
     seen = []
 
     class Watch(nn.Module):
-        couples_samples = False
-
         def __init__(self):
             self.dropout, self.w = nn.Dropout(0.5, rng=np.random.default_rng(0)), tg.Tensor(1.0, requires_grad=True)
 
@@ -104,8 +102,6 @@ def test_every_shard_draws_for_itself():
 
 def test_what_couples_samples_is_not_cut():
     class Centre(nn.Module):
-        couples_samples = True
-
         def forward(self, x):
             return x - x.mean(axis=0)
 
@@ -140,8 +136,6 @@ def test_a_parameter_that_does_not_matter_has_no_gradient():
 @pytest.mark.parametrize("used_by", [0, 1, 2])
 def test_a_parameter_that_matters_to_one_shard_alone_has_its_gradient(used_by):
     class Expert(nn.Module):
-        couples_samples = False
-
         def __init__(self):
             self.w = [tg.Tensor(1.0, requires_grad=True), tg.Tensor(1.0, requires_grad=True)]
 
@@ -223,8 +217,6 @@ def test_a_loss_with_a_denominator_sees_each_shard_and_any_other_the_whole_batch
 
 class Pair(nn.Module):
     """A model of two inputs, one of them a pytree with a None, whose output is a pytree."""
-
-    couples_samples = False
 
     def __init__(self):
         rng = np.random.default_rng(1)

@@ -22,8 +22,6 @@ SHARD = 8
 class Experts(nn.Module):
     """Mixture of experts, one for each kind of sample. One kind is common, one is rare, and one does not occur."""
 
-    couples_samples = False
-
     def __init__(self, rng):
         self.experts = [nn.Linear(6, 3, rng=rng) for _ in range(3)]
 
@@ -38,8 +36,6 @@ class Experts(nn.Module):
 class TwoInputs(nn.Module):
     """A model of an array and a pytree, whose output is a pytree."""
 
-    couples_samples = False
-
     def __init__(self, rng):
         self.layer, self.dropout, self.table = nn.Linear(6, 3, rng=rng), nn.Dropout(0.5), nn.Embedding(4, 3, rng=rng)
 
@@ -49,8 +45,6 @@ class TwoInputs(nn.Module):
 
 class OneNumber(nn.Module):
     """A scalar parameter and a layer: all packed gradients begin at odd offsets."""
-
-    couples_samples = False
 
     def __init__(self, rng):
         self.scale, self.layer = Tensor(np.float32(1.5), requires_grad=True), nn.Linear(6, 3, rng=rng)

@@ -343,8 +343,6 @@ def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
 class SetsAttribute(nn.Module):
     """It violates its declaration, or not."""
 
-    couples_samples = False
-
     def __init__(self, breaks, rng):
         self.layer, self.dropout, self.breaks = nn.Linear(3, 2, rng=rng), nn.Dropout(0.5, rng=rng), breaks
 

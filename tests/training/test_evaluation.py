@@ -11,8 +11,6 @@ from tinygrad_edu.training import Accuracy, ConfusionMatrix, evaluate, predict
 class Modes(nn.Module):
     """Predict the index of the largest entry of a row, and record the modes of the calls."""
 
-    couples_samples = False
-
     def __init__(self):
         self.inside = nn.Dropout(0.5, rng=np.random.default_rng(0))
         self.w = tg.Tensor(1.0, requires_grad=True)
@@ -109,8 +107,6 @@ def test_samples_that_depend_on_each_other_are_evaluated_together():
 
 class Two(nn.Module):
     """A model of two inputs, one of them a pytree, whose output is a pytree."""
-
-    couples_samples = False
 
     def forward(self, x, more):
         return {"sum": x + more["a"], "parts": (x, more["a"][:, 0])}

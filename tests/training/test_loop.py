@@ -239,8 +239,6 @@ def test_a_step_is_the_same_in_shards_of_any_size():
     sizes = []
 
     class Line(nn.Linear):
-        couples_samples = False
-
         def forward(self, x):
             sizes.append(len(x))
             return super().forward(x)
