@@ -347,7 +347,11 @@ def test_a_run_with_another_shard_size_is_refused_and_nothing_changes(saved, res
         model = nn.Sequential(nn.Linear(3, 2, rng=rng), nn.Dropout(0.5))
         optimizer, loader = optim.Adam(model.parameters()), data.DataLoader(X, Y, batch_size=4, rng=rng)
         told = {"rng": rng, "history": history, "checkpoints": Checkpoints(tmp_path), "shard_size": shard_size}
-        state = lambda: pack([model.state_dict(), optimizer.state_dict(), history, rng.bit_generator.state], {})  # noqa: E731
+
+        def state():
+            told, arrays = [optimizer.state_dict(), len(history), rng.bit_generator.state], {}
+            return pack(told, arrays), [array.tolist() for array in (*arrays.values(), *model.state_dict().values())]
+
         before = state()
         try:
             return list(fit(model, optimizer, nn.cross_entropy, loader, 2, resume=True, **told))
