@@ -18,7 +18,7 @@ WITHOUT_CALLS = {
     "linalg.LinAlgError", "nn.Identity", "nn.Lambda", "nn.ModuleDict", "nn.ModuleList", "nn.Residual", "nn.Sequential",
     "nn.pad_sequence", "nn.HookHandle", "nn.IncompatibleKeys", "nn.Module", "nn.Summary", "nn.additive",
     "nn.current_stream", "nn.Orthogonal", "nn.SpectralNorm", "nn.WeightNorm", "nn.parametrize",
-    "nn.remove_parametrization", "nn.functional_call", "nn.init", "nn.needs_whole_batch", "nn.random_stream",
+    "nn.remove_parametrization", "nn.functional_call", "nn.init", "nn.random_stream",
     "nn.summary", "nn.KeyValueCache", "nn.PackedSequence", "nn.RotaryEmbedding", "nn.pack_padded_sequence",
     "nn.pad_packed_sequence", "nn.load_weights", "digitize", "histogram", "interp", "tril_indices", "triu_indices",
     # PyTorch's Bessel functions of these orders have no derivative.

@@ -143,7 +143,7 @@ CASES = {
         w, lambda rng: network(rng, nn.Dropout(0.5)), lambda rng: ignored(rng)[:3]
     ),
     "Muon": lambda w: trained(w, lambda rng: network(rng, bias=False), in_batches(100, 50), optimizer=matrices),
-    "BatchNorm": lambda w: trained(w, lambda rng: network(rng, nn.BatchNorm1D(5)), in_batches(100, 50)),
+    "LayerNorm": lambda w: trained(w, lambda rng: network(rng, nn.LayerNorm(5)), in_batches(100, 50)),
     "augmented": lambda w: trained(w, network, in_batches(100, 50, augment=noisy), epochs=2),
     "transformed": lambda w: trained(w, network, in_batches(100, 50, augment=noisy, transform=lambda x, y: (-x, y))),
     "nests": lambda w: trained(w, TwoInputs, nests, loss=of_both),
@@ -160,8 +160,8 @@ def evaluated(workers):
     shuffled = data.DataLoader(x, y, batch_size=700, rng=np.random.default_rng(0))
     return [
         *found,
-        *evaluate(model, shuffled, metrics, workers=workers).values(),
-        *(predict(model, x[:count], workers=workers) for count in (0, 1, 128, 129, 1000)),
+        *evaluate(model, shuffled, metrics, workers=workers, shard_size=128).values(),
+        *(predict(model, x[:count], workers=workers, shard_size=128) for count in (0, 1, 128, 129, 1000)),
     ]
 
 
