@@ -109,22 +109,9 @@ class Centre(nn.Module):
         return x - x.mean(axis=0)
 
 
-class CentreSometimes(nn.Module):
-    """It couples the samples of only some batches."""
-
-    def forward(self, x):
-        return x - x.mean(axis=0) if x.numpy()[0].sum() > 0 else tg.tanh(x)
-
-
 def run_hooks(rng):
     layer = linear(rng)
     layer.register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
-    return layer
-
-
-def hooked_before(rng):
-    layer = linear(rng)
-    layer.register_forward_pre_hook(lambda module, inputs: inputs[0] - inputs[0].mean(axis=0))
     return layer
 
 
@@ -342,12 +329,8 @@ INDEPENDENT = {
     "frozen": Layer(frozen),
 }
 COUPLED = {
-    "centring function": Layer(lambda rng: lambda x: x - x.mean(axis=0)),
     "centres": Layer(lambda rng: Centre()),
-    "centres sometimes": Layer(lambda rng: CentreSometimes()),
     "hook": Layer(run_hooks),
-    "hook before": Layer(hooked_before),
-    "hook inside": Layer(lambda rng: nn.Residual(run_hooks(rng), nn.Tanh())),
     "patched": Layer(patched),
 }
 REFUSED = {
