@@ -15,8 +15,6 @@ WIDTH, HEADS, LAYERS, WINDOW, SIZE = 256, 4, 4, 512, 96
 class RotaryDecoder(nn.Module):
     """Map token ids (N, L) to logits (N, L, size) of each next token, with rotary positions."""
 
-    couples_samples = False
-
     def __init__(self, size: int, width: int, heads: int, layers: int, rng: np.random.Generator) -> None:
         self.embedding = nn.Embedding(size, width, rng=rng)
         self.layers = nn.ModuleList(

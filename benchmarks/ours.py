@@ -12,6 +12,7 @@ from tinygrad_edu.parallel import available_cores, sharded_value_and_grad
 from tinygrad_edu.training import Accuracy, Steps, evaluate
 
 Run = Callable[[], tuple[float, ...]]
+SHARD_SIZE = 64
 
 
 def threads() -> str:
@@ -22,8 +23,6 @@ def threads() -> str:
 class FixedMask(nn.Module):
     """Dropout with a fixed mask, so that losses are comparable."""
 
-    couples_samples = False
-
     def __init__(self, mask: Any) -> None:
         self.mask = tg.from_numpy(mask)
 
@@ -32,13 +31,13 @@ class FixedMask(nn.Module):
         return x * self.mask
 
 
-def _sgd(model: nn.Module) -> optim.Optimizer:
+def sgd(model: nn.Module) -> optim.Optimizer:
     return optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE)
 
 
-def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
-    """Return a training step on the whole batch."""
-    optimizer = _sgd(model)
+def plain_trainer(model: nn.Module, x: Any, y: Any) -> Run:
+    """Return a training step on the whole batch, as a loop by hand takes it."""
+    optimizer = sgd(model)
 
     def step() -> tuple[float, ...]:
         optimizer.zero_grad()
@@ -51,10 +50,11 @@ def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
 
 
 def sharded_trainer(
-    model: nn.Module, x: Any, y: Any, shard_size: int = 64, optimizer: optim.Optimizer | None = None, **where: Any
-) -> Run:
+    model: nn.Module, x: Any, y: Any, shard_size: int = SHARD_SIZE, optimizer: optim.Optimizer | None = None,
+    **where: Any,
+) -> Run:  # fmt: skip
     """Return a training step on a batch in shards, as in the training loop; `where` selects threads or workers."""
-    parameters, rng, optimizer = model.parameters(), np.random.default_rng(0), optimizer or _sgd(model)
+    parameters, rng, optimizer = model.parameters(), np.random.default_rng(0), optimizer or sgd(model)
 
     def step() -> tuple[float, ...]:
         loss, gradients = sharded_value_and_grad(model, tg.cross_entropy, x, y, rng, shard_size=shard_size, **where)
@@ -87,8 +87,9 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     model = mnist_network(*workloads.epoch_weights(), dropout)
     optimizer = optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
     steps = Steps(
-        model, optimizer, tg.cross_entropy, np.random.default_rng(0), schedule=workloads.rates(sizes).__getitem__
-    )
+        model, optimizer, tg.cross_entropy, np.random.default_rng(0), schedule=workloads.rates(sizes).__getitem__,
+        shard_size=SHARD_SIZE,
+    )  # fmt: skip
 
     def run() -> tuple[float, ...]:
         rng = np.random.default_rng(0)
@@ -97,8 +98,8 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
             transform=lambda x, y: (data.to_float(data.random_shift(x, sizes["shift"], rng)), y),
         )  # fmt: skip
         losses = [step.loss for step in steps.run(loader)]
-        sets = ([(data.to_float(images), labels)] for images, labels in ((x, y), (x_test, y_test)))
-        return (float(np.mean(losses)), *(evaluate(model, each, {"accuracy": Accuracy()})["accuracy"] for each in sets))
+        sets = ((data.to_float(images), labels) for images, labels in ((x, y), (x_test, y_test)))
+        return (float(np.mean(losses)), *(_accuracy(model, each) for each in sets))
 
     return run
 
@@ -125,7 +126,7 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     layers: list[nn.Module] = []
     for inputs, outputs in zip(sizes["layers"][:-1], sizes["layers"][1:], strict=True):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return _trainer(_loaded(nn.Sequential(*layers[:-1]), parameters), x, y)
+    return plain_trainer(_loaded(nn.Sequential(*layers[:-1]), parameters), x, y)
 
 
 def _loaded(model: nn.Module, parameters: list[Any]) -> nn.Module:
@@ -159,9 +160,7 @@ def _block(channels: int) -> nn.Module:
     )  # fmt: skip
 
 
-def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 9; batch normalization makes the step use the whole batch."""
-    x, y, parameters = workloads.resnet(sizes)
+def resnet_network(sizes: workloads.Sizes, parameters: list[Any]) -> nn.Module:
     one, two, three = sizes["channels"]
     model = nn.Sequential(
         nn.Conv2D(1, one, 3, padding=1, bias=False), _block(one),
@@ -169,7 +168,13 @@ def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
         nn.Conv2D(two, three, 3, stride=2, padding=1, bias=False), _block(three),
         nn.BatchNorm2D(three), nn.ReLU(), nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(three, 10),
     )  # fmt: skip
-    return sharded_trainer(_loaded(model, parameters), x, y)
+    return _loaded(model, parameters)
+
+
+def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 9; batch normalization requires the whole batch."""
+    x, y, parameters = workloads.resnet(sizes)
+    return plain_trainer(resnet_network(sizes, parameters), x, y)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -202,13 +207,11 @@ def resnet18_step(sizes: workloads.Sizes, fixed: bool) -> Run:
         BasicBlock(two, three), BasicBlock(three, three), BasicBlock(three, four), BasicBlock(four, four),
         nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(four, 10),
     )  # fmt: skip
-    return sharded_trainer(_loaded(model, parameters), x, y)
+    return plain_trainer(_loaded(model, parameters), x, y)
 
 
 class LSTMClassifier(nn.Module):
     """LSTM, and a linear layer on its last state."""
-
-    couples_samples = False
 
     def __init__(self, inputs: int, hidden: int) -> None:
         self.lstm, self.linear = nn.LSTM(inputs, hidden, batch_first=True), nn.Linear(hidden, 10)
@@ -227,8 +230,6 @@ def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 class CharGPT(nn.Module):
     """Network of `models.char_gpt`."""
-
-    couples_samples = False
 
     def __init__(self, size: int, length: int, width: int, heads: int, layers: int) -> None:
         self.characters, self.places = nn.Embedding(size, width), nn.Embedding(length, width)
@@ -265,7 +266,12 @@ def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 12."""
     _, _, images, labels = workloads.digits(sizes)
     model = mnist_network(*workloads.epoch_weights(), nn.Dropout(0.5))
-    return lambda: (evaluate(model, [(data.to_float(images), labels)], {"accuracy": Accuracy()})["accuracy"],)
+    return lambda: (_accuracy(model, (data.to_float(images), labels)),)
+
+
+def _accuracy(model: nn.Module, batch: Any) -> float:
+    found: float = evaluate(model, batch, {"accuracy": Accuracy()}, shard_size=SHARD_SIZE)["accuracy"]
+    return found
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -30,8 +30,6 @@ class CharGPT(Reader):
     unsupervised multitask learners", 2019.
     """
 
-    couples_samples = False
-
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self.characters, self.places = nn.Embedding(size, WIDTH, rng=rng), nn.Embedding(WINDOW, WIDTH, rng=rng)
         self.layers = nn.ModuleList(

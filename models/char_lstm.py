@@ -27,8 +27,6 @@ State = tuple[Tensor, Tensor]
 class CharLSTM(Reader):
     """LSTM that maps characters (N, L) to logits (N, size, L) of each next character."""
 
-    couples_samples = False
-
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self.characters = nn.Embedding(size, WIDTH, rng=rng)
         self.lstm = nn.LSTM(WIDTH, HIDDEN, batch_first=True, rng=rng)

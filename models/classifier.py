@@ -67,10 +67,12 @@ def prepare(
     options: argparse.Namespace,
     build: Callable[[np.random.Generator], nn.Module],
     optimizer: Callable[[nn.Module, float, int], optim.Optimizer] = optimizer,
+    shard_size: int | None = None,
 ) -> Training:
     """Return the network that `build` returns, and its training. One seed gives the same bits on the same machine.
 
-    `optimizer` is called with the network, the learning rate and the number of training images.
+    `optimizer` is called with the network, the learning rate and the number of training images. `shard_size` declares
+    that the images are independent in the network, as in `fit`.
     """
     images = digits.load(options)
     rng = np.random.default_rng(options.seed)
@@ -85,7 +87,7 @@ def prepare(
     fitting = partial(
         fit, model, optimizer(model, options.learning_rate, len(images.x_train)), cross_entropy, batches,
         options.epochs, rng=rng, schedule=schedule(options.learning_rate, options.epochs * len(batches)),
-        evaluate_every=EVALUATE_EVERY, **digits.evaluations(images),
+        evaluate_every=EVALUATE_EVERY, shard_size=shard_size, **digits.evaluations(images),
     )  # fmt: skip
 
     def figures() -> dict[str, Any]:

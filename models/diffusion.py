@@ -32,8 +32,6 @@ EACH, SHARD_SIZE = 100, 50  # digits of each kind to evaluate, and digits per sh
 class Block(nn.Module):
     """Residual block of two convolutions; the condition scales and shifts each channel between them."""
 
-    couples_samples = False
-
     def __init__(self, channels_in: int, channels: int, rng: np.random.Generator) -> None:
         self.first = nn.Conv2D(channels_in, channels, 3, padding=1, rng=rng)
         self.norm = nn.GroupNorm(8, channels)
@@ -53,8 +51,6 @@ class Velocity(nn.Module):
 
     It downsamples twice by a factor of two and upsamples again, with a skip connection at half resolution.
     """
-
-    couples_samples = False
 
     def __init__(self, rng: np.random.Generator) -> None:
         fine, coarse = CHANNELS, 2 * CHANNELS
@@ -141,6 +137,7 @@ def prepare(options: argparse.Namespace) -> Training:
         fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), mse_loss, loader, options.epochs, rng=rng,
         schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
         metrics={"loss": MeanSquaredError()}, evaluate_on={"test": [held_out]}, evaluate_every=EVALUATE_EVERY,
+        shard_size=digits.SHARD_SIZE,
     )  # fmt: skip
 
     def drawn(each: int) -> tuple[ndarray, ndarray]:

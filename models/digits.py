@@ -18,6 +18,8 @@ from tinygrad_edu.training import Accuracy, CalibrationCurve, evaluate, predict
 
 PICTURES = ("curves.png", "kernels.png", "mistakes.png")
 SOME = 1000  # images on which the loss is evaluated
+SHARD_SIZE = 64  # images per shard, where the images are independent
+EVALUATED = 10 * SHARD_SIZE  # images per batch of an evaluation, which bounds its memory
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -83,14 +85,17 @@ def evaluations(digits: data.Digits) -> dict[str, Any]:
     sets = {"train": (digits.x_train, digits.y_train), "test": (digits.x_test, digits.y_test)}
     return {
         "metrics": {"accuracy": Accuracy(), "cross_entropy": cross_entropy},
-        "evaluate_on": {name: [(data.to_float(x), y)] for name, (x, y) in sets.items()},
+        "evaluate_on": {
+            name: data.DataLoader(data.to_float(x), y, batch_size=EVALUATED, shuffle=False)
+            for name, (x, y) in sets.items()
+        },
     }
 
 
 def calibration(model: Module, digits: data.Digits) -> dict[str, Any]:
     """Return the calibration of a model on the test images: its expected error, and the curve."""
     test = [(data.to_float(digits.x_test), digits.y_test)]
-    curve = evaluate(model, test, {"curve": CalibrationCurve(bins=10)})["curve"]
+    curve = evaluate(model, test, {"curve": CalibrationCurve(bins=10)}, shard_size=SHARD_SIZE)["curve"]
     confidence, accuracy, images = curve[curve[:, 2] > 0].T
     error = np.average(np.abs(confidence - accuracy), weights=images)
     return {"test_calibration_error": float(error), "test_calibration": curve}
@@ -105,4 +110,5 @@ def draw(folder: Path, outcome: Outcome, model: Module, images: data.Digits) -> 
     """Draw the curves, the kernels of the first layer, and the misclassified test images."""
     report.draw_curves(folder, outcome.history, calibration(model, images)["test_calibration"])
     report.draw_kernels(folder, next(iter(outcome.last.arrays.values())))
-    report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))
+    found = predict(model, data.to_float(images.x_test), shard_size=SHARD_SIZE)
+    report.draw_mistakes(folder, images.x_test, images.y_test, found)

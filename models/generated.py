@@ -52,7 +52,7 @@ def figures(reader: nn.Module, made: ndarray, labels: ndarray, images: data.Digi
 
 def accuracy(reader: nn.Module, images: ndarray, labels: ndarray) -> float:
     """Return the fraction of images that the classifier reads as their labels."""
-    return float(np.mean(predict(reader, data.to_float(images)) == labels))
+    return float(np.mean(predict(reader, data.to_float(images), shard_size=digits.SHARD_SIZE) == labels))
 
 
 def to_nearest(images: ndarray, others: ndarray) -> float:

@@ -108,7 +108,7 @@ def prepare(options: argparse.Namespace) -> Training:
     fitting = partial(
         fit, model, optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum), cross_entropy,
         batches, recipe.epochs, rng=rng, schedule=schedule(recipe, recipe.epochs * len(batches)),
-        evaluate_every=recipe.evaluate_every, **digits.evaluations(images),
+        evaluate_every=recipe.evaluate_every, shard_size=digits.SHARD_SIZE, **digits.evaluations(images),
     )  # fmt: skip
     chosen = {"data": options.data, "train_size": options.train_size, "seed": options.seed}
     settings = {**asdict(recipe), **chosen}

@@ -28,8 +28,6 @@ SIDE = 20  # generated digits along each side of the picture
 class Autoencoder(nn.Module):
     """Variational autoencoder: an encoder to normal distributions in the plane, and a decoder from points to images."""
 
-    couples_samples = False
-
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.encoder = nn.Sequential(
@@ -86,6 +84,7 @@ def prepare(options: argparse.Namespace) -> Training:
         fit, model, optimizer, mean_nats, loader, options.epochs, rng=rng,
         schedule=optim.schedules.cosine(options.learning_rate, options.epochs * len(loader)),
         metrics={"nats": Mean(nats)}, evaluate_on={"test": [held_out(images)]}, evaluate_every=EVALUATE_EVERY,
+        shard_size=digits.SHARD_SIZE,
     )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:

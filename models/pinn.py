@@ -34,8 +34,6 @@ def exact(t: ndarray) -> ndarray:
 class Oscillation(nn.Module):
     """A curve u given by a network, and its derivatives: maps times (..., 1) to u, u' and u'' (..., 3)."""
 
-    couples_samples = False
-
     def __init__(self, rng: np.random.Generator) -> None:
         self.network = nn.Sequential(
             nn.Linear(1, WIDTH, rng=rng), nn.Lambda(sin),
@@ -90,7 +88,7 @@ def prepare(options: argparse.Namespace) -> Training:
         fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), equation_loss, loader, options.epochs,
         rng=rng, schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
         metrics={"error": Mean(greatest_error)},
-        evaluate_on={"greatest": [(t_test[None, :, None], exact(t_test)[None])]},
+        evaluate_on={"greatest": [(t_test[None, :, None], exact(t_test)[None])]}, shard_size=64,
     )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:

@@ -27,8 +27,6 @@ CELLS = 40  # of the picture, along each side; each cell shows at most one digit
 class Embedding(nn.Module):
     """Map images (..., 28, 28) to points in the plane (..., 2); all images go through the same network."""
 
-    couples_samples = False
-
     def __init__(self, rng: np.random.Generator) -> None:
         self.network = nn.Sequential(
             nn.Conv2D(1, 16, 5, rng=rng), nn.ReLU(), nn.MaxPool2D(2),
@@ -87,6 +85,7 @@ def prepare(options: argparse.Namespace) -> Training:
         fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), loss, loader, options.epochs, rng=rng,
         schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
         metrics={"pair_accuracy": Mean(told_apart)}, evaluate_on={"test": [pairs(x_test, digits.y_test, rng)]},
+        shard_size=64,
     )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:

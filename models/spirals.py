@@ -66,7 +66,7 @@ def prepare(options: argparse.Namespace) -> Training:
         fit, model, optimizer, cross_entropy, loader, options.epochs, rng=rng,
         schedule=optim.schedules.cosine(options.learning_rate, options.epochs * len(loader)),
         metrics={"accuracy": Accuracy(), "cross_entropy": cross_entropy},
-        evaluate_on={"train": [(x, y)], "test": [(x_test, y_test)]},
+        evaluate_on={"train": [(x, y)], "test": [(x_test, y_test)]}, shard_size=64,
     )  # fmt: skip
 
     def fitting(checkpoints: Checkpoints, **settings: Any) -> Iterator[Epoch]:

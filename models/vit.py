@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import classifier, report
+from models import classifier, digits, report
 from models.console import program
 from models.outcome import Outcome
 from models.training import Training, train
@@ -32,8 +32,6 @@ class VisionTransformer(nn.Module):
     learned class token comes first, and only its output goes to the head: A. Dosovitskiy and others, "An image is worth
     16x16 words", ICLR 2021.
     """
-
-    couples_samples = False
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.patches = nn.Conv2D(1, WIDTH, PATCH, stride=STRIDE, rng=rng)
@@ -80,7 +78,7 @@ def optimizer(model: nn.Module, learning_rate: float, images: int) -> optim.Adam
 
 def prepare(options: argparse.Namespace) -> Training:
     """Return the network and its training: that of `models.classifier`, with AdamW."""
-    training = classifier.prepare(options, VisionTransformer, optimizer)
+    training = classifier.prepare(options, VisionTransformer, optimizer, digits.SHARD_SIZE)
 
     def draw(folder: Path, outcome: Outcome) -> None:
         training.draw(folder, outcome)
@@ -91,8 +89,8 @@ def prepare(options: argparse.Namespace) -> Training:
 
 def attention_of_digits(model: Any) -> tuple[ndarray, ndarray]:
     """Return the first test image of each digit (10, 28, 28), and the last layer's attention to its patches."""
-    digits = data.load_embedded()
-    images = digits.x_test[[np.flatnonzero(digits.y_test == digit)[0] for digit in range(10)]]
+    embedded = data.load_embedded()
+    images = embedded.x_test[[np.flatnonzero(embedded.y_test == digit)[0] for digit in range(10)]]
     with evaluating(model):
         return images, model.attention(data.to_float(images))[-1]
 

@@ -123,9 +123,7 @@ EQUIVALENT = {
     r"fmod\..: saved values as constants": "the rounded quotient has the derivative 0",
     r"(take_flat|scatter_add_flat|drop)\.x: saved values as constants": "they are indices and random bits",
     r"(leaky|hardtanh|hardsigmoid|threshold|nan_to_num)\.x: saved values as constants": "they are only compared",
-    r"(add\..|subtract\.x|remainder\.x|fmod\.x|positive\.x|identity\.x|samples_innermost\.x): a view of g": "the "
-    "derivative is 1",
-    r"samples_innermost\.x: source: g for samples_innermost\(g\)": "the values are equal, in another memory layout",
+    r"(add\..|subtract\.x|remainder\.x|fmod\.x|positive\.x|identity\.x): a view of g": "the derivative is 1",
     r"relu\.x: source: x for out": "x > 0 if and only if max(x, 0) > 0",
     r"relu\.x: source: g for out": "only its dtype is used there",
     r"(max|min)\.x: source: (g|out) for x": "only its dtype is used there",

@@ -28,6 +28,10 @@ def network(name: str, batch: int, fixed: bool = True) -> tuple[nn.Module, Any, 
         sizes = {**workloads.LENET, "batch": batch}
         x, y, parameters = workloads.lenet(sizes)
         return benchmarks.ours.lenet_network(sizes, parameters), x, y
+    if name == "resnet":
+        sizes = {"batch": batch, "channels": (16, 32, 64)}
+        x, y, parameters = workloads.resnet(sizes)
+        return benchmarks.ours.resnet_network(sizes, parameters), x, y
     if name == "transformer":
         sizes = {**workloads.TRANSFORMER, "batch": batch}
         x, y, by_name = workloads.transformer(sizes)
@@ -56,7 +60,7 @@ def shard(name: str, size: int) -> Run:
 def evaluation(name: str, images: int, threads: int) -> Run:
     """Return an evaluation."""
     model, x, y = network(name, images)
-    return lambda: evaluate(model, [(x, y)], {"accuracy": Accuracy()}, threads, world())["accuracy"]  # type: ignore[no-any-return]
+    return lambda: evaluate(model, [(x, y)], {"accuracy": Accuracy()}, threads, world(), shard_size=64)["accuracy"]  # type: ignore[no-any-return]
 
 
 def exchange(elements: int) -> Run:

@@ -471,7 +471,8 @@ x, workers, rng = FileRows(sys.argv[1:]), world(), np.random.default_rng(0)
 model = nn.Sequential(nn.Linear(x.shape[1], 2, rng=rng))
 loader = DataLoader(x, np.zeros(len(x), int), batch_size=256, rng=rng, augment=as_floats)
 before = bytes_read()
-for epoch in fit(model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, loader, 1, rng=rng, workers=workers):
+optimizer, settings = optim.SGD(model.parameters(), lr=0.1), {"rng": rng, "shard_size": 64, "workers": workers}
+for epoch in fit(model, optimizer, nn.cross_entropy, loader, 1, **settings):
     pass
 sys.stdout.write(f"{workers.size} {bytes_read() - before}\\n")
 """

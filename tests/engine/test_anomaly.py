@@ -382,7 +382,6 @@ def test_shards_on_threads_are_looked_at():
     with tg.detect_anomaly():
         assert list(map_shards(lambda k: detects(), 4, threads=2)) == [True] * 4
     model = nn.Sequential(nn.Linear(2, 2, bias=False, rng=np.random.default_rng(0)), nn.Lambda(tg.log))
-    model.couples_samples = False
     x, y = np.zeros((8, 2), np.float32), np.zeros(8, int)
     with pytest.raises(AnomalyError, match=r"(?s)op log: result.*\nCalled in layer 1 \(Lambda\)"), tg.detect_anomaly():
         sharded_value_and_grad(model, nn.cross_entropy, x, y, np.random.default_rng(0), shard_size=2, threads=2)

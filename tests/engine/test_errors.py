@@ -20,6 +20,7 @@ BUILT_INS = {
     "WrongGradientError": ValueError,
     "NoGraphError": RuntimeError,
     "BusyBLASError": RuntimeError,
+    "ShardError": ValueError,
     "NonScalarBackwardError": RuntimeError,
     "GraphFreedError": RuntimeError,
     "StaleValueError": RuntimeError,
@@ -40,7 +41,7 @@ BUILT_INS = {
 OF_OTHER_ROOMS = {
     "StateDictError", "DataError", "MissingExtraError", "ForkedError", "CheckpointError",
     "NonFiniteLossError", "LessonError", "LostWorkerError", "WorkersDifferError", "FailedWorkerError",
-    "ExportError", "BusyBLASError",
+    "ExportError", "BusyBLASError", "ShardError",
 }  # fmt: skip
 
 

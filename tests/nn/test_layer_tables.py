@@ -10,7 +10,6 @@ import pytest
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, LoopWarning
-from tinygrad_edu.nn.sample_independence import children_couple_samples
 from tinygrad_edu.testing import check_module, check_vmap
 from tools.layer_table import FOLDER, cases, names, results_in
 from tools.torch_table import assert_same, expected, two_samples
@@ -26,8 +25,6 @@ EXPECTED = expected(FOLDER, names())
 
 class Called(nn.Module):
     """A module that is called by the expression in a line of the table."""
-
-    couples_samples = children_couple_samples
 
     def __init__(self, case, inputs):
         self.m = eval(case.ours, {"nn": nn, "np": np, **inputs})

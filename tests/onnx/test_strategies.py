@@ -28,7 +28,7 @@ REFUSED = {
     "matrix_norm", "matrix_power", "mean_of_chosen", "mean_product", "modified_bessel_k0", "modified_bessel_k1",
     "nanmedian", "nanquantile", "ndtri", "norm", "one_minus_square", "orthogonal_triangular", "pad", "pad_constant",
     "pinv", "polygamma", "polygamma_of_order", "pseudo_inverse", "put_diagonal", "recurrence", "recurrent",
-    "resample_transpose", "samples_innermost", "scatter_add_flat", "scatter_add_rows", "scatter_reduce",
+    "resample_transpose", "scatter_add_flat", "scatter_add_rows", "scatter_reduce",
     "segment_max", "segment_min", "segment_prod", "segment_sum", "sigmoid_cross_entropy", "sign_of_det",
     "silu_from_sigmoid", "sinc_derivative", "singular_triplets", "softmax_cross_entropy", "softmax_gradient",
     "softplus_slope", "solve",

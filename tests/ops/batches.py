@@ -118,7 +118,7 @@ OF_MATRICES = [
     "triangular_factors",
 ]  # fmt: skip
 OF_IMAGES = [
-    "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images", "samples_innermost",
+    "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images",
     "window_max", "max_pool2d", "avg_pool2d", "interpolate", "group_norm", "local_response_norm", "instance_norm",
 ]  # fmt: skip
 OF_BATCHED_IMAGES = ["unfold", "conv2d", "conv_transpose2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"]

@@ -35,8 +35,8 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "ops/fast/elementwise.py": [
-        Fault(" or not _has_integer_view(x.dtype):\n        return plain.plain_masked",
-              ":\n        return plain.plain_masked", "a dtype of another size",
+        Fault(" or not _has_integer_view(x.dtype):\n        return np.where(mask, x",
+              ":\n        return np.where(mask, x", "a dtype of another size",
               twins=["elementwise.masked"], errors=["KeyError"]),
         Fault(" or mask.shape != x.shape", "", "a mask of another shape", twins=["elementwise.zeroed"],
               errors=["IndexError", "AssertionError"]),
@@ -49,8 +49,8 @@ FAULTS = {
         Fault(" and x.ndim > 0 ", " ", "the 0-d case", twins=["elementwise.leaky_relu_values"], errors=["TypeError"]),
         Fault(" or not x.max(initial=0) < _MAX_INPUT[x.dtype.char]", "", "the overflow of exp",
               twins=["elementwise.sigmoid_values"]),
-        Fault('np.size(x) < _LARGE or x.dtype.char not in "fd":\n        return plain.plain_softplus_values',
-              "np.size(x) < _LARGE:\n        return plain.plain_softplus_values", "the dtypes of softplus_values",
+        Fault('np.size(x) < _LARGE or x.dtype.char not in "fd":\n        return np.logaddexp(0',
+              "np.size(x) < _LARGE:\n        return np.logaddexp(0", "the dtypes of softplus_values",
               twins=["elementwise.softplus_values"], errors=["UFuncTypeError", "AssertionError"]),
         Fault("selected(infinite, maximum, out) if infinite.any() else out", "out", "infinity minus infinity",
               twins=["elementwise.logaddexp_values"]),
@@ -174,14 +174,6 @@ FAULTS = {
         Fault("0 < columns < n", "columns < n", "strips of no columns", twins=["blocks.block_size"],
               errors=["ZeroDivisionError"]),
     ],
-    "ops/fast/pointwise.py": [
-        Fault(" or window.size != window.padded", "", "a stride",
-              twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
-        Fault(" or any(a.start for a in window.inside)", "", "padding",
-              twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
-        Fault("np.add.reduce(partial_sums)", "partial_sums[0]", "other parts", twins=["pointwise.pointwise_kernels"],
-              errors=["ValueError", "AssertionError"]),
-    ],
     "ops/fast/pooling.py": [
         Fault("columns.start // count, last", "0, last", "the first pixel of a phase",
               twins=["pooling.max_mask", "pooling.add_to_chosen"], errors=["ValueError", "AssertionError"]),
@@ -250,18 +242,6 @@ FAULTS = {
               "range(0, x.shape[1] - columns_at_a_time + 1, columns_at_a_time)", "a remainder",
               twins=["transpose.put_last"]),
     ],
-    "ops/fast/scans.py": [
-        Fault("if not np.isfinite(sums[:, 0, 0] if reverse else sums[:, -1, -1]).all():", "if not out.size:",
-              "a number that is not finite", twins=["scans.cumsum_values"]),
-        Fault("out = np.zeros((*x.shape[:-1]", "out = np.ones((*x.shape[:-1]", "the zeros after a remainder",
-              twins=["scans.cumsum_values"]),
-        Fault(" or not _is_last_axis(x, axis):", ":", "another axis", twins=["scans.cumsum_values"],
-              errors=["ValueError", "AssertionError"]),
-        Fault(" and x.ndim > 1 and x.size > 0", " and x.ndim > 1", "the empty case", twins=["scans.axis_first"],
-              errors=["ValueError", "AssertionError"]),
-        Fault("if not x.size or x.dtype == np.float16:", "if x.dtype == np.float16:", "the empty case",
-              twins=["scans.cumprod_vjp"], errors=["ValueError"]),
-    ],
     "ops/fast/softmax.py": [
         Fault("if total.max() < np.inf and", "if", "the overflow of exp", twins=["softmax.softmax_values"]),
         Fault("(total.min() >= 1 or x.min() > -_SAFE_EXPONENT)", "total.max() > 0", "the underflow of exp",
@@ -270,7 +250,7 @@ FAULTS = {
               errors=["AxisError", "TypeError", "AssertionError"]),
         Fault("rows = p.ndim and axis in", "rows = axis in", "the 0-d case", twins=["softmax.softmax_vjp"],
               errors=["ValueError", "ShapeError", "AssertionError"]),
-        Fault(" if x.size else plain_subtract_max(x, axis)", "", "the empty case", twins=["softmax.softmax_values"],
+        Fault(" if x.size else np.array(x)", "", "the empty case", twins=["softmax.softmax_values"],
               errors=["ValueError"]),
     ],
     "ops/fast/attention.py": [
@@ -299,8 +279,8 @@ FAULTS = {
     "ops/fast/convolution.py": [
         Fault("if groups > 1 and groups == c and out <= 2 * c:", "if groups > 1:", "channels that share kernels",
               twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
-        Fault("if arrays and can_use_pointwise(window, *arrays):", "if arrays:", "kernels of several pixels",
-              twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
+        Fault("form if form is _PLAIN or np.isfinite(weight).all() else _COLUMNS", "form", "0 times infinity",
+              twins=["convolution, images"]),
     ],
     "ops/fast/im2col.py": [
         Fault("window), window).copy()", "window), window)", "a copy", twins=["im2col.im2col_values"]),
@@ -311,12 +291,6 @@ FAULTS = {
               twins=["linear.linear_values"], errors=["TypeError", "AssertionError"]),
         Fault("if x.ndim == 2:", "if x.ndim > 1:", "sequences", twins=["linear.linear_values"],
               errors=["ValueError", "ShapeError", "AssertionError"]),
-    ],
-    "ops/fast/dropout.py": [
-        Fault("np.ascontiguousarray(x.transpose(axes)) if axes else x", "x", "another layout",
-              twins=["dropout.dropout_values"], errors=["ValueError", "AssertionError"]),
-        Fault("[: x.size]", "", "the remainder of a byte", twins=["dropout.dropout_values"],
-              errors=["ValueError", "AssertionError"]),
     ],
     "engine/fast/backward.py": [
         Fault(" or (targets is not None and accumulator.is_unreachable(parent))", "", "the end of the pass",

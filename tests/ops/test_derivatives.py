@@ -42,7 +42,7 @@ LINEAR = [
     "adaptive_avg_pool3d", "resample",
     "resample_transpose", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "center", "embedding", "lookup_rows",
     "scatter_add_rows", "take_flat", "scatter_add_flat", "positive", "deg2rad", "rad2deg", "take_diagonal",
-    "put_diagonal", "samples_innermost", "diag_embed", "block_diag", "bincount", "segment_sum",
+    "put_diagonal", "diag_embed", "block_diag", "bincount", "segment_sum",
     "index_add", "affine_grid",
 ]  # fmt: skip
 

@@ -13,11 +13,7 @@ from tests.effort import thorough
 from tinygrad_edu.cores import threads
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops import fast
-from tinygrad_edu.ops import normalization as composed
-from tinygrad_edu.ops import plain as plain_forms
-from tinygrad_edu.ops import reduction as ops_of_reduction
-from tinygrad_edu.ops import scans as ops_of_scans
+from tinygrad_edu.ops import error_function, fast, nondifferentiable, normalization, powers, products, reduction
 from tinygrad_edu.ops.fast import recurrent_products
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -57,11 +53,11 @@ def test_whole_powers_as_products(n, dtype):
     most = 3 if dtype == np.float16 else 2 * abs(n) + 2
     with np.errstate(all="ignore"):
         for exponent in (n, np.array(n, dtype), dtype(n)):
-            found, wanted = fast.powers.power_values(x, exponent), plain_forms.plain_power_values(x, exponent)
+            found, wanted = fast.powers.power_values(x, exponent), powers.plain_power_values(x, exponent)
             assert found.dtype == wanted.dtype == dtype
             np.testing.assert_allclose(found, wanted, rtol=most * float(np.finfo(dtype).eps))
             np.testing.assert_array_equal(np.signbit(found[:4]), np.signbit(wanted[:4]))
-        assert fast.powers.power_values(x, np.array(n)).dtype == plain_forms.plain_power_values(x, np.array(n)).dtype
+        assert fast.powers.power_values(x, np.array(n)).dtype == powers.plain_power_values(x, np.array(n)).dtype
 
 
 def test_inverse_roots_are_as_accurate():
@@ -70,7 +66,7 @@ def test_inverse_roots_are_as_accurate():
         truth = part.astype(np.float64) ** -0.5
         found, plain = (
             (np.abs(power(part, -0.5) - truth) / np.spacing(truth.astype(np.float32))).max()
-            for power in (fast.powers.power_values, plain_forms.plain_power_values)
+            for power in (fast.powers.power_values, powers.plain_power_values)
         )
         assert found <= plain
 
@@ -90,7 +86,7 @@ def test_powers_of_integers_are_numpys():
 def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n):
     x = np.where(np.random.default_rng(0).random((2000, n)) < 0.5, 0, -0.0).astype(dtype)
     for settings in ({}, {"initial": -np.inf if function is np.maximum else np.inf}):
-        reduce = fast.reductions.reduce_along, plain_forms.plain_reduce_along
+        reduce = fast.reductions.reduce_along, reduction.plain_reduce_along
         found, wanted = (np.signbit(f(function, x, -1, **settings)) for f in reduce)
         np.testing.assert_array_equal(found, wanted, strict=True)
 
@@ -101,7 +97,7 @@ def test_sums_of_short_rows_of_float16_round_once(n):
     x[:2, :3] = [[60000, 60000, -60000], [2048, 1, 1]]
     found = fast.reductions.reduce_along(np.add, x, -1)
     assert found[:2].tolist() == [[60000], [2050]]
-    np.testing.assert_array_equal(found, plain_forms.plain_reduce_along(np.add, x, -1), strict=True)
+    np.testing.assert_array_equal(found, reduction.plain_reduce_along(np.add, x, -1), strict=True)
 
 
 # --- Selection by rank ---
@@ -115,25 +111,16 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
     for row in product(special, repeat=6):
         x = np.array(row)
         for k in (1, 2):
-            wanted, first = plain_forms.plain_first_indices(x, k, descending), fast.partition.first_indices
+            wanted, first = nondifferentiable.plain_first_indices(x, k, descending), fast.partition.first_indices
             np.testing.assert_array_equal(first(x, k, descending), wanted)
             np.testing.assert_array_equal(first(np.stack([x, x[::-1]]), k, descending)[0], wanted)
             at = np.arange(k)
-            np.testing.assert_array_equal(fast.partition.rank_indices(x, at), plain_forms.plain_rank_indices(x, at))
+            np.testing.assert_array_equal(
+                fast.partition.rank_indices(x, at), nondifferentiable.plain_rank_indices(x, at)
+            )
 
 
-# --- Scans ---
-
-
-@pytest.mark.parametrize("shape", [(10**5,), (10_007,), (100, 100)])
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_cumulative_sums_are_as_accurate(shape, dtype, reverse):
-    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
-    exact = plain_forms.plain_cumsum_values(x.astype(np.longdouble), -1, reverse)
-    functions = fast.scans.cumsum_values, plain_forms.plain_cumsum_values
-    found, plain = (np.linalg.norm(function(x, -1, reverse) - exact) for function in functions)
-    assert found <= plain
+# --- Products of all elements ---
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -143,29 +130,25 @@ def test_derivatives_of_products_by_division(dtype, data):
     x = tg.Tensor(data.draw(calls("cumprod")).arrays[0].astype(dtype), requires_grad=True)
     for power in (0, 60, -60):
         g = np.cos(np.arange(x.size)).reshape(x.shape).astype(dtype) * dtype(2) ** power
-        for op, axis in ((tg.cumprod, 0), (tg.cumprod, -1), (tg.prod, -1)):
+        for axis in (0, -1):
             if x.ndim:
-                found, wanted = (_gradient(op, x, axis, g, without) for without in (False, True))
+                found, wanted = (_gradient(x, axis, g, without) for without in (False, True))
                 np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6 * float(dtype(2) ** power))
 
 
-def _gradient(op, x, axis, g, without_division):
+def _gradient(x, axis, g, without_division):
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((ops_of_scans, "cumprod_vjp"), (ops_of_reduction, "other_factors")):
-            if without_division:
-                patch.setattr(module, name, lambda *_: None)
-        out = op(x, axis=axis)
-        return tg.vjp(lambda x: op(x, axis=axis), x)[1](np.resize(g, out.shape))[0]
+        if without_division:
+            patch.setattr(reduction, "other_factors", lambda *_: None)
+        out = tg.prod(x, axis=axis)
+        return tg.vjp(lambda x: tg.prod(x, axis=axis), x)[1](np.resize(g, out.shape))[0]
 
 
 @pytest.mark.parametrize("factors", [[2, 0.0], [1e-20, 1e-20], [1e30, 1e30], [2, np.nan], [2, np.inf]])
 def test_products_that_are_not_divided(factors):
     x = np.array(factors, np.float32)
     with np.errstate(all="ignore"):
-        assert fast.scans.cumprod_vjp(np.ones_like(x), x, np.cumprod(x), 0) is None
         assert fast.reductions.other_factors(x, np.prod(x)) is None
-    small = np.full(2, 1e-30, np.float32)  # partial results would underflow to 0
-    assert fast.scans.cumprod_vjp(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
 
 
 # --- erf and the normal CDF, from a table ---
@@ -177,7 +160,7 @@ def units(found, truth):
     return (found - truth) / unit.astype(np.float64)
 
 
-@pytest.mark.parametrize("bell", [plain_forms.ERF, plain_forms.NORMAL])
+@pytest.mark.parametrize("bell", [error_function.ERF, error_function.NORMAL])
 def test_integrals_from_a_table(bell):
     """Check numbers of all exponents, with more where the result varies or is subnormal."""
     magnitudes = np.arange(0, 0x7F800001, 4001, np.uint32).view(np.float32)
@@ -185,10 +168,10 @@ def test_integrals_from_a_table(bell):
     x = np.sort(x.astype(np.float32))
     found = fast.error_function.bell_integral(x, bell)
     assert found.dtype == np.float32
-    assert np.abs(units(found, plain_forms.plain_bell_integral(x.astype(np.float64), bell))).max() < 1.08
+    assert np.abs(units(found, error_function.plain_bell_integral(x.astype(np.float64), bell))).max() < 1.08
     assert (np.diff(found) >= -np.spacing(np.abs(found[1:]))).all()
     edges = np.resize(np.array([0, -0.0, 1e-45, -1e-45, np.inf, -np.inf, np.nan, 3e38, -3e38], np.float32), 9000)
-    found, wanted = fast.error_function.bell_integral(edges, bell), plain_forms.plain_bell_integral(edges, bell)
+    found, wanted = fast.error_function.bell_integral(edges, bell), error_function.plain_bell_integral(edges, bell)
     equal(found, wanted)
     equal(np.signbit(found[:9]), np.signbit(wanted[:9]))
 
@@ -216,7 +199,7 @@ def whole_numbers(shape, dtype):
 def test_long_and_thin_products(m, k, n, dtype):
     x, y = whole_numbers((m, k), dtype), whole_numbers((k, n), dtype)
     for x, y in ((x, y), (x[:, ::2], y[::2]), (np.asfortranarray(x), np.asfortranarray(y))):  # noqa: B020
-        wanted, out = plain_forms.plain_product(x, y), np.empty((m, n), dtype)
+        wanted, out = products.plain_product(x, y), np.empty((m, n), dtype)
         found = fast.products.product(x, y)
         assert found.dtype == dtype
         np.testing.assert_array_equal(found, wanted)
@@ -253,7 +236,7 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
         out = np.empty((n, m), dtype).T
         assert in_a_shard(fast.blocks.block_size, x, y) is not None or k == 1500
         assert in_a_shard(fast.products.product, x, y, out) is out
-        np.testing.assert_array_equal(out, plain_forms.plain_product(x, y))
+        np.testing.assert_array_equal(out, products.plain_product(x, y))
         x, y = of_x(rng.standard_normal((m, k)).astype(dtype)), of_y(rng.standard_normal((k, n)).astype(dtype))
         one, *others = (next(map_shards(lambda _: fast.products.product(x, y), 1, count)) for count in (1, 2, 3))  # noqa: B023
         for other in others:
@@ -282,7 +265,7 @@ def test_products_that_are_left_whole(small_blocks):
     assert in_a_shard(fast.blocks.block_size, x[:, :100].copy(), x[:150, :100].copy().T) == (8, 150, True)
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
         assert in_a_shard(fast.blocks.block_size, x, y) is None
-        np.testing.assert_array_equal(fast.products.product(x, y), plain_forms.plain_product(x, y))
+        np.testing.assert_array_equal(fast.products.product(x, y), products.plain_product(x, y))
     few, long = np.ones((10, 128), np.float32), np.ones((512, 128), np.float32)
     assert fast.blocks.block_size(few, long.T) == (10, 120, False)
     assert fast.blocks.block_size(few, np.ones((128, 512), np.float32)) is fast.blocks.block_size(long, few.T) is None
@@ -296,9 +279,7 @@ def test_products_that_are_left_whole(small_blocks):
 
 # --- Convolutions, split in any way ---
 
-SHARED_BY_THREADS = [
-    "conv_columns", "conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution",
-]  # fmt: skip
+SHARED_BY_THREADS = ["conv_columns", "conv_gemm", "ring_buffer", "polyphase", "depthwise", "transpose"]
 PLAIN = fast.convolution._PLAIN  # supports all inputs
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
@@ -386,13 +367,13 @@ def test_normalization_in_parts(data, far, seed):
         out = fast.normalization.channel_norm_values(x, weight, bias, eps, found)
         of_x = fast.normalization.channel_norm_x(g, x, weight, eps, found)
         of_weight = fast.normalization.channel_norm_weight(g, x, eps, found)
-    np.testing.assert_allclose(found, plain_forms.plain_moments(x), **tolerance)
+    np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
     mean, variance = (f(x, (0, 2), keepdims=True) for f in (np.mean, np.var))
     np.testing.assert_allclose(out, weight * (x - mean) / np.sqrt(variance + eps) + bias, **tolerance)
-    unit = composed.divide_by_rms(composed.center(x), eps)
-    by_hand = composed.center(composed._divide_by_rms_x(g * weight, composed.center(x), unit, eps))
+    unit = normalization.divide_by_rms(normalization.center(x), eps)
+    by_hand = normalization.center(normalization._divide_by_rms_x(g * weight, normalization.center(x), unit, eps))
     np.testing.assert_allclose(of_x, by_hand, **tolerance)
-    np.testing.assert_allclose(of_weight, plain_forms.plain_channel_norm_weight(g, x, eps, found), **tolerance)
+    np.testing.assert_allclose(of_weight, normalization.plain_channel_norm_weight(g, x, eps, found), **tolerance)
 
 
 @pytest.mark.fast
@@ -406,7 +387,7 @@ def test_small_channels_of_float32_are_normalized_in_float64(far):
     out = fast.deviations.deviations_norm(x, weight[0] * scale, bias, deviations)
     of_weight = fast.deviations.deviations_norm_weight(g, deviations, scale)
     wide = [array.astype(np.float64) for array in (x, g, weight)]
-    unit, scale = plain_forms.plain_standardized(wide[0], 1e-5, plain_forms.plain_moments(wide[0]))
+    unit, scale = normalization.plain_standardized(wide[0], 1e-5, normalization.plain_moments(wide[0]))
     centred = wide[1] - wide[1].mean((0, 2), keepdims=True)
     slope = weight * scale * (centred - unit * (centred * unit).mean((0, 2), keepdims=True))
     for found, wanted in ((out, weight * unit + bias), (of_x, slope)):

@@ -440,7 +440,7 @@ REFERENCES = {
     "correlate_images": correlate_images_by_loop, "correlate_kernels": correlate_kernels_by_loop,
     "correlate_by_sample": by_sample(convolve), "images_by_sample": by_sample(correlate_images_by_loop),
     "kernels_by_sample": by_sample(correlate_kernels_by_loop), "linear_by_sample": by_sample(lambda x, w: x @ w.T),
-    "affine_images": affine_images_by_loop, "samples_innermost": lambda x: x,
+    "affine_images": affine_images_by_loop,
     "window_max": lambda x, border, **window: max_pool(x, **window), "distribute_to_chosen": distribute_by_loop,
     "mean_of_chosen": mean_of_chosen_by_loop, "bmm": np.matmul, "take_diagonal": diagonal_by_index,
     "put_diagonal": on_diagonal_by_index,

@@ -14,7 +14,7 @@ MOVES = [
     *JOINING, *SEVERAL, "identity", "reshape", "transpose", "swapaxes", "expand_dims", "squeeze", "broadcast_to", "pad",
     "pad_constant", "diagonal", "moveaxis", "roll", "rot90", "tile", "repeat", "flatten", "tril", "triu", "ravel",
     "diagflat", "fliplr", "flipud", "flip", "getitem", "diag", "index_select", "take", "take_along_axis",
-    "put_along_axis", "take_flat", "take_diagonal", "put_diagonal", "embedding", "lookup_rows", "samples_innermost",
+    "put_along_axis", "take_flat", "take_diagonal", "put_diagonal", "embedding", "lookup_rows",
     "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "im2col", "unfold", "where", "keep", "drop", "masked_fill",
 ]  # fmt: skip
 # These add to zeros, and 0.0 + -0.0 is 0.0.

@@ -13,7 +13,7 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters, plain_sum_first
-from tinygrad_edu.ops import attention, plain, recurrent
+from tinygrad_edu.ops import activations, attention, error_function, normalization, on_demand, pooling, recurrent
 from tinygrad_edu.ops.fast import (
     blocks,
     conv_columns,
@@ -21,7 +21,6 @@ from tinygrad_edu.ops.fast import (
     convolution,
     depthwise,
     deviations,
-    pointwise,
     transpose,
 )
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -33,6 +32,8 @@ from tinygrad_edu.transforms import vjp
 SINGLE = (np.float64, np.float32)
 FLOATS = (*SINGLE, *SINGLE, np.float16, np.longdouble)  # most fast forms support only the first two
 NUMBERS = (*FLOATS, np.int64, np.uint8, np.bool_)
+
+on_demand.import_all()  # the files of ops declare the twins
 
 
 class Twins(NamedTuple):
@@ -105,7 +106,7 @@ def slopes():
 @st.composite
 def parts_above_0(draw):
     cotangent, x = draw(alike(2))
-    return cotangent, plain.plain_relu_values(x)
+    return cotangent, activations.plain_relu_values(x)
 
 
 @st.composite
@@ -187,18 +188,6 @@ def ranked(draw, one=True):
 
 
 @st.composite
-def accumulations(draw):
-    function = draw(st.sampled_from([np.add, np.multiply, np.maximum]))
-    return function, *draw(along(1, (*FLOATS, np.int64))), draw(st.booleans())
-
-
-@st.composite
-def columns(draw):
-    x, axis = draw(along(1))
-    return x, axis, draw(st.sampled_from([None, np.float32]))
-
-
-@st.composite
 def indexed(draw, values=False):
     call = draw(calls("getitem"))
     x, index = call.arrays[0], draw(st.sampled_from([call.settings["index"], np.array([[0, -1]], np.int8)]))
@@ -225,7 +214,9 @@ def places(draw):
 
 @st.composite
 def bells(draw):
-    return draw(numbers(None, (np.float32, np.float64))), draw(st.sampled_from([plain.ERF, plain.NORMAL]))
+    return draw(numbers(None, (np.float32, np.float64))), draw(
+        st.sampled_from([error_function.ERF, error_function.NORMAL])
+    )
 
 
 @st.composite
@@ -238,7 +229,7 @@ def channels(draw, affine=False):
     x = draw(st.sampled_from([x, x * x.dtype.type(2.0**-10)]))  # its variance is below eps
     weight, bias = (draw(arrays((1, k, 1), dtype=dtype)) for _ in range(2))
     with np.errstate(all="ignore"):
-        return x, weight, bias, draw(st.sampled_from([1e-5, 0.25])), plain.plain_moments(x)
+        return x, weight, bias, draw(st.sampled_from([1e-5, 0.25])), normalization.plain_moments(x)
 
 
 @st.composite
@@ -256,7 +247,7 @@ def pairs_of_channels(draw):
 def moments_of_deviations(x):
     found = deviations.channel_deviations(x, 1e-5)
     if found is None:
-        return plain.plain_moments(x)
+        return normalization.plain_moments(x)
     mean, _, variance = found[0]
     return np.stack([mean.astype(x.dtype), mean - mean.astype(x.dtype), variance]).astype(x.dtype)
 
@@ -264,21 +255,21 @@ def moments_of_deviations(x):
 def norm_of_deviations(x, weight, bias, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
-        return plain.plain_channel_norm_values(x, weight, bias, eps, moments)
+        return normalization.plain_channel_norm_values(x, weight, bias, eps, moments)
     return deviations.deviations_norm(x, weight[0] * found[2], bias, found[1])
 
 
 def norm_x_of_deviations(g, x, weight, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
-        return plain.plain_channel_norm_x(g, x, weight, eps, moments)
+        return normalization.plain_channel_norm_x(g, x, weight, eps, moments)
     return deviations.deviations_norm_x(g, weight[0] * found[2], *found[1:])
 
 
 def norm_weight_of_deviations(g, x, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
-        return plain.plain_channel_norm_weight(g, x, eps, moments)
+        return normalization.plain_channel_norm_weight(g, x, eps, moments)
     return deviations.deviations_norm_weight(g, *found[1:])
 
 
@@ -354,22 +345,13 @@ def is_by_channels(call):
 
 
 @st.composite
-def pixels(draw, of_kernels=False):
-    """Draw feature maps (out, H, W, N) with 1x1 kernels, or with images (C, H, W, N)."""
-    groups, out, c, h, w, n = (draw(st.integers(1, 3)) for _ in range(6))
-    maps = draw(images((groups * out, h, w, n)))
-    shape = (groups * c, h, w, n) if of_kernels else (groups * out, c, 1, 1)
-    return maps, draw(images(shape)), window_of((h, w), 1, 1, 0, 1), groups
-
-
-@st.composite
 def pools(draw, gradient=False):
     """Draw images (C, ..., N) and windows, with their maxima; or values for the windows, and a mask of pixels."""
     call = draw(calls("window_max"))
     x, settings = call.arrays[0], [call.settings[name] for name in ("kernel_size", "stride", "dilation")]
     window = window_of(x.shape[2:], *settings[:2], 0, *settings[2:])
     images = np.ascontiguousarray(np.moveaxis(draw(numbers(x.shape, FLOATS)), 0, -1))
-    maxima = plain.plain_window_maxima(images, window)
+    maxima = pooling.plain_window_maxima(images, window)
     if not gradient:
         return images, maxima, window
     return draw(numbers(maxima.shape, FLOATS)), draw(masks((*map(len, window.taps), *maxima.shape))), window
@@ -383,14 +365,6 @@ def linear_maps(draw):
     with np.errstate(over="ignore"):
         x, weight = x.astype(dtype), weight.astype(dtype)
     return x, weight, draw(st.none() | numbers(call.arrays[2].shape, SINGLE))
-
-
-@st.composite
-def dropouts(draw):
-    call = draw(calls("dropout_by_bits"))
-    x, settings = call.inputs[0], call.settings
-    bits = settings.get("bits", call.inputs[-1])
-    return draw(numbers(x.shape)), np.asarray(bits), settings["scale"], settings["axes"]
 
 
 @st.composite
@@ -502,8 +476,7 @@ def images_by_choice(maps, weight, window, groups):
 
 def kernels_by_choice(maps, images, window, groups):
     """Return the kernels by the form that is chosen for these arguments."""
-    channels = len(maps), len(images), groups
-    form = convolution._select_form(*channels, maps.shape[3], window, maps, images)
+    form = convolution._select_form(len(maps), len(images), groups, maps.shape[3], window)
     return form.kernels(maps, images, window, groups)
 
 
@@ -542,17 +515,6 @@ def gradient_of_prod(x, settings):
     return np.stack(others, axis) * np.expand_dims(cotangent_of(x.prod(axis)), axis)
 
 
-def gradient_of_cumprod(x, settings):
-    """Return the gradient of cumprod by the recurrence from the last element to the first."""
-    rows = np.moveaxis(x, settings["axis"], 0)
-    g = np.moveaxis(cotangent_of(x), settings["axis"], 0)
-    found, rest = np.empty_like(g), 0 * g[0]
-    for k in reversed(range(len(rows))):
-        rest = g[k] + (rows[k + 1] * rest if k + 1 < len(rows) else 0)
-        found[k] = rows[:k].prod(0) * rest
-    return np.moveaxis(found, 0, settings["axis"])
-
-
 # --- The tables, by file and function name ---
 
 NUMERIC = (*FLOATS, np.int64)
@@ -562,9 +524,8 @@ SAME_BITS = {
     "elementwise.relu_vjp": parts_above_0(), "elementwise.silu_vjp": alike(3), "elementwise.tanh_vjp": alike(2),
     "elementwise.gelu_tanh_vjp": alike(3),
     "reductions.mean_along": along(1), "partition.first_indices": ranked(), "partition.rank_indices": ranked(one=False),
-    "scans.accumulate": accumulations(), "scans.axis_first": columns(),
     "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
-    "dropout.dropout_values": dropouts(), "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
+    "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
     "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),
     "pooling.max_mask": pools(),
 }  # fmt: skip
@@ -576,7 +537,6 @@ ROUNDED = {  # strategy, and units in the last place
 SUMS = {
     "elementwise.logaddexp_values": alike(2, NUMERIC), "reductions.sum_along": summed(),
     "reductions.sum_of_squares": summed().map(lambda x: x[:3]),
-    "scans.cumsum_values": st.tuples(along(1), st.booleans()).map(lambda x: (*x[0], x[1])),
     "softmax.softmax_values": along(1, min_dims=0),
     "softmax.log_softmax_vjp": along(2, min_dims=0), "softmax.softmax_vjp": along(2, min_dims=0),
     "normalization.moments": channels(), "normalization.channel_norm_values": channels(affine=True),
@@ -600,27 +560,25 @@ TWINS = {
     "reductions.reduce_along, sums": Twins(*REDUCE, reduced(np.add, FLOATS), None),
     "reductions.reduce_along, sums of float16": Twins(*REDUCE, sums_of_halves(), 1),
     "reductions.other_factors": Twins(pulled_back(tg.prod), gradient_of_prod, multiplied(), None),
-    "scans.cumprod_vjp": Twins(pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None),
     "sums.sum_first": Twins(sum_first, plain_sum_first, sums_over_first_axes(), None),
     "parameters.parameters": Twins(listed(parameters), listed(plain_parameters), functions()),
     "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
     "scatter_add.add_rows": Twins(added(scatter_add.add_rows), added(plain_add_at), numbered_rows(), None),
     "scatter_add.add_at_zeros": Twins(
         added_to_zeros(scatter_add.add_at_zeros), added_to_zeros(plain_add_at), indexed(values=True), None),
-    "deviations.channel_deviations": Twins(moments_of_deviations, plain.plain_moments, channels(), None),
+    "deviations.channel_deviations": Twins(moments_of_deviations, normalization.plain_moments, channels(), None),
     "deviations.deviations_norm": Twins(
-        norm_of_deviations, plain.plain_channel_norm_values, channels(affine=True), None),
+        norm_of_deviations, normalization.plain_channel_norm_values, channels(affine=True), None),
     "deviations.deviations_norm_x": Twins(
-        norm_x_of_deviations, plain.plain_channel_norm_x, gradients_of_channels(), None),
+        norm_x_of_deviations, normalization.plain_channel_norm_x, gradients_of_channels(), None),
     "deviations.deviations_norm_weight": Twins(
-        norm_weight_of_deviations, plain.plain_channel_norm_weight,
+        norm_weight_of_deviations, normalization.plain_channel_norm_weight,
         gradients_of_channels().map(lambda x: (*x[:2], *x[3:])), None),
     "normalization.mean_of_products": Twins(
         *map(in_dtype, declared("normalization.mean_of_products")), pairs_of_channels(), None),
     "products.product_of_blocks": Twins(*map(with_blocks, declared("products.product_of_blocks")), stacks(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
     "blocks.block_size": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
-    "transpose.c_contiguous": Twins(*declared("transpose.c_contiguous"), st.tuples(numbers())),
     "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.plain_put_last)),
                                 st.tuples(numbers(shapes(2)))),
     "conv_columns.maps_by_columns": Twins(
@@ -643,9 +601,6 @@ TWINS = {
     "pooling.window_maxima": Twins(
         *map(unsigned, declared("pooling.window_maxima")), pools().map(lambda drawn: (drawn[0], drawn[2]))),
     "pooling.add_to_chosen": Twins(*map(unsigned, declared("pooling.add_to_chosen")), pools(gradient=True)),
-    "pointwise.pointwise_images": Twins(pointwise.pointwise_images, conv_gemm.plain_correlated_images, pixels(), None),
-    "pointwise.pointwise_kernels": Twins(
-        pointwise.pointwise_kernels, conv_gemm.plain_correlated_kernels, pixels(of_kernels=True), None),
     "attention": Twins(
         all_steps(attention.attention_in_blocks), all_steps(attention.attention_of_row), long_attentions(), None),
     "attention, gradients": Twins(
@@ -666,6 +621,5 @@ WITHOUT_A_TWIN = {
     "products.product_on_threads": "the twin of product, and test_fast.py",
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",
-    "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
     "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip

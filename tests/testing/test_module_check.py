@@ -204,12 +204,14 @@ def test_a_forgotten_parameter_is_named():
     check_module(Detached().requires_grad_(False), X)
 
 
-# --- Sample independence, declared by couples_samples = False ---
+# --- Sample independence ---
+
+check_samples = functools.partial(check_module, samples="independent")
 
 
-def declares(forward, **attributes):
-    """Return a module of a class Part with ``couples_samples = False`` and this forward."""
-    part = type("Part", (nn.Module,), {"forward": forward, "couples_samples": False})()
+def with_forward(forward, **attributes):
+    """Return a module of a class Part with this forward."""
+    part = type("Part", (nn.Module,), {"forward": forward})()
     vars(part).update(attributes)
     return part
 
@@ -277,43 +279,42 @@ def noisy(self, x):
 
 
 FAULTS = {
-    "another batch": (lambda: declares(centred), "the result of a sample changes when other samples are replaced"),
-    "samples before": (lambda: declares(added_to), "the result of a sample changes when other samples are replaced"),
-    "in training": (lambda: declares(lambda self, x: centred(self, x) if self.training else x * 1.0),
-                    r"\(train\) declares .* the result of a sample changes"),
-    "in evaluation": (lambda: declares(lambda self, x: x * 1.0 if self.training else centred(self, x)),
-                      r"\(eval\) declares .* the result of a sample changes"),
-    "with random numbers": (lambda: declares(noisy, rng=np.random.default_rng(0)), "the result of a sample changes"),
-    "number of samples": (lambda: declares(lambda self, x: x * 1.0 / len(x)),
+    "another batch": (lambda: with_forward(centred), "the result of a sample changes when others are replaced"),
+    "samples before": (lambda: with_forward(added_to), "the result of a sample changes when others are replaced"),
+    "in training": (lambda: with_forward(lambda self, x: centred(self, x) if self.training else x * 1.0),
+                    r"\(train\): its samples .* the result of a sample changes"),
+    "in evaluation": (lambda: with_forward(lambda self, x: x * 1.0 if self.training else centred(self, x)),
+                      r"\(eval\): its samples .* the result of a sample changes"),
+    "with random numbers": (lambda: with_forward(noisy, rng=np.random.default_rng(0)),
+                            "the result of a sample changes"),
+    "number of samples": (lambda: with_forward(lambda self, x: x * 1.0 / len(x)),
                           r"the samples \d:\d of 4 have different results alone and in the batch"),
-    "a batch of four": (lambda: declares(lambda self, x: x.reshape((4, 3)) * 1.0),
+    "a batch of four": (lambda: with_forward(lambda self, x: x.reshape((4, 3)) * 1.0),
                         r"a call with only the samples \d:\d of 4 raises \w+Error"),
-    "the size in a gradient": (lambda: declares(lambda self, x: divided_by_the_batch(x)),
+    "the size in a gradient": (lambda: with_forward(lambda self, x: divided_by_the_batch(x)),
                                r"the samples \d:\d of 4 have different gradients alone and in the batch"),
-    "a gradient": (lambda: declares(lambda self, x: centred_backward(x)),
-                   "the gradient of a sample changes when other samples are replaced"),
+    "a gradient": (lambda: with_forward(lambda self, x: centred_backward(x)),
+                   "the gradient of a sample changes when others are replaced"),
     "a gradient of a parameter": (
-        lambda: declares(lambda self, x: shared_scale(x, self.w), w=tg.Tensor(np.ones(3), requires_grad=True)),
-        "the contribution of a sample to a parameter's gradient changes when other samples are replaced"),
+        lambda: with_forward(lambda self, x: shared_scale(x, self.w), w=tg.Tensor(np.ones(3), requires_grad=True)),
+        "the contribution of a sample to a parameter's gradient changes when others are replaced"),
     "the size in a gradient of a parameter": (
-        lambda: declares(lambda self, x: x * divided_by_the_batch(self.w + 0 * x[:, :1]),
+        lambda: with_forward(lambda self, x: x * divided_by_the_batch(self.w + 0 * x[:, :1]),
                          w=tg.Tensor(1.0, requires_grad=True)),
         "the gradients of a parameter for parts of the batch do not add up"),
-    "a counter": (lambda: declares(counting, calls=0), "Part: its forward sets the attribute calls"),
-    "a list": (lambda: declares(after(lambda self, x: self.seen.append(len(x))), seen=[]), "its attribute seen"),
-    "a buffer": (lambda: declares(after(lambda self, x: self.mean.assign(x.numpy().mean(axis=0))),
+    "a counter": (lambda: with_forward(counting, calls=0), "a call changes its attribute calls"),
+    "a list": (lambda: with_forward(after(lambda self, x: self.seen.append(len(x))), seen=[]), "its attribute seen"),
+    "a buffer": (lambda: with_forward(after(lambda self, x: self.mean.assign(x.numpy().mean(axis=0))),
                                   mean=tg.Tensor(np.zeros(3))), "a call changes its attribute mean"),
-    "an array": (lambda: declares(in_an_array, sums=np.zeros(3)), "(changes its|sets the) attribute sums"),
-    "a dict": (lambda: declares(after(lambda self, x: self.settings.update(last={"shape": x.shape})), settings={}),
+    "an array": (lambda: with_forward(in_an_array, sums=np.zeros(3)), "a call changes its attribute sums"),
+    "a dict": (lambda: with_forward(after(lambda self, x: self.settings.update(last={"shape": x.shape})), settings={}),
                "a call changes its attribute settings"),
-    "an object": (lambda: declares(after(lambda self, x: setattr(self.statistics, "count", len(x))),
+    "an object": (lambda: with_forward(after(lambda self, x: setattr(self.statistics, "count", len(x))),
                                    statistics=Statistics()), "a call changes its attribute statistics"),
-    "a cache": (lambda: declares(made_at_first, mask=None), "sets the attribute mask"),
-    "the same value": (lambda: declares(after(lambda self, x: setattr(self, "kind", "vectors")), kind="vectors"),
-                       "sets the attribute kind"),
-    "needs the whole batch": (
-        lambda: declares(lambda self, x: x + self.part(np.ones(3)), part=nn.Linear(3, 3)),
-        r"a call needs the whole batch \(Linear: its input of shape \(3,\) has no sample axis\)"),
+    "a cache": (lambda: with_forward(made_at_first, mask=None), "a call changes its attribute mask"),
+    "no sample axis": (
+        lambda: with_forward(lambda self, x: x + self.part(np.ones(3)), part=nn.Linear(3, 3)),
+        r"Linear: its input of shape \(3,\) has no sample axis"),
 }  # fmt: skip
 LEAVES = {
     "no axis": lambda self, x: (x * 1.0, tg.sum(x)),
@@ -323,17 +324,11 @@ LEAVES = {
 
 
 @pytest.mark.parametrize(("make", "said"), FAULTS.values(), ids=FAULTS)
-def test_a_module_that_does_not_keep_its_promise_is_told_how(make, said):
-    with pytest.raises(LawBroken, match=said) as caught:
-        check_module(make(), X)
-    assert "Set couples_samples = True in the class Part" in str(caught.value)
-
-
-@pytest.mark.parametrize(("make", "said"), FAULTS.values(), ids=FAULTS)
-def test_the_innermost_guilty_part_is_named(make, said):
-    with pytest.raises(LawBroken, match=r"in its submodule '1\.0' \(Part\)") as caught:
-        check_module(inside(make()), X)
-    assert "Set couples_samples = True in the class Part" in str(caught.value)
+def test_the_innermost_module_whose_samples_are_not_independent_is_named(make, said):
+    with pytest.raises(LawBroken, match=said):
+        check_samples(make(), X)
+    with pytest.raises(LawBroken, match=r"in its submodule '1\.0' \(Part\)|its attribute 1\.0\.mask"):
+        check_samples(inside(make()), X)
 
 
 @pytest.mark.parametrize("forward", LEAVES.values(), ids=LEAVES)
@@ -341,41 +336,37 @@ def test_every_array_of_a_result_has_the_samples_first(forward):
     with pytest.raises(
         LawBroken, match=r"its result contains an array of shape .*; the first axis must be the 4 samples"
     ):
-        check_module(declares(forward), X)
+        check_samples(with_forward(forward), X)
 
 
-@pytest.mark.parametrize("value", [True, None])
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) & {"another batch", "a counter", "number of samples"}))
-def test_other_declarations_promise_nothing(value, fault):
-    part = FAULTS[fault][0]()
-    type(part).couples_samples = value
-    check_module(part, X)
+@pytest.mark.parametrize("fault", ["another batch", "a counter", "number of samples"])
+def test_samples_may_depend_on_each_other_by_default(fault):
+    check_module(FAULTS[fault][0](), X)
 
 
 def test_samples_that_are_all_alike_show_it_too():
     with pytest.raises(LawBroken, match="the result of a sample changes"):
-        check_module(declares(centred), np.ones((3, 2)))
+        check_samples(with_forward(centred), np.ones((3, 2)))
 
 
-def test_an_undeclared_part_is_named_and_what_it_returns_is_not_held_against_it():
-    mixing = type("Mixing", (nn.Module,), {"forward": centred})()
-    turned = type("Turned", (nn.Module,), {"forward": lambda self, x: tg.transpose(x, (1, 0))})()
-    model = declares(lambda self, x: self.turned(self.turned(self.mixing(x))), turned=turned, mixing=mixing)
-    with pytest.raises(LawBroken, match=r"in its submodule 'mixing' \(Mixing\) .* = True in the class Mixing"):
-        check_module(model, X)
+def test_the_first_submodule_with_the_fault_is_named():
+    turned = with_forward(lambda self, x: tg.transpose(x, (1, 0)))
+    model = with_forward(lambda self, x: self.turned(self.turned(self.mixing(x))), turned=turned)
+    model.mixing = nn.Lambda(lambda x: x - x.mean(axis=0))
+    with pytest.raises(LawBroken, match=r"in its submodule 'mixing' \(Lambda\)"):
+        check_samples(model, X)
     model.mixing = nn.Tanh()
-    check_module(model, X)
+    check_samples(model, X)
 
 
-def test_a_function_inside_is_the_business_of_the_class_around_it():
-    model = declares(lambda self, x: self.function(x), function=nn.Lambda(lambda x: x - x.mean(axis=0)))
-    with pytest.raises(LawBroken, match="couples_samples = True in the class Part"):
-        check_module(model, X)
+def test_the_first_axes_must_be_the_samples():
+    with pytest.raises(DTypeError, match="samples must be \"independent\" or None, got 'coupled'"):
+        check_module(nn.Tanh(), X, samples="coupled")
+    with pytest.raises(DataError, match=r"the same number of samples .*, got the shapes \(4, 3\), \(3,\)"):
+        check_samples(nn.Bilinear(3, 3, 1), X, X[0])
 
 
 class Cached(nn.Module):
-    couples_samples = False
-
     @functools.cached_property
     def table(self):
         return np.arange(3.0)
@@ -385,36 +376,30 @@ class Cached(nn.Module):
 
 
 KEPT = {
-    "an op that was not called before": (lambda: declares(lambda self, x: self.act(x), act=broken("square")), (4, 3)),
+    "an op that was not called before": (lambda: with_forward(lambda self, x: self.act(x), act=broken("square")),
+                                         (4, 3)),
     "a cached property": (Cached, (4, 3)),
     "a recurrent layer inside": (
-        lambda: declares(
+        lambda: with_forward(
             lambda self, x: self.gru(x.swapaxes(0, 1))[0].swapaxes(0, 1),
             gru=nn.GRU(2, 2, num_layers=2, dropout=0.5, rng=np.random.default_rng(0)),
         ),
         (3, 4, 2),
     ),
-    "a layer made in the forward": (lambda: declares(lambda self, x: nn.Softmax(-1)(nn.LeakyReLU(0.5)(x))), (4, 3)),
-    "random numbers": (lambda: declares(lambda self, x: x + nn.current_stream(self.rng).normal(size=x.shape),
+    "a layer made in the forward": (lambda: with_forward(lambda self, x: nn.Softmax(-1)(nn.LeakyReLU(0.5)(x))), (4, 3)),
+    "random numbers": (lambda: with_forward(lambda self, x: x + nn.current_stream(self.rng).normal(size=x.shape),
                                         rng=np.random.default_rng(0)), (4, 3)),
-    "its maximum divides out": (lambda: declares(lambda self, x: tg.softmax(x - x.max().detach(), axis=1)), (4, 3)),
-    "a nest": (lambda: declares(lambda self, x: {"a": (x * 2.0, [x.sum(axis=1)]), "b": 3}), (4, 3)),
-    "batch normalization in training": (lambda: nn.BatchNorm1D(3), (4, 3)),
-    "declared for this input": (lambda: nn.Sequential(nn.Softmax()), (4,)),
-    "one sample": (lambda: declares(centred), (1, 3)),
+    "its maximum divides out": (lambda: with_forward(lambda self, x: tg.softmax(x - x.max().detach(), axis=1)), (4, 3)),
+    "a nest": (lambda: with_forward(lambda self, x: {"a": (x * 2.0, [x.sum(axis=1)]), "b": 3}), (4, 3)),
+    "one sample": (lambda: with_forward(centred), (1, 3)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("make", "shape"), KEPT.values(), ids=KEPT)
-def test_a_module_that_keeps_its_promise_passes(make, shape):
-    check_module(make(), np.random.default_rng(1).normal(size=shape))
-
-
-def test_what_a_check_leaves_behind():
-    part = declares(lambda self, x: x * self.w, w=tg.Tensor(np.ones(3), requires_grad=True))
-    check_module(part, X)
+def test_a_module_whose_samples_are_independent_passes(make, shape):
+    part = make()
+    check_samples(part, np.random.default_rng(1).normal(size=shape))
     assert "forward" not in vars(part)
-    assert part.couples_samples is False
 
 
 class Forgetful(Wrong):
@@ -531,7 +516,7 @@ def test_token_ids():
 
 
 def test_laws_can_be_left_out():
-    report = check_module(nn.Linear(3, 2), X, skip=("state", "float32 (eval)"))
+    report = check_samples(nn.Linear(3, 2), X, skip=("state", "float32 (eval)"))
     assert list(report.seconds) == [
         "sample independence (train)", "slope (train)", "float32 (train)", "sample independence (eval)", "slope (eval)",
         "parameters", "unbiased"]  # fmt: skip

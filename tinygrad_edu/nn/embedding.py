@@ -53,6 +53,8 @@ class _Table(Module):
         return layer
 
     def _lookup(self, indices: TensorLike) -> Tensor:
+        if self.max_norm is not None:
+            refuse_in_shard(f"{type(self).__name__}: max_norm writes to the table")
         if self.scale_grad_by_freq:
             refuse_in_shard(f"{type(self).__name__}: scale_grad_by_freq counts the indices of the whole batch")
         return ops.embedding(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Array, Tensor, TensorLike
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_sample_axis
 from tinygrad_edu.ops.sliding_windows import Pair
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Unfold(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.unfold`."""
+        require_sample_axis("Unfold", shape_of(x), 0, 4)
         return ops.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
@@ -91,4 +93,5 @@ class Fold(Unfold):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.fold`."""
+        require_sample_axis("Fold", shape_of(x), 0, 3)
         return ops.fold(x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)

@@ -9,9 +9,10 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Array, Tensor, TensorLike
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_sample_axis
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -71,6 +72,7 @@ class _Pad(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Pad the last axes of x. All other axes are batch axes."""
+        require_sample_axis(type(self).__name__, shape_of(x), 0, self.axes + 1)
         widths = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]
         return pad_images(type(self).__name__, x, widths, self.mode, self.value)
 

@@ -137,8 +137,7 @@ def current_stream(own: np.random.Generator) -> np.random.Generator:
 
 def stream(own: np.random.Generator) -> np.random.Generator:
     """Return the generator to draw from, for a function that is declared as `random`."""
-    default = _default.get() if isinstance(own, DefaultGenerator) else None
-    return _renew_lock(_stream.get() or default or own)
+    return _renew_lock(_stream.get() or (_default.get() if isinstance(own, DefaultGenerator) else None) or own)
 
 
 class _RawSeedSequence(ISeedSequence):

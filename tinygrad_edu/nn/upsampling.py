@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Array, Tensor, TensorLike
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.nn.convolution import Numbers
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_sample_axis
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -124,6 +125,7 @@ class _Shuffle(Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply the function."""
+        require_sample_axis(type(self).__name__, shape_of(x), 0, 4)
         return type(self).function(x, getattr(self, self._setting_names[0]))
 
 

@@ -23,16 +23,16 @@ from tinygrad_edu.engine import (
     values_of,
 )
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops import plain
 from tinygrad_edu.ops.arithmetic import abs, are_arrays, as_floating, multiply, scale_by, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast import elementwise as fast
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.powers import exp, square
-from tinygrad_edu.ops.selection import clip_by_scalars, drop, keep, where
+from tinygrad_edu.ops.selection import clip_by_scalars, drop, keep, selected, where
 from tinygrad_edu.ops.shape import reshape, shaped
 from tinygrad_edu.ops.sigmoids import sigmoid, softplus, softplus_slope
 from tinygrad_edu.ops.trigonometry import tanh
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu",
@@ -42,23 +42,55 @@ __all__ = [
 # --- Piecewise polynomial ---
 
 
+def plain_relu_values(x: ndarray) -> ndarray:
+    """Return max(x, 0), and NaN where x is NaN."""
+    return np.maximum(x, x.dtype.type(0))
+
+
+relu_values = faster_than(plain_relu_values)(fast.relu_values)
+
+
+def plain_relu_vjp(g: ndarray, out: ndarray) -> ndarray:
+    """Return g where the result of relu is not 0, and 0 elsewhere."""
+    return np.where(out == 0, g.dtype.type(0), g)
+
+
+relu_vjp = faster_than(plain_relu_vjp)(fast.relu_vjp)
+
+
 @op(batching="elementwise")
 def relu(x: Array) -> Array:
     """Return max(x, 0). The derivative is 0 at 0, and 1 at NaN."""
-    return fast.relu_values(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
+    return relu_values(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
-relu.vjps(x=lambda g, out: fast.relu_vjp(g, out) if g.__class__ is ndarray else drop(g, out == fast.ZEROS[out.dtype]))
+relu.vjps(x=lambda g, out: relu_vjp(g, out) if g.__class__ is ndarray else drop(g, out == fast.ZEROS[out.dtype]))
+
+
+def plain_leaky_relu_values(x: Any, slope: Any) -> ndarray:
+    """Return x where it is positive, and slope * x elsewhere."""
+    return np.where(np.greater(x, 0), x, np.multiply(slope, x))
+
+
+leaky_relu_values = faster_than(plain_leaky_relu_values)(fast.leaky_relu_values)
+
+
+def plain_leaky_relu_slope(x: Any, slope: Any) -> ndarray:
+    """Return 1 where x is positive, and the slope elsewhere."""
+    return np.where(np.greater(x, 0), x.dtype.type(1), slope)
+
+
+leaky_relu_slope = faster_than(plain_leaky_relu_slope)(fast.leaky_relu_slope)
 
 
 @op(name="leaky_relu", broadcasts=True, batching="elementwise")
 def leaky(x: Operand, slope: Operand) -> Array:
     """Return x where x > 0, and slope * x elsewhere."""
-    return fast.leaky_relu_values(x, slope)
+    return leaky_relu_values(x, slope)
 
 
 def _leaky_x(g: Any, x: Any, slope: Any) -> Any:
-    return where(x > 0, g, g * slope) if isinstance(slope, Tensor) else g * fast.leaky_relu_slope(values_of(x), slope)
+    return where(x > 0, g, g * slope) if isinstance(slope, Tensor) else g * leaky_relu_slope(values_of(x), slope)
 
 
 leaky.vjps(x=_leaky_x, slope=lambda g, x: drop(g * x, x > 0))
@@ -131,7 +163,7 @@ hardswish.vjps(x=lambda g, x: drop(where(x < 3, g * (x / 3 + 0.5), g), x <= -3))
 @op(batching="elementwise")
 def threshold(x: Array, /, threshold: float, value: float) -> Array:
     """Return x where x > threshold, and `value` elsewhere. The derivative at the threshold is 0."""
-    return fast.selected(np.less_equal(x, threshold), value, x)
+    return selected(np.less_equal(x, threshold), value, x)
 
 
 threshold.vjps(x=lambda g, x, threshold: drop(g, x <= threshold))
@@ -159,11 +191,19 @@ def _out_of_bounds_mask(x: Any, bound: float) -> Any:
 # --- Exponential, sigmoid and rational ---
 
 
+def plain_nonpositive_values(x: ndarray) -> ndarray:
+    """Return min(x, 0)."""
+    return np.minimum(x, x.dtype.type(0))
+
+
+nonpositive_values = faster_than(plain_nonpositive_values)(fast.nonpositive_values)
+
+
 @op(name="elu", batching="elementwise")
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
     """Return x where x > 0, and alpha * (exp(rate * x) - 1) elsewhere."""
     x = as_floating(x)
-    return relu(x) + scale_by(np.expm1(scale_by(fast.nonpositive_values(x), rate)), alpha)
+    return relu(x) + scale_by(np.expm1(scale_by(nonpositive_values(x), rate)), alpha)
 
 
 def _exponential_unit_x(g: Any, x: Any, alpha: float, rate: float) -> Any:
@@ -213,6 +253,14 @@ def _factor(function: Callable[[Any], Any], x: Any, computed: Precomputed) -> An
     return computed["factor"] if computed and not isinstance(x, Tensor) else function(x)
 
 
+def plain_silu_vjp(g: Any, x: Any, s: Any) -> Any:
+    """Return g * s * (1 + x * (1 - s)), where s is sigmoid(x)."""
+    return g * (s * (1 + x * (1 - s)))
+
+
+silu_vjp = faster_than(plain_silu_vjp)(fast.silu_vjp)
+
+
 @op(name="silu", batching="elementwise")
 def silu_from_sigmoid(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return x * sigmoid(x). The backward pass reuses sigmoid(x) if it is precomputed."""
@@ -221,7 +269,7 @@ def silu_from_sigmoid(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Arra
 
 def _silu_from_sigmoid_x(g: Any, x: Any, computed: Precomputed) -> Any:
     gate = _factor(softplus_slope, x, computed)
-    return fast.silu_vjp(g, x, gate) if are_arrays(g, gate) else g * (gate + x * (gate * softplus_slope(-x)))
+    return silu_vjp(g, x, gate) if are_arrays(g, gate) else g * (gate + x * (gate * softplus_slope(-x)))
 
 
 silu_from_sigmoid.vjps(x=_silu_from_sigmoid_x)
@@ -274,7 +322,7 @@ _GELU_SATURATION = 32.0  # beyond it the gate is 0 or 1, and a larger cube could
 def _gelu_tanh_gate(x: Any) -> Any:
     """Return 0.5 * (1 + tanh(u)) of the approximation. As sigmoid(2 * u), small values are accurate."""
     t = clip_by_scalars(x, -_GELU_SATURATION, _GELU_SATURATION)
-    return sigmoid(t * (plain.GELU_LINEAR + plain.GELU_CUBIC * (t * t)))
+    return sigmoid(t * (fast.GELU_LINEAR + fast.GELU_CUBIC * (t * t)))
 
 
 @op(name="gelu", batching="elementwise")
@@ -283,9 +331,17 @@ def gelu_tanh(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
     return x * _factor(_gelu_tanh_gate, x, computed)
 
 
+def plain_gelu_tanh_vjp(g: Any, x: Any, s: Any) -> Any:
+    """Return g * (s + x * s * (1 - s) * du/dx), where s is sigmoid(u), the gate of the tanh approximation."""
+    return g * (s + x * (s * (1 - s)) * (fast.GELU_LINEAR + 3 * fast.GELU_CUBIC * (x * x)))
+
+
+gelu_tanh_vjp = faster_than(plain_gelu_tanh_vjp)(fast.gelu_tanh_vjp)
+
+
 def _gelu_tanh_x(g: Any, x: Any, computed: Precomputed) -> Any:
     gate = _factor(_gelu_tanh_gate, x, computed)
-    vjp: Callable[..., Any] = fast.gelu_tanh_vjp if are_arrays(g, gate) else plain.plain_gelu_tanh_vjp
+    vjp: Callable[..., Any] = gelu_tanh_vjp if are_arrays(g, gate) else plain_gelu_tanh_vjp
     return vjp(g, clip_by_scalars(x, -_GELU_SATURATION, _GELU_SATURATION), gate)
 
 

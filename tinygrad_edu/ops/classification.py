@@ -23,28 +23,60 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype, cast, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
-from tinygrad_edu.ops.fast.elementwise import softplus_values
-from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, reduce_along
 from tinygrad_edu.ops.powers import exp
-from tinygrad_edu.ops.reduction import mean, sum
+from tinygrad_edu.ops.reduction import log_sum, mean, mean_along, reduce_along, sum
 from tinygrad_edu.ops.selection import drop, keep, maximum
-from tinygrad_edu.ops.sigmoids import logit, softplus_slope
+from tinygrad_edu.ops.sigmoids import logit, softplus_slope, softplus_values
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
+def plain_subtract_max(x: ndarray, axis: int) -> ndarray:
+    """Return x - max(x) along `axis`, so that exp does not overflow. Softmax does not change."""
+    return np.asarray(x - np.maximum.reduce(x, axis, keepdims=True, initial=-np.inf))
+
+
+subtract_max = faster_than(plain_subtract_max)(fast.subtract_max)
+
+
+def plain_softmax_values(x: ndarray, axis: int) -> ndarray:
+    """Return exp(x) / sum(exp(x)) along `axis`."""
+    e = np.exp(plain_subtract_max(x, axis))
+    total = np.add.reduce(e, axis, np.float32 if e.dtype == np.float16 else e.dtype, keepdims=True)
+    return np.asarray(e / total).astype(e.dtype, copy=False)
+
+
+softmax_values = faster_than(plain_softmax_values)(fast.softmax_values)
+
+
+def plain_softmax_vjp(g: ndarray, p: ndarray, axis: int) -> ndarray:
+    """Return p * (g - sum(g * p)) along `axis`, where p is the softmax."""
+    return p * (g - np.add.reduce(g * p, axis=axis, keepdims=True))
+
+
+softmax_vjp = faster_than(plain_softmax_vjp)(fast.softmax_vjp)
+
+
+def plain_log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
+    """Return g - exp(out) * sum(g) along `axis`, where out is the logarithm of the softmax."""
+    return g - np.exp(out) * np.add.reduce(g, axis, keepdims=True)
+
+
+log_softmax_vjp = faster_than(plain_log_softmax_vjp)(fast.log_softmax_vjp)
+
+
 @op(name="softmax", batching="along")
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    return fast.softmax_values(as_floating(x), axis)
+    return softmax_values(as_floating(x), axis)
 
 
 @op(name="softmax", batching="along")
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     """Return p * (cotangent - sum(cotangent * p)) along `axis`, the vjp of p = softmax(x)."""
-    return fast.softmax_vjp(cotangent, p, axis)
+    return softmax_vjp(cotangent, p, axis)
 
 
 softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
@@ -71,13 +103,13 @@ def softmin(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -> Te
 @op(name="log_softmax", batching="along")
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
-    shifted = fast.subtract_max(as_floating(x), axis)
+    shifted = subtract_max(as_floating(x), axis)
     return np.subtract(shifted, log_sum(np.exp(shifted), axis), out=shifted)
 
 
 def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
     if are_arrays(g, out):
-        return fast.log_softmax_vjp(g, out, axis)
+        return log_softmax_vjp(g, out, axis)
     return g - exp(out) * sum(g, axis, keepdims=True)
 
 
@@ -123,7 +155,7 @@ def softmax_cross_entropy(
 
 
 def _label_losses(logits: ndarray, labels: ndarray) -> ndarray:
-    shifted = fast.subtract_max(logits, 1)
+    shifted = subtract_max(logits, 1)
     label_scores = shifted[label_index(labels)]
     return log_sum(np.exp(shifted, out=shifted), 1)[:, 0] - label_scores
 
@@ -198,7 +230,7 @@ def cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "none") -
     is_small = are_arrays(x, y) and x.size <= _MOST_SAVED
     if not is_small or not getattr(logits, "requires_grad", False):
         return softmax_cross_entropy(logits, labels, reduction)
-    e = fast.subtract_max(x, 1)
+    e = subtract_max(x, 1)
     label_scores = e[label_index(y)]
     np.exp(e, out=e)
     total = reduce_along(np.add, e, 1, dtype=np.float32 if e.dtype.char == "e" else None)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, MappedCall, bare, draw_in_vmap, is_mapped_by, op, open_levels, values_of
-from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
 def _dropout_of_samples(batch: MappedCall) -> Any:
@@ -28,7 +27,10 @@ def dropout_by_bits(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...
 
     `bits` is an array of bytes with eight bits each, in the order of the flattened ``transpose(x, axes)``.
     """
-    return dropout_values(x, np.asarray(bits), scale, axes)
+    ordered = x.transpose(axes)
+    out = np.unpackbits(np.asarray(bits), count=x.size).reshape(ordered.shape) * x.dtype.type(scale)
+    out *= ordered
+    return np.asarray(out).transpose(np.argsort(axes).astype(int))
 
 
 dropout_by_bits.vjps(x=lambda g, bits, scale, axes: dropout_by_bits(g, bits, scale, axes))

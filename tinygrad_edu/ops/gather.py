@@ -26,10 +26,11 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.fast.indices import flat_indices
+from tinygrad_edu.ops.fast import indices as fast
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, moveaxis, reshape
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["put_along_axis", "take", "take_along_axis"]
 
@@ -196,6 +197,15 @@ def _cast_values(x: Any, values: Any) -> Any:
             f"put_along_axis: cannot put values of dtype {values_dtype} into x of dtype {x_dtype}; use astype()."
         )
     return values if x_dtype == values_dtype else astype(values, x_dtype)
+
+
+def plain_flat_indices(indices: ndarray, axis: int, shape: tuple[int, ...]) -> Any:
+    """Return the flat indices of the elements that ``take_along_axis`` selects from an array of this shape."""
+    grid = (np.arange(n).reshape(-1, *[1] * (len(shape) - 1 - a)) for a, n in enumerate(shape))
+    return np.ravel_multi_index([indices if a == axis else i for a, i in enumerate(grid)], shape)
+
+
+flat_indices = faster_than(plain_flat_indices)(fast.flat_indices)
 
 
 def _checked_flat_indices(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:

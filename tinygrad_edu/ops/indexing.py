@@ -27,7 +27,7 @@ from tinygrad_edu.engine import (
     writing,
 )
 from tinygrad_edu.errors import LeafInPlaceError
-from tinygrad_edu.ops.fast.indices import getitem_values
+from tinygrad_edu.ops.fast import indices as fast
 from tinygrad_edu.ops.shape import moveaxis
 from tinygrad_edu.plain_mode import faster_than
 
@@ -90,6 +90,14 @@ def _is_integer(part: Any) -> bool:
     if isinstance(part, Tensor | np.ndarray):
         return part.dtype.kind in "iu"
     return isinstance(part, int | np.integer) and not isinstance(part, bool)
+
+
+def plain_getitem_values(x: Array, index: Any) -> Any:
+    """Return x[index]."""
+    return x[index]
+
+
+getitem_values = faster_than(plain_getitem_values)(fast.getitem_values)
 
 
 @op(batching=_getitem_of_samples)

@@ -38,7 +38,8 @@ from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.selection import clip
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, shaped, transpose
 from tinygrad_edu.ops.sliding_windows import per_axis
-from tinygrad_edu.ops.variance import scale_along
+from tinygrad_edu.ops.variance import nan_if_infinite, scale_along
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = [
@@ -62,6 +63,19 @@ def _rows_of_samples(batch: MappedCall) -> Any:
     return transpose(reshape(out, (len(out), n, k, out.shape[2])), (1, 0, 2, 3))
 
 
+def _channel_mean(x: ndarray) -> ndarray:
+    """Return the mean over the first and the last axis: (1, K, 1), float64; 0 if x is empty."""
+    return np.asarray(x.sum((0, 2), np.float64, keepdims=True) / max(x.shape[0] * x.shape[2], 1))
+
+
+def plain_mean_of_products(x: ndarray, y: ndarray) -> ndarray:
+    """Return the mean of x * y over the first and the last axis: (1, K, 1), float64; 0 if x is empty."""
+    return _channel_mean(x * y)
+
+
+mean_of_products = faster_than(plain_mean_of_products)(fast.mean_of_products)
+
+
 @op(name="normalization", batching=_rows_of_samples)
 def mean_product(x: Array, y: Array) -> Array:
     """Return the mean of x * y over the axes A and B: (A, K, B), (A, K, B) -> (1, K, 1); (K, B), (K, B) -> (K, 1)."""
@@ -73,7 +87,7 @@ def _mean_product(x: ndarray, y: ndarray) -> ndarray:
     count = _elements_per_mean(x.shape)
     if count == x.shape[-1] > 0 and x.dtype is y.dtype and x.dtype.char != "e":  # each channel is a row
         return np.vecdot(x, y)[..., None] / count
-    mean = fast.mean_of_products(x if x.ndim == 3 else x[None], y)
+    mean = mean_of_products(x if x.ndim == 3 else x[None], y)
     return np.asarray(mean if x.ndim == 3 else mean[0], np.result_type(x, y))
 
 
@@ -196,6 +210,57 @@ def _channels_of_samples(batch: MappedCall) -> Any:
     return transpose(reshape(out, (a, n, k, b)), (1, 0, 2, 3))
 
 
+def plain_moments(x: ndarray) -> ndarray:
+    """Return the mean of each channel in the dtype of x, its rounding error, and the variance: (3, K)."""
+    mean = _channel_mean(x)
+    moments = [mean, mean - mean.astype(x.dtype), _channel_mean((x - mean) ** 2)]
+    return np.concatenate(moments)[:, :, 0].astype(x.dtype)
+
+
+moments = faster_than(plain_moments)(fast.moments)
+
+
+def no_deviations(x: ndarray, eps: float) -> None:
+    """Return None: the plain normalization needs only the moments."""
+
+
+channel_deviations = faster_than(no_deviations)(small.channel_deviations)
+
+
+def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarray, ndarray]:
+    """Return (x - mean) * scale in float64, and scale = 1 / sqrt(variance + eps): (A, K, B), (1, K, 1)."""
+    mean, error, variance = moments.astype(np.float64)[:, None, :, None]
+    scale = 1 / np.sqrt(variance + eps)
+    return (x - mean - error) * scale, scale
+
+
+def plain_channel_norm_values(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
+    """Return weight * (x - mean) / sqrt(variance + eps) + bias; the weight and the bias are (1, K, 1)."""
+    return np.asarray(nan_if_infinite(weight) * plain_standardized(x, eps, moments)[0] + bias).astype(x.dtype)
+
+
+channel_norm_values = faster_than(plain_channel_norm_values)(fast.channel_norm_values)
+
+
+def plain_channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
+    """Return the gradient of x: weight * scale * (g - mean(g) - s * mean(g * s)), where s is x standardized."""
+    (s, scale), g = plain_standardized(x, eps, moments), g.astype(np.float64)
+    g = g - _channel_mean(g)  # the mean of s is 0 only up to rounding; a large mean of g would amplify that error
+    slope = g - s * _channel_mean(g * s)
+    return np.asarray(nan_if_infinite(weight * scale) * slope).astype(x.dtype)
+
+
+channel_norm_x = faster_than(plain_channel_norm_x)(fast.channel_norm_x)
+
+
+def plain_channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:
+    """Return the gradient of the weight: the sum over each channel of g times x standardized, (1, K, 1)."""
+    return (g * plain_standardized(x, eps, moments)[0]).sum((0, 2), keepdims=True).astype(g.dtype)
+
+
+channel_norm_weight = faster_than(plain_channel_norm_weight)(fast.channel_norm_weight)
+
+
 @op(name="normalization", promotes=True, batching=_channels_of_samples)
 def channel_norm(x: Array, weight: Array, bias: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return weight * divide_by_rms(center(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
@@ -205,16 +270,16 @@ def channel_norm(x: Array, weight: Array, bias: Array, /, eps: float, computed: 
     x, computed = _with_statistics(x, np.result_type(x, weight, bias), eps, computed)
     if _is_small(computed):
         return small.deviations_norm(x, weight[0] * computed["scale"], bias, computed["deviations"])
-    return fast.channel_norm_values(x, weight, bias, eps, computed["moments"])
+    return channel_norm_values(x, weight, bias, eps, computed["moments"])
 
 
 def _statistics(x: ndarray, eps: float) -> Precomputed:
     """Return the moments of the channels, and the deviations and the scale of small float32 arrays."""
-    found = small.channel_deviations(x, eps)
+    found = channel_deviations(x, eps)
     if found is None:
-        return Precomputed(moments=fast.moments(x))
-    moments, deviations, scale = found
-    return Precomputed(moments=moments, deviations=deviations, scale=scale)
+        return Precomputed(moments=moments(x))
+    of_channels, deviations, scale = found
+    return Precomputed(moments=of_channels, deviations=deviations, scale=scale)
 
 
 def _with_statistics(x: ndarray, dtype: Any, eps: float, computed: Precomputed) -> tuple[ndarray, Precomputed]:
@@ -233,7 +298,7 @@ def _channel_norm_x(g: Any, x: Any, weight: Any, eps: float, computed: Precomput
     x, computed = _with_statistics(x, g.dtype, eps, computed)
     if _is_small(computed):
         return small.deviations_norm_x(g, weight[0] * computed["scale"], computed["deviations"], computed["scale"])
-    return fast.channel_norm_x(g, x, weight, eps, computed["moments"])
+    return channel_norm_x(g, x, weight, eps, computed["moments"])
 
 
 def _channel_norm_weight(g: Any, x: Any, eps: float, computed: Precomputed) -> Any:
@@ -242,13 +307,13 @@ def _channel_norm_weight(g: Any, x: Any, eps: float, computed: Precomputed) -> A
     x, computed = _with_statistics(x, g.dtype, eps, computed)
     if _is_small(computed):
         return small.deviations_norm_weight(g, computed["deviations"], computed["scale"])
-    return fast.channel_norm_weight(g, x, eps, computed["moments"])
+    return channel_norm_weight(g, x, eps, computed["moments"])
 
 
 def _channel_norm_bias(g: Any) -> Any:
     if not are_arrays(g):
         return sum(g, (0, 2), keepdims=True)
-    return np.asarray(fast.mean_of_products(g, np.ones(g.shape[2], g.dtype)) * _elements_per_mean(g.shape), g.dtype)
+    return np.asarray(mean_of_products(g, np.ones(g.shape[2], g.dtype)) * _elements_per_mean(g.shape), g.dtype)
 
 
 channel_norm.vjps(x=_channel_norm_x, weight=_channel_norm_weight, bias=_channel_norm_bias)

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
+
+import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.fast.im2col import col2im_values, im2col_values
+from tinygrad_edu.ops.fast import im2col as fast
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.shape import expand_dims, reshape, shaped, squeeze, swapaxes
-from tinygrad_edu.ops.sliding_windows import Pair, Size, pair, window_of
+from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, pair, window_of
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["col2im", "fold", "im2col", "unfold"]
+
+
+def plain_im2col_values(x: ndarray, window: Window) -> ndarray:
+    """Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
+    top, left = (inside.start for inside in window.inside)
+    padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+    patches = np.stack([padded[:, :, i, j] for i, j in product(*window.taps)], axis=2)
+    return patches.reshape(len(x), x.shape[1] * patches.shape[2], window.size[0] * window.size[1])
+
+
+im2col_values = faster_than(plain_im2col_values)(fast.im2col_values)
+
+
+def plain_col2im_values(columns: ndarray, window: Window) -> ndarray:
+    """Sum columns into images: (N, C * kh * kw, L) -> (N, C, H, W)."""
+    offsets = list(product(*window.taps))
+    n, channels = columns.shape[0], columns.shape[1] // len(offsets)
+    patches = columns.reshape(n, channels, len(offsets), *window.size)
+    padded = np.zeros((n, channels, *window.padded), columns.dtype)
+    for k, (i, j) in enumerate(offsets):
+        padded[:, :, i, j] += patches[:, :, k]
+    return padded[:, :, *window.inside]
+
+
+col2im_values = faster_than(plain_col2im_values)(fast.col2im_values)
 
 
 @op(batching="first")

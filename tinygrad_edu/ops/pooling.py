@@ -11,12 +11,12 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, composite, op, values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.fast import pooling as fast
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
-from tinygrad_edu.ops.fast.pooling import add_to_chosen, max_mask, window_maxima
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean
-from tinygrad_edu.ops.selection import extremes, keep
+from tinygrad_edu.ops.selection import extremes, keep, plain_masked
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.sliding_windows import (
     Pair,
@@ -30,11 +30,46 @@ from tinygrad_edu.ops.sliding_windows import (
     window_of,
     windows_by_offset,
 )
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
 Border = tuple[Size, ...]  # for images (top, bottom), (left, right)
 PoolWindows = tuple[Sizes, Sizes, Border, Sizes]  # kernel, stride, border, dilation
+
+
+def plain_window_maxima(x: ndarray, window: Window) -> ndarray:
+    """Return the maximum of each window of images (C, ..., N)."""
+    return np.maximum.reduce(windows_by_offset(x, window), tuple(range(len(window.taps))))
+
+
+window_maxima = faster_than(plain_window_maxima)(fast.window_maxima)
+
+
+def plain_max_mask(x: ndarray, maxima: ndarray, window: Window) -> ndarray:
+    """Return a mask of the pixels that are the maximum of their window, or in a window with a NaN.
+
+    Its axes are those of the kernel, followed by those of the maxima.
+    """
+    return ~(windows_by_offset(x, window) < maxima)
+
+
+max_mask = faster_than(plain_max_mask)(fast.max_mask)
+
+
+def plain_add_to_chosen(values: ndarray, chosen: ndarray, window: Window) -> ndarray:
+    """Return images (C, ..., N): each value is added to the chosen pixels of its window.
+
+    The axes of `chosen` are as in `plain_max_mask`.
+    """
+    images = np.zeros((len(values), *window.padded, values.shape[-1]), values.dtype)
+    pixels = windows_by_offset(images, window)
+    for offset in np.ndindex(*map(len, window.taps)):
+        pixels[offset] += plain_masked(values, chosen[offset])
+    return images
+
+
+add_to_chosen = faster_than(plain_add_to_chosen)(fast.add_to_chosen)
 
 
 @op(name="max_pool", batching="first")

@@ -12,9 +12,10 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
-from tinygrad_edu.ops.fast.linear import linear_values
-from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.ops.fast import linear as fast_linear
+from tinygrad_edu.ops.fast import products as fast
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer", "tensordot", "vdot"]
 
@@ -31,6 +32,23 @@ def _matmul_samples(batch: MappedCall) -> Any:
     out = batch.with_inputs(*aligned([x, y], batch.mapped, batch.size)).on_leading()
     out = squeeze(out, -2) if is_row else out
     return squeeze(out, -1) if is_column else out
+
+
+def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
+    """Return x @ y for stacks of matrices: (..., m, k), (..., k, n) -> (..., m, n). Write into `out` if given."""
+    return np.matmul(x, y, out=out)
+
+
+product = faster_than(plain_product)(fast.product)
+
+
+def plain_linear_values(x: ndarray, weight: ndarray, bias: ndarray | None = None) -> ndarray:
+    """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
+    out = np.matmul(x, weight.T)
+    return out if bias is None else out + bias
+
+
+linear_values = faster_than(plain_linear_values)(fast_linear.linear_values)
 
 
 @op(broadcasts=True, batching=_matmul_samples)

@@ -22,14 +22,50 @@ from tinygrad_edu.ops.arithmetic import (
     subtract,
 )
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes, plain_axes, reduced_count, split_axes
-from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
+from tinygrad_edu.ops.fast import reductions as fast
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.scans import cumprod, neighbor
 from tinygrad_edu.ops.selection import drop, extremes, keep, maximum, minimum
 from tinygrad_edu.ops.selection import where as select
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, shaped
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["amax", "amin", "logsumexp", "max", "mean", "min", "nanmean", "nansum", "prod", "ptp", "sum"]
+
+
+def plain_reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
+    """Return ``function.reduce(x, axis)``."""
+    return function.reduce(x, axis=axis, keepdims=keepdims, **settings)
+
+
+reduce_along = faster_than(plain_reduce_along)(fast.reduce_along)
+
+
+def plain_sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: Any) -> Any:
+    """Sum x over several axes, or over all."""
+    return plain_reduce_along(np.add, x, axes, keepdims, dtype=dtype)
+
+
+sum_along = faster_than(plain_sum_along)(fast.sum_along)
+
+
+def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
+    """Return the mean over `axis`. A 0-d array has the axes 0 and -1, as in NumPy's sum."""
+    if np.ndim(x) == 0 and axis in (0, -1):
+        axis = None
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+mean_along = faster_than(plain_mean_along)(fast.mean_along)
+
+
+def plain_log_sum(x: ndarray, axis: Any) -> ndarray:
+    """Return log(sum(x)) over `axis`, which is kept with length 1. float16 is summed in float32."""
+    dtype = np.float32 if x.dtype == np.float16 else x.dtype
+    return np.asarray(np.log(np.add.reduce(x, axis, dtype, keepdims=True))).astype(x.dtype, copy=False)
+
+
+log_sum = faster_than(plain_log_sum)(fast.log_sum)
 
 
 @op(promotes=False, batching="axis")
@@ -68,6 +104,14 @@ def _leave_one_out_products(x: Any) -> Any:
     before = neighbor(cumprod(x, -1), -1, False, 1)
     after = neighbor(flip(cumprod(flip(x, -1), -1), -1), -1, True, 1)
     return before * after
+
+
+def no_division(*arguments: Any) -> None:
+    """Return None: the plain vjp of a product does not divide by its factors."""
+    return
+
+
+other_factors = faster_than(no_division)(fast.other_factors)
 
 
 def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:

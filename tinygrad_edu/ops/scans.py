@@ -12,11 +12,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of
 from tinygrad_edu.ops.arithmetic import are_arrays, cast, in_dtype_of, subtract
-from tinygrad_edu.ops.fast.scans import accumulate, axis_first, cumprod_vjp, cumsum_values
 from tinygrad_edu.ops.gather import scatter_add_flat
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.plain import axis_back
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes
@@ -42,12 +40,16 @@ def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array
     float16 is computed in float32.
     """
     dtype, order = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
-    factors, added = (axis_first(x, axis, np.result_type(dtype, np.float32))[order] for x in (a, b))
+    factors, added = (_axis_first(x, axis, np.result_type(dtype, np.float32))[order] for x in (a, b))
     y = _chunked_scan(factors, np.zeros(1, int), added)
     if not np.isfinite(y).all():  # the product of a chunk with an infinite factor and a 0 is NaN
         y = _sequential_scan(factors, np.zeros(1, int), added, np.zeros(added.shape[1:], added.dtype))
     y = y.astype(dtype, copy=False)
-    return axis_back(y[order], axis)
+    return np.ascontiguousarray(np.moveaxis(y[order], 0, axis))
+
+
+def _axis_first(x: ndarray, axis: int, dtype: Any) -> ndarray:
+    return np.array(np.moveaxis(x, axis, 0), dtype, order="C")
 
 
 _CHUNK_LENGTH, _WIDE = SizeThreshold(32, least=2), SizeThreshold(4)
@@ -104,15 +106,12 @@ recurrence.vjps(
 @op(promotes=False, batching="along")
 def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the cumulative sum along `axis`. If `axis` is None, x is flattened."""
-    if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
-        return cumsum_values(x, axis)
     return np.cumsum(x, axis, dtype)
 
 
 def _cumsum_x(g: Any, x_shape: tuple[int, ...], x_dtype: Any, axis: int | None) -> Any:
     along = axis or 0
-    sums = cumsum_values(g, along, reverse=True) if are_arrays(g) else flip(cumsum(flip(g, along), along), along)
-    sums = cast(sums, x_dtype)
+    sums = cast(flip(cumsum(flip(g, along), along), along), x_dtype)
     return sums if sums.shape == x_shape else reshape(sums, x_shape)
 
 
@@ -125,18 +124,12 @@ def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None
 
     Derivatives of any order are correct at zeros, too.
     """
-    if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
-        return accumulate(np.multiply, x, axis)
     return np.cumprod(x, axis, dtype)
 
 
 def _cumprod_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
     """Return the vjp out[k - 1] * (g[k] + x[k + 1] * (g[k + 1] + x[k + 2] * (...)))."""
     along, factors = axis or 0, in_dtype_of(g, reshape(x, out.shape))
-    if isinstance(g, ndarray) and isinstance(out, ndarray) and isinstance(factors, ndarray):
-        gradient = cumprod_vjp(g, factors, out, along)
-        if gradient is not None:
-            return reshape(cast(gradient, x.dtype), x.shape)
     sums = recurrence(neighbor(factors, along, True, 0), g, along, True)
     return reshape(cast(neighbor(out, along, False, 1) * sums, x.dtype), x.shape)
 
@@ -147,7 +140,7 @@ cumprod.vjps(x=_cumprod_x)
 @op(batching="along")
 def cumulative_extremum(x: Array, /, axis: int, largest: bool) -> Array:
     """Return the cumulative maximum, or minimum, along `axis`."""
-    return accumulate(np.maximum if largest else np.minimum, x, axis)
+    return (np.maximum if largest else np.minimum).accumulate(x, axis)
 
 
 def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:

@@ -11,9 +11,34 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import in_dtype_of
-from tinygrad_edu.ops.fast.elementwise import masked, selected, zeroed
+from tinygrad_edu.ops.fast import elementwise
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["clip", "fmax", "fmin", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "where"]
+
+
+def plain_masked(x: ndarray, mask: Any) -> ndarray:
+    """Return x where the mask is True, and 0 elsewhere."""
+    return np.where(mask, x, x.dtype.type(0))
+
+
+masked = faster_than(plain_masked)(elementwise.masked)
+
+
+def plain_zeroed(x: ndarray, mask: Any) -> ndarray:
+    """Return 0 where the mask is True, and x elsewhere."""
+    return np.where(mask, x.dtype.type(0), x)
+
+
+zeroed = faster_than(plain_zeroed)(elementwise.zeroed)
+
+
+def plain_selected(mask: Any, x: Any, y: Any) -> ndarray:
+    """Return x where the mask is True, and y elsewhere."""
+    return np.where(mask, x, y)
+
+
+selected = faster_than(plain_selected)(elementwise.selected)
 
 
 @op(broadcasts=True, promotes=("x", "y"), batching="elementwise")

@@ -10,15 +10,41 @@ import numpy as np
 from tinygrad_edu.engine import Array, Operand, op
 from tinygrad_edu.ops.arithmetic import as_floating, scale_by
 from tinygrad_edu.ops.fast import elementwise
-from tinygrad_edu.ops.selection import keep, where
+from tinygrad_edu.ops.selection import keep, selected, where
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["logaddexp", "logaddexp2", "logit", "logsigmoid", "sigmoid", "softplus"]
+
+
+def plain_sigmoid_values(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x)), without overflow for large |x|."""
+    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps for unsigned integers
+    return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)  # the numerator is 1 for x >= 0
+
+
+sigmoid_values = faster_than(plain_sigmoid_values)(elementwise.sigmoid_values)
+
+
+def plain_softplus_values(x: Any) -> Any:
+    """Return log(1 + exp(x)), without overflow."""
+    return np.logaddexp(0, x)
+
+
+softplus_values = faster_than(plain_softplus_values)(elementwise.softplus_values)
+
+
+def plain_logaddexp_values(x: Any, y: Any) -> Any:
+    """Return log(exp(x) + exp(y)), without overflow."""
+    return np.logaddexp(x, y)
+
+
+logaddexp_values = faster_than(plain_logaddexp_values)(elementwise.logaddexp_values)
 
 
 @op(batching="elementwise")
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), without overflow."""
-    return elementwise.sigmoid_values(x)
+    return sigmoid_values(x)
 
 
 sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
@@ -30,7 +56,7 @@ def softplus_slope(x: Array) -> Array:
 
     1 - sigmoid(x) cancels in the positive tail. sigmoid(-x) does not, but takes another exponential.
     """
-    return elementwise.sigmoid_values(x)
+    return sigmoid_values(x)
 
 
 softplus_slope.vjps(x=lambda g, x, out: g * out * softplus_slope(-x))
@@ -39,7 +65,7 @@ softplus_slope.vjps(x=lambda g, x, out: g * out * softplus_slope(-x))
 @op(batching="elementwise")
 def logsigmoid(x: Array) -> Array:
     """Return log(sigmoid(x)), numerically stable for large |x|."""
-    return np.negative(elementwise.softplus_values(-1.0 * np.asarray(x)))
+    return np.negative(softplus_values(-1.0 * np.asarray(x)))
 
 
 logsigmoid.vjps(x=lambda g, x: g * softplus_slope(-x))
@@ -85,9 +111,9 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
         Where beta * x exceeds it, the derivative is 1. At PyTorch's default 20 the value jumps by 2e-9.
     """
     product = scale_by(as_floating(x), beta)
-    out, beyond = elementwise.softplus_values(product), product > threshold
+    out, beyond = softplus_values(product), product > threshold
     out = out if beta == 1 else out / beta
-    return elementwise.selected(beyond, x, out) if np.any(beyond) else out
+    return selected(beyond, x, out) if np.any(beyond) else out
 
 
 def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
@@ -103,7 +129,7 @@ softplus.vjps(x=_softplus_x)
 @op(broadcasts=True, batching="elementwise")
 def logaddexp(x: Operand, y: Operand) -> Array:
     """Return log(exp(x) + exp(y)), without overflow."""
-    return elementwise.logaddexp_values(x, y)
+    return logaddexp_values(x, y)
 
 
 logaddexp.vjps(x=lambda g, x, y: g * softplus_slope(x - y), y=lambda g, x, y: g * softplus_slope(y - x))

@@ -177,3 +177,16 @@ def add_windows(windows: ndarray, window: Window) -> ndarray:
     for column, covered in enumerate(window.columns):
         images[:, :, covered] += strips[:, column]
     return images
+
+
+# --- Axes of images ---
+
+
+def plain_samples_last(x: ndarray, axis: int = 0) -> ndarray:
+    """Move the batch axis `axis` to the end: by default (N, C, H, W) -> (C, H, W, N)."""
+    return np.moveaxis(x, axis, -1)
+
+
+def plain_samples_first(x: ndarray, axis: int = 0) -> ndarray:
+    """Move the batch axis from the end to `axis`: the inverse of `plain_samples_last`."""
+    return np.moveaxis(x, -1, axis)

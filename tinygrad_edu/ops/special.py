@@ -9,26 +9,15 @@ import numpy as np
 
 from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op
-from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.ops.arithmetic import cast
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.powers import exp, log
+from tinygrad_edu.ops.scipy_values import of_scipy
 from tinygrad_edu.ops.selection import drop
 
 __all__ = [
     "digamma", "entr", "erfc", "erfinv", "lgamma", "log_ndtr", "ndtr", "ndtri", "polygamma", "xlog1py",
 ]  # fmt: skip
-
-
-def of_scipy(function: str, asker: str, x: Any, *before: Any) -> Array:
-    """Return SciPy's function of x in the dtype of x, float64 for integers."""
-    try:
-        from scipy import special
-    except ImportError as error:
-        raise missing_extra(f"{asker} requires SciPy", "scipy") from error
-    x = np.asarray(x)
-    out = np.asarray(getattr(special, function)(*before, x if x.dtype.kind == "f" else x.astype(np.float64)))
-    return out.astype(x.dtype, copy=False) if x.dtype.kind == "f" else out
 
 
 # --- The normal distribution ---

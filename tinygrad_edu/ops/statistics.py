@@ -24,9 +24,8 @@ from tinygrad_edu.engine import (
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes
-from tinygrad_edu.ops.fast.indices import flat_indices
 from tinygrad_edu.ops.fast.partition import rank_indices
-from tinygrad_edu.ops.gather import take_along, take_owned
+from tinygrad_edu.ops.gather import flat_indices, take_along, take_owned
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, moveaxis, reshape, transpose

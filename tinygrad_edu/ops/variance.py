@@ -11,12 +11,13 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import abs, are_arrays, as_floating, astype, cast, divide_evenly, floor
 from tinygrad_edu.ops.axes import Axis, kept_shape, plain_axes, reduced_count
-from tinygrad_edu.ops.fast.reductions import sum_of_squares
+from tinygrad_edu.ops.fast import reductions
 from tinygrad_edu.ops.powers import exp2, log2, power_of_2_below, sqrt, square
-from tinygrad_edu.ops.reduction import apply_where, count_where, masked_max, mean, sum
+from tinygrad_edu.ops.reduction import apply_where, count_where, masked_max, mean, plain_reduce_along, sum
 from tinygrad_edu.ops.selection import drop, maximum
 from tinygrad_edu.ops.selection import where as select
 from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["std", "var"]
 
@@ -49,6 +50,14 @@ def _deviation(x: Any, axis: Axis) -> Any:
 def _variance(x: Any, axis: Axis, ddof: int, keepdims: bool) -> Any:
     deviation = np.asarray(_deviation(x, axis))
     return _sum_of_squares(deviation, axis, keepdims) / _divisor(x.shape, axis, ddof)
+
+
+def plain_sum_of_squares(x: ndarray, axes: Any, keepdims: bool) -> Any:
+    """Return the sum of x * x over one axis, several, or all."""
+    return plain_reduce_along(np.add, x * x, axes, keepdims)
+
+
+sum_of_squares = faster_than(plain_sum_of_squares)(reductions.sum_of_squares)
 
 
 def _sum_of_squares(x: Any, axis: Axis, keepdims: bool) -> Any:
@@ -189,3 +198,11 @@ def masked_std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = F
     constant = variance == 0
     out = drop(sqrt(select(constant, 1, variance)), constant) * scale
     return cast(sum(out, axis, keepdims), x.dtype)  # drops the axes, which have length 1
+
+
+def nan_if_infinite(factor: ndarray) -> Any:
+    """Return the factors of deviations, with NaN in place of infinity.
+
+    A deviation may be a mere rounding error; its product with infinity would be infinite, with a random sign.
+    """
+    return factor + (factor - factor)

@@ -242,6 +242,7 @@ class _Batch:
         """Return the loss of the joined outputs, and the sum of the gradients of the shards."""
         own = shard_range(len(self.slices), workers.size, workers.rank)
         outputs, own_pairs = run_on_all(workers, lambda: self._outputs(own, threads))
+        run_on_all(workers, self.model.require_unchanged)  # before the loss, which may keep a state
         last = next(clock)
         pairs = [part for rank_pairs in allgather(workers, own_pairs) for part in rank_pairs]
         target = self._joined_target([target for _, target in pairs])
@@ -276,7 +277,6 @@ class _Batch:
     def _outputs(self, own: range, threads: int) -> tuple[list[Any], list[tuple[Detached, Any]]]:
         """Return the outputs of this rank's shards, and pairs of detached output and target."""
         pairs = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
-        self.model.require_unchanged()  # before the loss, which may change its own state
         return [out for out, _ in pairs], [(detached(out), target) for out, target in pairs]
 
     def _output_and_target(self, k: int) -> tuple[Any, Any]:

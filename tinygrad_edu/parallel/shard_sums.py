@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from numpy import ndarray
-
-from tinygrad_edu.ops.fast.transpose import c_contiguous
 
 __all__ = ["Gradients", "ShardSum", "add_gradients", "add_shards", "in_c_order"]
 
@@ -52,4 +51,4 @@ def _add(total: ndarray | None, part: ndarray | None) -> ndarray | None:
 
 def in_c_order(gradients: Sequence[ndarray | None]) -> Gradients:
     """Return the gradients in C order, as received from other ranks: the layout affects the bits of later products."""
-    return [None if g is None else c_contiguous(g) for g in gradients]
+    return [None if g is None else np.asarray(g, order="C") for g in gradients]

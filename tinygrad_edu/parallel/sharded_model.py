@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,22 @@ from tinygrad_edu.transforms.captured import contents_of, has_contents, refill
 __all__ = ["ShardedModel"]
 
 
+_CHANGEABLE = (list, dict, set, np.ndarray)
+
+
 class _Kept:
     """The attributes of a module, or a container or an array in one of them, and the contents before the shards."""
 
-    def __init__(self, name: str, held: Any) -> None:
-        self.name, self.held = name, held
+    def __init__(self, module: Module, name: str, held: Any) -> None:
+        self.module, self.name, self.held = module, name, held
         self.contents: Any = held.copy() if isinstance(held, np.ndarray) else contents_of(held)
 
     @classmethod
     def of(cls, module: Module) -> list[_Kept]:
         """Return what a call of the module could change."""
         attributes = vars(module)
-        return [cls("", attributes), *(cls(name, held) for name, held in attributes.items() if _can_change(held))]
+        inner = [cls(module, name, held) for name, held in attributes.items() if _can_change(held)]
+        return [cls(module, "", attributes), *inner]
 
     def changed_name(self) -> str:
         """Return the name of the attribute that changed, or an empty string."""
@@ -42,10 +47,11 @@ class _Kept:
         return self.name or self._changed_attribute()
 
     def _changed_attribute(self) -> str:
+        """Return the name of the changed attribute. The first value of a cached property is no change."""
         half = len(self.contents) // 2
         before = dict(zip(self.contents[:half], self.contents[half:], strict=True))
-        names: list[str] = [*before, *self.held]
-        return next(name for name in names if self.held.get(name, self) is not before.get(name, self))
+        names: list[str] = [name for name in (*before, *self.held) if not _is_cached(self.module, name)]
+        return next((name for name in names if self.held.get(name, self) is not before.get(name, self)), "")
 
     def restore(self) -> None:
         """Restore the contents."""
@@ -55,8 +61,13 @@ class _Kept:
             refill(self.held, self.contents)
 
 
+def _is_cached(module: Module, name: str) -> bool:
+    """Return whether an attribute is the value of a cached property."""
+    return isinstance(getattr(type(module), name, None), cached_property)
+
+
 def _can_change(held: Any) -> bool:
-    return isinstance(held, list | dict | set) or (isinstance(held, np.ndarray) and held.flags.writeable)
+    return isinstance(held, _CHANGEABLE) and not (isinstance(held, np.ndarray) and not held.flags.writeable)
 
 
 class ShardedModel:
@@ -74,7 +85,7 @@ class ShardedModel:
         self.begin = 0
         self._state: dict[int, str] = {}
         self._storages: dict[Storage, str] = {}
-        self._kept: list[tuple[Module, _Kept]] = []
+        self._kept: list[_Kept] = []
 
     def begin_batch(self, tensors: Iterable[Tensor]) -> None:
         """Record what a shard may neither return nor change: trained tensors, buffers, attributes and containers.
@@ -90,16 +101,16 @@ class ShardedModel:
         self._state = {id(tensor): name for name, tensor in state}
         self._storages = {tensor._storage: name for name, tensor in state}
         modules = {id(part): part for _, part in parts if isinstance(part, Module)}.values()
-        self._kept = [(module, kept) for module in modules for kept in _Kept.of(module)]
+        self._kept = [kept for module in modules for kept in _Kept.of(module)]
         self.begin = next(clock)
 
     def require_unchanged(self) -> None:
         """Raise `ShardError` if a shard changed an attribute, or a list, dict, set or array in one. Restore all."""
-        changed = [(module, kept, name) for module, kept in self._kept if (name := kept.changed_name())]
-        for _, kept, _ in changed:
+        changed = [(kept, name) for kept in self._kept if (name := kept.changed_name())]
+        for kept, _ in changed:
             kept.restore()
-        for module, _, name in changed:
-            raise shard_error(f"{type(module).__name__}: a call in a shard changes its attribute {name}")
+        for kept, name in changed:
+            raise shard_error(f"{type(kept.module).__name__}: a call in a shard changes its attribute {name}")
 
     @contextmanager
     def in_shard(self, part: slice, stream: np.random.Generator) -> Iterator[None]:

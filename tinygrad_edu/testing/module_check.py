@@ -30,7 +30,7 @@ from tinygrad_edu.testing.laws.module_contract import (
 from tinygrad_edu.testing.laws.module_randomness import require_unbiased
 from tinygrad_edu.testing.laws.module_replay import SameState
 from tinygrad_edu.testing.laws.module_state import copy_of, require_restored, require_saved
-from tinygrad_edu.testing.laws.sample_independence import require_sample_axis, require_sample_independence
+from tinygrad_edu.testing.laws.sample_independence import require_sample_independence, require_samples_declared
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
 from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.purity import require_deterministic, require_unwritten
@@ -149,7 +149,7 @@ def check_module(
             f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
         )
     contract, call = Contract.of(module, causal, reference, ties, unused, samples), ModuleCall.of(module, inputs)
-    require_sample_axis(samples, call.arrays)
+    require_samples_declared(samples, call.arrays)
     if isinstance(module, Module):
         warn_of_made_results("check_module", module)
     report = Report(call.title, skip)

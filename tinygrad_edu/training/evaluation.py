@@ -217,18 +217,15 @@ class _Evaluation:
         of_shards = map_on_all(
             self.workers, lambda k: self._shard_sums(batch, parts, seeds, k, names), len(parts), threads
         )
+        run_on_all(self.workers, self.model.require_unchanged)
         missing = {name for sums, _ in of_shards for name in self.metrics.keys() - sums.keys()}
         if any(rest is None for _, rest in of_shards) and missing:  # a loss has no denominator for some targets
             return self._sum_shards(batch, parts, seeds, threads, missing)
         total: TreeSum[Totals] = TreeSum(len(parts), _add)
         for k, (sums, _) in enumerate(of_shards):
             total.push((0, k), {name: each for name, each in sums.items() if name not in missing})
-
-        def joined_loss_sums() -> Totals:
-            self.model.require_unchanged()  # before the losses, which may change their own state
-            return self._joined_loss_sums(missing, [rest for _, rest in of_shards], seeds)
-
-        return total.pending[0][1] | run_on_all(self.workers, joined_loss_sums)
+        rest = [each for _, each in of_shards]
+        return total.pending[0][1] | run_on_all(self.workers, lambda: self._joined_loss_sums(missing, rest, seeds))
 
     def _shard_sums(
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, k: int, names: Collection[str]

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -140,7 +141,8 @@ def contents_of(container: Any) -> list[Any]:
 
 def has_contents(container: Any, contents: list[Any]) -> bool:
     """Return whether a container holds the same objects as before."""
-    return list(map(id, contents_of(container))) == list(map(id, contents))
+    now = contents_of(container)
+    return len(now) == len(contents) and all(map(is_, now, contents))
 
 
 def refill(container: Any, contents: list[Any]) -> None:

@@ -15,8 +15,6 @@ X = draw(2, TIMES, SIZE)
 class Attention(nn.Module):
     """Causal self-attention of one head."""
 
-    couples_samples = False
-
     def __init__(self) -> None:
         self.query, self.key, self.value = (parameter(SIZE, SIZE, seed=k) for k in range(3))
 
@@ -85,8 +83,6 @@ def attention(module: Any, x: Any) -> Any:
 class Heads(nn.Module):
     """Attention of two heads without a mask."""
 
-    couples_samples = False
-
     def __init__(self) -> None:
         self.projection = parameter(SIZE, 3 * SIZE)
 
@@ -117,8 +113,6 @@ def two_heads(module: Any, x: Any) -> Any:
 class Padded(nn.Module):
     """Mean over the times before each sample's length, which is given as integers."""
 
-    couples_samples = False
-
     def __init__(self) -> None:
         self.weight = parameter(SIZE, SIZE)
 
@@ -147,8 +141,6 @@ def padded(module: Any, x: Any, lengths: Any) -> Any:
 
 class Positions(nn.Module):
     """Learned positions."""
-
-    couples_samples = False
 
     def __init__(self) -> None:
         self.table = parameter(TIMES + 1, SIZE)

@@ -26,6 +26,11 @@ def equals(f: Callable[..., Any], **settings: Any) -> Contract:
     return lambda module: {"reference": partial(f, module), **settings}
 
 
+def independent(_: Any) -> dict[str, Any]:
+    """Return the contract that samples are independent."""
+    return {"samples": "independent"}
+
+
 def draw(*shape: int, seed: int = 0) -> Any:
     """Draw float32 numbers."""
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)

@@ -44,8 +44,6 @@ def masked(module: Any, x: Any, labels: Any) -> Any:
 class Residual(nn.Module):
     """A residual block."""
 
-    couples_samples = False
-
     def __init__(self) -> None:
         self.weight = parameter(4, 4)
 
@@ -70,8 +68,6 @@ class ForgottenResidual(Residual):
 
 class GatedUnit(nn.Module):
     """The first half of a projection, times the sigmoid of the second."""
-
-    couples_samples = False
 
     def __init__(self) -> None:
         self.weight = parameter(4, 6)

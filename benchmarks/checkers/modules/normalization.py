@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from benchmarks.checkers.modules.contract import case, draw, equals
+from benchmarks.checkers.modules.contract import case, draw, equals, independent
 from tinygrad_edu import nn
 
 X = draw(6, 4)
@@ -15,7 +15,6 @@ SEQUENCE = draw(3, 5, 4)
 class LayerNorm(nn.Module):
     """Normalization of the last axis."""
 
-    couples_samples = False
     axis, epsilon, ddof = -1, 1e-5, 0
 
     def __init__(self) -> None:
@@ -64,8 +63,6 @@ def layer_norm(module: Any, x: Any) -> Any:
 class BatchNorm(nn.Module):
     """Batch normalization with running statistics."""
 
-    couples_samples = True
-
     def __init__(self) -> None:
         self.mean, self.variance = tg.Tensor(draw(4, seed=2)), tg.Tensor(1 + draw(4, seed=3) ** 2)
 
@@ -88,10 +85,6 @@ class BatchNorm(nn.Module):
 class AlwaysBatch(BatchNorm):
     def statistics(self, x: Any) -> Any:
         return tg.mean(x, axis=0), tg.var(x, axis=0)
-
-
-class DeclaredIndependent(AlwaysBatch):
-    couples_samples = False
 
 
 class OutsideStateDict(BatchNorm):
@@ -118,7 +111,6 @@ class NotPersistent(BatchNorm):
 class AfterOneBatch(nn.Module):
     """Normalize a batch with the running statistics of itself, with a momentum of 1."""
 
-    couples_samples = True
     ddof = 1
 
     def __init__(self) -> None:
@@ -139,13 +131,13 @@ def running(module: Any, x: Any) -> Any:
 
 CASES = [
     case("layer norm over the times", OverTimes, LayerNorm, SEQUENCE, contract=equals(layer_norm)),
-    case("layer norm over the samples", OverSamples, LayerNorm, X),
+    case("layer norm over the samples", OverSamples, LayerNorm, X, contract=independent),
     case("layer norm without epsilon", WithoutEpsilon, LayerNorm, X, contract=equals(layer_norm)),
     case("layer norm with n - 1", SampleVariance, LayerNorm, X, contract=equals(layer_norm)),
     case("epsilon outside of the root", EpsilonOutside, LayerNorm, X, contract=equals(layer_norm)),
     case("statistics without a gradient", DetachedStatistics, LayerNorm, X),
     case("batch statistics in evaluation", AlwaysBatch, BatchNorm, X, contract=equals(running)),
-    case("batch norm that declares independent samples", DeclaredIndependent, LayerNorm, X),
+    case("batch norm declared independent", AlwaysBatch, LayerNorm, X, contract=independent),
     case("running statistics outside of the state dict", OutsideStateDict, BatchNorm, X),
     case("running statistics that are not persistent", NotPersistent, BatchNorm, X),
     case("biased running variance", BiasedRunningVariance, AfterOneBatch, X,

@@ -15,8 +15,6 @@ X = draw(2, TIMES, SIZE)
 class Recurrence(nn.Module):
     """A tanh recurrence from a state of 0."""
 
-    couples_samples = False
-
     def __init__(self) -> None:
         self.inner, self.outer = parameter(SIZE, SIZE), parameter(SIZE, SIZE, seed=1)
 
@@ -44,7 +42,6 @@ class Backwards(Recurrence):
 
 
 class KeepsState(Recurrence):
-    couples_samples = None
     last = None
 
     def start(self, x: Any) -> Any:
@@ -76,7 +73,6 @@ def recurrence(module: Any, x: Any) -> Any:
 class CausalConvolution(nn.Module):
     """A convolution over times, padded on the left."""
 
-    couples_samples = False
     before = 2
 
     def __init__(self) -> None:
@@ -93,8 +89,6 @@ class Centered(CausalConvolution):
 
 class Gates(nn.Module):
     """A gated update of a state of ones."""
-
-    couples_samples = False
 
     def __init__(self) -> None:
         self.gate, self.candidate = parameter(SIZE, SIZE), parameter(SIZE, SIZE, seed=1)

@@ -15,7 +15,6 @@ TOKENS = np.array([[0, 2, 1], [3, 3, 4]])
 class Dropout(nn.Module):
     """Inverted dropout, whose mean over draws is its input."""
 
-    couples_samples = None
     unbiased = True
 
     def __init__(self) -> None:
@@ -84,8 +83,6 @@ class DropsTwice(Block):
 class Language(nn.Module):
     """An embedding and a head with the same weight."""
 
-    couples_samples = False
-
     def __init__(self) -> None:
         self.embedding = parameter(5, 4)
         self.head = self.embedding
@@ -109,8 +106,6 @@ class UntiedByLoading(Language):
 
 class Affine(nn.Module):
     """A linear layer with a bias."""
-
-    couples_samples = False
 
     def __init__(self) -> None:
         self.weight, self.bias = parameter(4, 3), parameter(3, seed=1)
@@ -157,8 +152,6 @@ class UnsavedCounter(Counter):
 
 class CachedProduct(Affine):
     """The product is computed once for each shape."""
-
-    couples_samples = None
 
     def forward(self, x: Any) -> Any:
         self.cache = getattr(self, "cache", None) or {}

@@ -25,7 +25,7 @@ NOT_IN_PROGRAMS = {
     "one_minus_square", "orthogonal_triangular", "put_diagonal", "recurrence", "resample", "resample_transpose",
     "scatter_add_rows", "lookup_rows", "recurrent", "distribute_to_chosen", "sinc_derivative", "singular_triplets",
     "softmax_gradient", "softplus_slope",
-    "samples_innermost", "take_flat",
+    "take_flat",
     "tanh_gradient",
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Faster equivalents of the functions in `ops/plain.py` and of compositions of ops. Plain mode runs none of them.
+"""Faster equivalents of plain functions beside the ops, and of compositions of ops. Plain mode runs none of them.
 
 `faster_than` names the plain version of each. The tests compare both. The timings are in
 benchmarks/speed_diary.md.

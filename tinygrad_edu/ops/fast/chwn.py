@@ -4,8 +4,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.transpose import put_last
-from tinygrad_edu.ops.plain import plain_samples_first, plain_samples_last
-from tinygrad_edu.ops.sliding_windows import Window, overlap_slices
+from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, plain_samples_first, plain_samples_last
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import plan
 

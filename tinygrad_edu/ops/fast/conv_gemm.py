@@ -23,7 +23,7 @@ from tinygrad_edu.ops.fast.chwn import padded_images, region, samples_together
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.products import TileSize, product_of_blocks, sum_of_products, tile_size
 from tinygrad_edu.ops.fast.ring_buffer import effective_dilation, put_by_ring, ring_tile_size
-from tinygrad_edu.ops.fast.transpose import c_contiguous, items_of
+from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, add_windows, overlap_slices, view_of, windows_of
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
@@ -115,7 +115,7 @@ def _put_maps_in_blocks(
     images: ndarray, weight: ndarray, window: Window, groups: int, maps: ndarray, bias: ndarray | None
 ) -> None:
     out, c, kh, kw = weight.shape
-    kernels = c_contiguous(weight.transpose(0, 2, 1, 3)).reshape(groups, out // groups, kh * c * kw)
+    kernels = np.ascontiguousarray(weight.transpose(0, 2, 1, 3)).reshape(groups, out // groups, kh * c * kw)
     tile = tile_size(*kernels.shape[1:], *maps.shape[2:])
 
     def fill(part: _MapRows) -> None:

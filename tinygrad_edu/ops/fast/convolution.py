@@ -1,8 +1,7 @@
 """Convolution: three ops that are one another's vjps, two ops with a bias, and the choice of the fastest algorithm.
 
 `fast.conv_gemm` computes matrix products with windows, row by row. `fast.conv_columns` computes one product for few
-pixels. `fast.depthwise` computes sums for convolutions in which each channel has its own kernels. `fast.pointwise`
-computes the gradients of 1x1 convolutions.
+pixels. `fast.depthwise` computes sums for convolutions in which each channel has its own kernels.
 """
 
 from collections.abc import Callable
@@ -11,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Mapped, Op, op, shape_of, values_of
+from tinygrad_edu.engine import Array, op
 from tinygrad_edu.ops.fast import conv_gemm as gemm
-from tinygrad_edu.ops.fast.chwn import samples_first, samples_together
+from tinygrad_edu.ops.fast.chwn import samples_first
 from tinygrad_edu.ops.fast.conv_columns import (
     images_by_columns,
     kernels_by_columns,
@@ -21,12 +20,10 @@ from tinygrad_edu.ops.fast.conv_columns import (
     should_use_columns,
 )
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
-from tinygrad_edu.ops.fast.pointwise import can_use_pointwise, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, window_of
 from tinygrad_edu.plain_mode import faster_than
-from tinygrad_edu.thresholds import SizeThreshold
 
 
 class Form(NamedTuple):
@@ -40,24 +37,21 @@ class Form(NamedTuple):
 _PLAIN = Form(gemm.plain_correlated_maps, gemm.plain_correlated_images, gemm.plain_correlated_kernels)
 _GEMM = Form(gemm.correlated_maps, gemm.correlated_images, gemm.correlated_kernels)
 _DEPTHWISE = Form(depthwise_maps, depthwise_images, depthwise_kernels)
-_POINTWISE = Form(gemm.correlated_maps, pointwise_images, pointwise_kernels)
 _COLUMNS = Form(maps_by_columns, images_by_columns, kernels_by_columns)
 
 
-def _select_form(out: int, c: int, groups: int, samples: int, window: Window, *arrays: ndarray) -> Form:
-    """Return the fastest form for `out` feature maps, `c` input channels and, for gradients, arrays (C, H, W, N)."""
+def _select_form(out: int, c: int, groups: int, samples: int, window: Window) -> Form:
+    """Return the fastest form for `out` feature maps and `c` input channels."""
     if not out or not c:
         return _PLAIN
     if groups > 1 and groups == c and out <= 2 * c:
         return _DEPTHWISE
-    if arrays and can_use_pointwise(window, *arrays):
-        return _POINTWISE
     return _COLUMNS if should_use_columns(out, c, groups, samples, window) else _GEMM
 
 
 def _select_images_form(maps: ndarray, weight: ndarray, window: Window, groups: int) -> Form:
     """Return the fastest form for images. Most forms multiply kernels by zeros around the maps, and 0 * inf is NaN."""
-    form = _select_form(len(weight), groups * weight.shape[1], groups, maps.shape[3], window, maps)
+    form = _select_form(len(weight), groups * weight.shape[1], groups, maps.shape[3], window)
     return form if form is _PLAIN or np.isfinite(weight).all() else _COLUMNS
 
 
@@ -148,7 +142,7 @@ def correlate_kernels(
     """
     window = window_of(x.shape[2:], kernel_size, stride, padding, dilation)
     maps, images = maps.transpose(1, 2, 3, 0), x.transpose(1, 2, 3, 0)
-    form = _select_form(len(maps), len(images), groups, len(x), window, maps, images)
+    form = _select_form(len(maps), len(images), groups, len(x), window)
     return form.kernels(maps, images, window, groups)
 
 
@@ -170,48 +164,11 @@ affine_maps.vjps(**correlate.vjp_functions, bias=lambda g: sum(g, axis=(0, 2, 3)
 affine_images.vjps(**correlate_images.vjp_functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 
 
-@op(name="conv2d")
-def samples_innermost(x: Array) -> Array:
-    """Return images (N, C, H, W) with the samples innermost in memory: a view if they are already, else a copy.
-
-    The gradient gets that layout, too. `conv_gemm` needs it for both; without this op each vjp would transpose them.
-    """
-    return samples_first(samples_together(x.transpose(1, 2, 3, 0)))
-
-
-samples_innermost.vjps(x=lambda g: samples_innermost(g))
-
-samples_innermost.batching = lambda batch: batch.inputs[0]
-
-# Size from which it pays off to transpose the images and the gradient of the result once, in ops of their own.
-_LARGE = SizeThreshold(2**17)
-
-
-def _apply_innermost(
-    apply: Op, x: Any, arguments: tuple[Any, ...], channels: tuple[int, int, int], *window: Any
-) -> Any:
-    """Apply an op to images and `arguments`, with the images transposed once if the op would transpose each row.
-
-    `channels` are the numbers of output channels, input channels and groups; `window` are the arguments of
-    `window_of`.
-    """
-    if isinstance(x, Mapped):
-        return apply(x, *arguments)
-    values = values_of(x)
-    transposes = values.size >= _LARGE and values.strides[0] != values.itemsize
-    images = values.transpose(1, 2, 3, 0)
-    if not transposes or _select_form(*channels, len(values), window_of(*window), images) is not _GEMM:
-        return apply(x, *arguments)
-    return samples_innermost(apply(samples_innermost(x), *arguments))
-
-
 @faster_than(plain_convolution)
 def convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
     """Return `plain_convolution`, computed by the fastest form."""
-    apply, kernels = (correlate, (weight,)) if bias is None else (affine_maps, (weight, bias))
-    (out, _, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
-    channels, arguments = (out, x.shape[1], groups), (*kernels, *settings, groups)
-    return _apply_innermost(apply, x, arguments, channels, x.shape[2:], tuple(kernel_size), *settings)
+    settings = stride, padding, dilation, groups
+    return correlate(x, weight, *settings) if bias is None else affine_maps(x, weight, bias, *settings)
 
 
 @faster_than(plain_transposed_convolution)
@@ -219,7 +176,5 @@ def transposed_convolution(
     x: Any, weight: Any, bias: Any, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
     """Return `plain_transposed_convolution`, computed by the fastest form."""
-    apply, kernels = (correlate_images, (weight,)) if bias is None else (affine_images, (weight, bias))
-    (c, out, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
-    channels, arguments = (c, groups * out, groups), (*kernels, size, *settings, groups)
-    return _apply_innermost(apply, x, arguments, channels, size, tuple(kernel_size), *settings)
+    settings = size, stride, padding, dilation, groups
+    return correlate_images(x, weight, *settings) if bias is None else affine_images(x, weight, bias, *settings)

@@ -7,15 +7,13 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.constant_vectors import equal_weights
-from tinygrad_edu.ops.plain import nan_if_infinite, no_deviations
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.ops.variance import nan_if_infinite
 from tinygrad_edu.thresholds import SizeThreshold
 
 # Number of elements up to which the copies in float64 stay in the cache.
 _SMALL = SizeThreshold(2**15)
 
 
-@faster_than(no_deviations)
 def channel_deviations(x: ndarray, eps: float) -> tuple[ndarray, ndarray, ndarray] | None:
     """Return `plain_moments`, the differences of x from the means, (K, A * B), and 1 / sqrt(variance + eps), (K, 1).
 

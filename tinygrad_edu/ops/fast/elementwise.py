@@ -1,12 +1,11 @@
 """Elementwise functions: selection by a mask, ReLU and leaky ReLU, sigmoid, softplus, logaddexp, and vjps."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops import plain
-from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 
@@ -25,34 +24,31 @@ class _ScalarByDtype(dict[Any, ndarray]):
 ZEROS, _INFINITIES = _ScalarByDtype(0), _ScalarByDtype(np.inf)
 
 
-@faster_than(plain.plain_masked)
 def masked(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_masked`; for large arrays with bitwise operations, ten times as fast as ``np.where``."""
     if (x.size < _LARGE and np.size(mask) < _LARGE) or not _has_integer_view(x.dtype):
-        return plain.plain_masked(x, mask)
+        return np.where(mask, x, ZEROS[x.dtype])
     return _apply_bit_mask(x, np.negative(_mask_as_int8(mask)))
 
 
-@faster_than(plain.plain_zeroed)
 def zeroed(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_zeroed`; for large arrays as `masked`, for small ones as a copy with zeros assigned."""
     if x.size >= _LARGE and _has_integer_view(x.dtype):
         return _apply_bit_mask(x, np.subtract(_mask_as_int8(mask), 1))
     if mask.__class__ is not ndarray or mask.dtype is not _BOOL or mask.shape != x.shape or 0 in x.strides:
-        return plain.plain_zeroed(x, mask)  # np.where chooses the layout of the result from both
+        return np.where(mask, ZEROS[x.dtype], x)  # np.where chooses the layout of the result from both
     out = x.copy("K")
     out[mask] = ZEROS[x.dtype]
     return out
 
 
-@faster_than(plain.plain_selected)
 def selected(mask: Any, x: Any, y: Any) -> ndarray:
     """Return `plain_selected`; for large arrays with bitwise operations, which have no branches to predict."""
     if mask.__class__ is not ndarray or mask.size < _LARGE_CHOICE or mask.dtype is not _BOOL:
-        return plain.plain_selected(mask, x, y)
+        return np.where(mask, x, y)
     dtype = np.result_type(x, y)
     if not _has_integer_view(dtype):
-        return plain.plain_selected(mask, x, y)
+        return np.where(mask, x, y)
     x, y = (np.asarray(operand, dtype).view(_INTEGERS[dtype.itemsize]) for operand in (x, y))
     out = _apply_bit_mask(np.bitwise_xor(x, y), np.negative(_mask_as_int8(mask)))  # x ^ y where the mask is True
     return np.bitwise_xor(out, y, out=out).view(dtype)
@@ -75,20 +71,18 @@ def _apply_bit_mask(x: Any, bits: Any) -> Any:
     return np.bitwise_and(x.view(integers), wide, out=wide if same_layout else None).view(x.dtype)
 
 
-@faster_than(plain.plain_leaky_relu_values)
 def leaky_relu_values(x: Any, slope: Any) -> ndarray:
     """Return `plain_leaky_relu_values`; for a scalar slope in (0, 1] as max(x, slope * x)."""
     if not _is_unit_interval_slope(x, slope) or slope == 0:  # 0 * inf is NaN
-        return plain.plain_leaky_relu_values(x, slope)
+        return np.where(np.greater(x, 0), x, np.multiply(slope, x))
     out = np.multiply(slope, x)
     return np.maximum(x, out, out=out)
 
 
-@faster_than(plain.plain_leaky_relu_slope)
 def leaky_relu_slope(x: Any, slope: Any) -> ndarray:
     """Return `plain_leaky_relu_slope`; for a scalar slope in [0, 1] by clipping (x > 0) to [slope, 1]."""
     if not _is_unit_interval_slope(x, slope):
-        return plain.plain_leaky_relu_slope(x, slope)
+        return np.where(np.greater(x, 0), x.dtype.type(1), slope)
     out = np.greater(x, 0).astype(x.dtype)
     return out.clip(slope, 1, out=out)
 
@@ -105,11 +99,11 @@ _MAGNITUDE_BITS: dict[int, Any] = {size: integer(np.iinfo(integer).max) for size
 _BOOL = np.dtype(bool)
 
 
-@faster_than(plain.plain_sigmoid_values)
 def sigmoid_values(x: Any) -> Any:
     """Return `plain_sigmoid_values`; for large arrays exp(x) / (exp(x) + 1), if that does not overflow."""
     if np.size(x) < _LARGE or x.dtype.char not in _MAX_INPUT or not x.max(initial=0) < _MAX_INPUT[x.dtype.char]:
-        return plain.plain_sigmoid_values(x)
+        e = np.exp(-1.0 * np.abs(x))
+        return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)
     e = np.exp(x)
     out = e + 1
     return np.divide(e, out, out=out)
@@ -118,11 +112,10 @@ def sigmoid_values(x: Any) -> Any:
 _MAX_INPUT = {"f": 88.0, "d": 709.0}  # exp(x) overflows above
 
 
-@faster_than(plain.plain_softplus_values)
 def softplus_values(x: Any) -> Any:
     """Return `plain_softplus_values`; for large arrays max(x, 0) + log(1 + exp(-|x|)), eight times as fast."""
     if np.size(x) < _LARGE or x.dtype.char not in "fd":
-        return plain.plain_softplus_values(x)
+        return np.logaddexp(0, x)
     out = np.abs(x)
     np.negative(out, out=out)
     np.log1p(np.exp(out, out=out), out=out)
@@ -130,12 +123,11 @@ def softplus_values(x: Any) -> Any:
     return out
 
 
-@faster_than(plain.plain_logaddexp_values)
 def logaddexp_values(x: Any, y: Any) -> Any:
     """Return `plain_logaddexp_values`; for large arrays max(x, y) + log(1 + exp(-|x - y|)), eight times as fast."""
     dtype = np.result_type(x, y)
     if dtype.char not in "fd" or max(np.size(x), np.size(y)) < _LARGE:
-        return plain.plain_logaddexp_values(x, y)
+        return np.logaddexp(x, y)
     maximum = np.maximum(x, y)
     with np.errstate(invalid="ignore"):
         out = np.subtract(x, y)
@@ -146,21 +138,18 @@ def logaddexp_values(x: Any, y: Any) -> Any:
     return selected(infinite, maximum, out) if infinite.any() else out
 
 
-@faster_than(plain.plain_relu_values)
 def relu_values(x: ndarray) -> ndarray:
     """Return `plain_relu_values`; for large arrays x clipped to [0, inf], three times as fast."""
     zero = ZEROS[x.dtype]
     return x.clip(zero, _INFINITIES[x.dtype]) if x.size > _LARGE else np.maximum(x, zero)
 
 
-@faster_than(plain.plain_nonpositive_values)
 def nonpositive_values(x: ndarray) -> ndarray:
     """Return `plain_nonpositive_values`; for large arrays x clipped to [-inf, 0], three times as fast."""
     zero = ZEROS[x.dtype]
     return x.clip(-_INFINITIES[x.dtype], zero) if x.size > _LARGE else np.minimum(x, zero)
 
 
-@faster_than(plain.plain_relu_vjp)
 def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
     """Return `plain_relu_vjp`; for large arrays with bitwise operations: all bits of 0 except the sign are 0.
 
@@ -172,7 +161,7 @@ def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
         slope[out == zero] = zero
         return slope
     if not _has_integer_view(dtype) or cotangent.dtype != dtype:
-        return plain.plain_relu_vjp(cotangent, out)
+        return np.where(out == 0, cotangent.dtype.type(0), cotangent)
     integers = _INTEGERS[dtype.itemsize]
     bits = np.bitwise_and(out.view(integers), _MAGNITUDE_BITS[dtype.itemsize])  # >= 0, and 0 for -0.0
     np.negative(bits, out=bits)
@@ -180,7 +169,6 @@ def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
     return np.bitwise_and(bits, cotangent.view(integers), out=bits).view(dtype)
 
 
-@faster_than(plain.plain_silu_vjp)
 def silu_vjp(cotangent: ndarray, x: ndarray, sigmoid: ndarray) -> ndarray:
     """Return `plain_silu_vjp`, computed in place in one array."""
     slope = 1 - sigmoid
@@ -191,26 +179,30 @@ def silu_vjp(cotangent: ndarray, x: ndarray, sigmoid: ndarray) -> ndarray:
     return slope
 
 
-@faster_than(plain.plain_gelu_tanh_vjp)
+# The tanh approximation of gelu is x * sigmoid(GELU_LINEAR * x + GELU_CUBIC * x ** 3): D. Hendrycks and K. Gimpel,
+# "Gaussian error linear units (GELUs)", 2016.
+GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
+GELU_CUBIC = GELU_LINEAR * 0.044715
+
+
 def gelu_tanh_vjp(cotangent: ndarray, x: ndarray, gate: ndarray) -> ndarray:
     """Return `plain_gelu_tanh_vjp`, computed in place in two arrays."""
     rest = 1 - gate
     rest *= gate
     rest *= x
     slope = x * x
-    slope *= 3 * plain.GELU_CUBIC
-    slope += plain.GELU_LINEAR
+    slope *= 3 * GELU_CUBIC
+    slope += GELU_LINEAR
     slope *= rest
     slope += gate
     slope *= cotangent
     return slope
 
 
-@faster_than(plain.plain_tanh_vjp)
 def tanh_vjp(cotangent: Any, t: Any) -> Any:
     """Return `plain_tanh_vjp`; for large arrays in chunks that stay in the cache."""
     if t.size <= _CHUNK_LENGTH:
-        return plain.plain_tanh_vjp(cotangent, t)
+        return cotangent * (1 - t * t)
     operands: list[Any] = [cotangent, t, None]
     access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's annotation has one list for all
     with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as chunks:

@@ -3,12 +3,9 @@
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.chwn import padded_images, samples_first, samples_last
-from tinygrad_edu.ops.plain import plain_col2im_values, plain_im2col_values
 from tinygrad_edu.ops.sliding_windows import Window, add_windows, windows_of
-from tinygrad_edu.plain_mode import faster_than
 
 
-@faster_than(plain_im2col_values)
 def im2col_values(x: ndarray, window: Window) -> ndarray:
     """Return `plain_im2col_values`, with the samples innermost in memory."""
     windows = windows_of(padded_images(x.transpose(1, 2, 3, 0), window), window).copy()
@@ -16,7 +13,6 @@ def im2col_values(x: ndarray, window: Window) -> ndarray:
     return samples_first(windows.reshape(c * kh * kw, rows * columns, n))
 
 
-@faster_than(plain_col2im_values)
 def col2im_values(columns: ndarray, window: Window) -> ndarray:
     """Return `plain_col2im_values`, with the samples innermost in memory."""
     kh, kw = len(window.rows), len(window.columns)

@@ -6,18 +6,13 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.plain import plain_flat_indices, plain_getitem_values
-from tinygrad_edu.plain_mode import faster_than
 
-
-@faster_than(plain_getitem_values)
 def getitem_values(x: ndarray, index: Any) -> Any:
     """Return `plain_getitem_values`; for an integer array with ``take``, in two thirds of the time."""
     rows = index.__class__ is ndarray and index.dtype.kind == "i" and index.ndim
     return x.take(index, 0) if rows and x.flags.c_contiguous and x.ndim else x[index]
 
 
-@faster_than(plain_flat_indices)
 def flat_indices(indices: ndarray, axis: int, shape: tuple[int, ...]) -> Any:
     """Return `plain_flat_indices` in a third of the time, without checking bounds."""
     outer, stride = shape[:axis], prod(shape[axis + 1 :])

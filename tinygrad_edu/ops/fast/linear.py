@@ -6,11 +6,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.plain import plain_linear_values
-from tinygrad_edu.plain_mode import faster_than
 
 
-@faster_than(plain_linear_values)
 def linear_values(x: ndarray, weight: ndarray, bias: ndarray | None = None) -> ndarray:
     """Return `plain_linear_values`. For x of shape (N, in) the result has the samples innermost, as in `conv2d`.
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import even_slices, map_parts
-from tinygrad_edu.ops import plain
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.ops.variance import nan_if_infinite
 from tinygrad_edu.thresholds import SizeThreshold
 
 # Bytes of an array in a part: a few arrays of that size fit into the third-level cache.
@@ -22,7 +21,6 @@ _PART_BYTES = SizeThreshold(2**21)
 _LARGE = SizeThreshold(2**20)
 
 
-@faster_than(plain.plain_mean_of_products)
 def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
     """Return the mean of x * y over the first and the last axis: (1, K, 1), float64."""
     # BLAS on each row is faster than x * y; the sum over rows in float64 has no large rounding error.
@@ -41,7 +39,6 @@ def _for_each_part(function: Callable[[slice], None], x: ndarray) -> None:
     map_parts(function, even_slices(x.shape[1], 1 + x.nbytes // _PART_BYTES), large=x.size >= _LARGE)
 
 
-@faster_than(plain.plain_moments)
 def moments(x: ndarray) -> ndarray:
     """Return `plain_moments`, computed part by part."""
     out = np.empty((3, x.shape[1]), x.dtype)
@@ -64,11 +61,10 @@ def _unpack_moments(moments: ndarray, eps: float, dtype: Any) -> tuple[ndarray, 
     return mean.astype(dtype), mean_error, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
-@faster_than(plain.plain_channel_norm_values)
 def channel_norm_values(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return `plain_channel_norm_values`, given the moments of x."""
     mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)
-    scale = plain.nan_if_infinite(weight * scale)
+    scale = nan_if_infinite(weight * scale)
     shift = np.asarray(bias - mean_error * scale, x.dtype)
     scale, out = np.asarray(scale, x.dtype), np.empty_like(x)
 
@@ -81,7 +77,6 @@ def channel_norm_values(x: ndarray, weight: ndarray, bias: ndarray, eps: float, 
     return out
 
 
-@faster_than(plain.plain_channel_norm_x)
 def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x standardized.
 
@@ -95,7 +90,7 @@ def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments:
 
     def fill(part: slice) -> None:
         centred = np.subtract(x[:, part], mean[:, part], out=out[:, part])
-        factor = plain.nan_if_infinite(weight[:, part] * scale[:, part])
+        factor = nan_if_infinite(weight[:, part] * scale[:, part])
         centred_g = g[:, part] - np.asarray(_channel_mean(g[:, part]), g.dtype)
         g_mean_error = _channel_mean(centred_g)
         covariance = mean_of_products(centred_g, centred) - g_mean_error * mean_error[:, part]
@@ -109,7 +104,6 @@ def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments:
     return out
 
 
-@faster_than(plain.plain_channel_norm_weight)
 def channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of the weight: the sum over each channel of g * unit, (1, K, 1)."""
     mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)

@@ -12,7 +12,6 @@ from numpy import ndarray
 from tinygrad_edu.cores.blas import SMALL, most_in_place
 from tinygrad_edu.cores.threads import even_slices, map_parts, threads_of_shard
 from tinygrad_edu.ops.fast.blocks import MAX_REGISTER_SUMS, MIN_MULTIPLICATIONS, block_size, product_in_blocks
-from tinygrad_edu.ops.plain import plain_product
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
@@ -31,12 +30,11 @@ _SHORTEST_SUM, _LONGEST_SUM = map(SizeThreshold, (128, 1024))
 _SHARED, _MANY, _SHARED_PARTS = map(SizeThreshold, (2**24, 128, 4))
 
 
-@faster_than(plain_product)
 def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     """Return `plain_product`; for long and thin matrices in half the time, for larger ones in blocks."""
     (m, k), n = x.shape[-2:], y.shape[-1]
     if k != y.shape[-2]:
-        return plain_product(x, y, out)  # raises
+        return np.matmul(x, y, out=out)  # raises
     length = _piece_length(m, k, n)
     if length is None:
         return _product_without_pieces(x, y, out)
@@ -60,7 +58,7 @@ def _product_without_pieces(x: ndarray, y: ndarray, out: ndarray | None) -> ndar
         return out
     # Outside of shards, BLAS has its own threads.
     is_shared = m >= _MANY and max(x.size * n, y.size * m) >= _SHARED and threads_of_shard() is not None
-    return product_on_threads(x, y, out) if is_shared else plain_product(x, y, out)
+    return product_on_threads(x, y, out) if is_shared else np.matmul(x, y, out=out)
 
 
 def product_on_threads(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:

@@ -13,19 +13,11 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine import sum_first
 from tinygrad_edu.ops.constant_vectors import vector_of_ones
-from tinygrad_edu.ops.plain import (
-    no_division,
-    plain_log_sum,
-    plain_mean_along,
-    plain_reduce_along,
-    plain_sum_along,
-    plain_sum_of_squares,
-)
-from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
+_add: Callable[..., Any] = np.add.reduce  # NumPy's annotation has no overload for a bool variable
 
-@faster_than(plain_reduce_along)
+
 def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
     """Return `plain_reduce_along`; for many short rows computed on a transposed copy.
 
@@ -40,7 +32,7 @@ def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, *
     elif large and function is np.add and axis == 0 and settings in ({}, {"dtype": None}) and x.dtype.char in "fd":
         total = sum_first(x, 1)
         return total[None] if keepdims else total
-    return plain_reduce_along(function, x, axis, keepdims, **settings)
+    return function.reduce(x, axis=axis, keepdims=keepdims, **settings)
 
 
 def _reduce_rows(function: np.ufunc, rows: ndarray, settings: dict[str, Any]) -> ndarray | None:
@@ -70,7 +62,7 @@ def _fix_signed_zeros(function: np.ufunc, out: ndarray, rows: ndarray, settings:
     zeros = np.flatnonzero(out == 0)
     tied = rows[zeros]
     if ((tied == 0) & (np.signbit(tied) != np.signbit(out[zeros])[:, None])).any():
-        out[zeros] = plain_reduce_along(function, tied, -1, False, **settings)
+        out[zeros] = function.reduce(tied, axis=-1, **settings)
     return out
 
 
@@ -78,14 +70,12 @@ def _ones_for(rows: ndarray) -> ndarray:
     return vector_of_ones(rows.shape[-1], rows.dtype)
 
 
-@faster_than(plain_sum_along)
 def sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: Any) -> Any:
     """Return `plain_sum_along`. The last reduced axes in memory, such as those of feature maps, are summed as rows."""
     total = None if dtype not in (None, x.dtype) else _sum_by_rows(x, axes, keepdims, _ones_for)
-    return plain_sum_along(x, axes, keepdims, dtype) if total is None else total
+    return _add(x, axis=axes, keepdims=keepdims, dtype=dtype) if total is None else total
 
 
-@faster_than(plain_sum_of_squares)
 def sum_of_squares(x: ndarray, axes: Any, keepdims: bool) -> Any:
     """Return `plain_sum_of_squares`, summed as in `sum_along`."""
     total = _sum_by_rows(x, axes, keepdims, lambda rows: rows)
@@ -123,26 +113,23 @@ _SHORT, _MIDDLE = map(SizeThreshold, (24, 1000))
 _LARGE, _MANY = SizeThreshold(4000, least=2), SizeThreshold(2**15, least=2)  # a scalar has no rows
 
 
-@faster_than(plain_mean_along)
 def mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     """Return `plain_mean_along`; up to four times as fast as ``np.mean``, which is written in Python."""
     if x.__class__ is not ndarray or x.dtype.char not in "fd" or not x.size:
-        return plain_mean_along(x, axis, keepdims)
+        return np.mean(x, axis=None if np.ndim(x) == 0 and axis in (0, -1) else axis, keepdims=keepdims)
     if axis.__class__ is int or x.size < _MANY:
-        total = plain_reduce_along(np.add, x, axis, keepdims)
+        total = _add(x, axis=axis, keepdims=keepdims)
     else:
         total = sum_along(x, axis, keepdims, None)
     return total / (x.size // total.size)
 
 
-@faster_than(plain_log_sum)
 def log_sum(x: ndarray, axis: Any) -> ndarray:
     """Return `plain_log_sum`, with `reduce_along`."""
     dtype = np.float32 if x.dtype == np.float16 else x.dtype
     return np.asarray(np.log(reduce_along(np.add, x, axis, dtype=dtype))).astype(x.dtype, copy=False)
 
 
-@faster_than(no_division)
 def other_factors(x: ndarray, product: ndarray) -> ndarray | None:
     """Return, for each factor, the product of the others: the `product` of all divided by the factor.
 

@@ -1,4 +1,4 @@
-"""Copies in C order, and copies that move the first axis to the end, through a buffer that stays in the cache.
+"""Copies that move the first axis to the end, through a buffer that stays in the cache.
 
 Transposing reads columns. If the row stride is a multiple of the page size, all elements of a column map to the same
 few cache sets, and each row evicts others before they are fully read.
@@ -11,7 +11,6 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import even_slices, map_parts
-from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 # Elements of the buffer; minimum length of its rows, and their padding.
@@ -20,26 +19,6 @@ _BUFFER_SIZE, _MIN_ROW, _ROW_PADDING = SizeThreshold(2**17), SizeThreshold(64), 
 _L1_BYTES, _PAGE_BYTES, _FEW_ROWS = map(SizeThreshold, (2**15, 2**12, 8))
 # Number of elements from which threads share the copy, and number of parts.
 _LARGE, _PARTS = map(SizeThreshold, (2**18, 4))
-
-
-def plain_c_contiguous(x: ndarray) -> ndarray:
-    """Return x, or a copy, in C order."""
-    return np.asarray(x, order="C")
-
-
-@faster_than(plain_c_contiguous)
-def c_contiguous(x: ndarray) -> ndarray:
-    """Return `plain_c_contiguous`. A short last axis is copied column by column, in a third of the time."""
-    if x.flags.c_contiguous or x.size < _LARGE or x.ndim < 2 or x.shape[-1] > _FEW_ROWS:
-        return plain_c_contiguous(x)
-    out = np.empty(x.shape, x.dtype)
-
-    def copy(part: slice) -> None:
-        for k in range(x.shape[-1]):
-            out[part, ..., k] = x[part, ..., k]
-
-    map_parts(copy, even_slices(len(x), _PARTS), multiplies=False)
-    return out
 
 
 def plain_put_last(x: ndarray, out: ndarray) -> None:

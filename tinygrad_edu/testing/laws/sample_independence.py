@@ -21,7 +21,7 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 INDEPENDENT = "independent"
 
 
-def require_sample_axis(samples: Any, arrays: Sequence[Array]) -> None:
+def require_samples_declared(samples: Any, arrays: Sequence[Array]) -> None:
     """Raise unless `samples` is None, or is "independent" and the inputs have the same number of samples."""
     if samples not in (None, INDEPENDENT):
         raise DTypeError(f'check_module: samples must be "independent" or None, got {samples!r}.')

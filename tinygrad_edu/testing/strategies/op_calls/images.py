@@ -254,7 +254,6 @@ IMAGES: dict[str, Strategy[Call]] = {
         name: _correlations_by_sample(name)
         for name in ("correlate_by_sample", "images_by_sample", "kernels_by_sample")
     },
-    "samples_innermost": windows().flatmap(_images).map(lambda images: Call("samples_innermost", [images])),
     **{f"conv{axes}d": _convolutions(f"conv{axes}d") for axes in (1, 2, 3)},
     **{f"conv_transpose{axes}d": _transposed_convolutions(f"conv_transpose{axes}d") for axes in (1, 2, 3)},
     "window_max": _window_maxima(), **{name: _choices(name) for name in ("distribute_to_chosen", "mean_of_chosen")},
