@@ -22,8 +22,6 @@ SHARD = 8
 class Experts(nn.Module):
     """Mixture of experts, one for each kind of sample. One kind is common, one is rare, and one does not occur."""
 
-    couples_samples = False
-
     def __init__(self, rng):
         self.experts = [nn.Linear(6, 3, rng=rng) for _ in range(3)]
 
@@ -38,8 +36,6 @@ class Experts(nn.Module):
 class TwoInputs(nn.Module):
     """A model of an array and a pytree, whose output is a pytree."""
 
-    couples_samples = False
-
     def __init__(self, rng):
         self.layer, self.dropout, self.table = nn.Linear(6, 3, rng=rng), nn.Dropout(0.5), nn.Embedding(4, 3, rng=rng)
 
@@ -49,8 +45,6 @@ class TwoInputs(nn.Module):
 
 class OneNumber(nn.Module):
     """A scalar parameter and a layer: all packed gradients begin at odd offsets."""
-
-    couples_samples = False
 
     def __init__(self, rng):
         self.scale, self.layer = Tensor(np.float32(1.5), requires_grad=True), nn.Linear(6, 3, rng=rng)
@@ -149,7 +143,7 @@ CASES = {
         w, lambda rng: network(rng, nn.Dropout(0.5)), lambda rng: ignored(rng)[:3]
     ),
     "Muon": lambda w: trained(w, lambda rng: network(rng, bias=False), in_batches(100, 50), optimizer=matrices),
-    "BatchNorm": lambda w: trained(w, lambda rng: network(rng, nn.BatchNorm1D(5)), in_batches(100, 50)),
+    "LayerNorm": lambda w: trained(w, lambda rng: network(rng, nn.LayerNorm(5)), in_batches(100, 50)),
     "augmented": lambda w: trained(w, network, in_batches(100, 50, augment=noisy), epochs=2),
     "transformed": lambda w: trained(w, network, in_batches(100, 50, augment=noisy, transform=lambda x, y: (-x, y))),
     "nests": lambda w: trained(w, TwoInputs, nests, loss=of_both),
@@ -166,8 +160,8 @@ def evaluated(workers):
     shuffled = data.DataLoader(x, y, batch_size=700, rng=np.random.default_rng(0))
     return [
         *found,
-        *evaluate(model, shuffled, metrics, workers=workers).values(),
-        *(predict(model, x[:count], workers=workers) for count in (0, 1, 128, 129, 1000)),
+        *evaluate(model, shuffled, metrics, workers=workers, shard_size=128).values(),
+        *(predict(model, x[:count], workers=workers, shard_size=128) for count in (0, 1, 128, 129, 1000)),
     ]
 
 

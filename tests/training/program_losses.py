@@ -224,7 +224,7 @@ def with_penalties_of(model):
     """Return a loss that uses tensors stored by the forward pass."""
 
     def loss(out, target):
-        stored = [vars(m).get("penalty", getattr(m, "cache", {}).get("penalty")) for m in model.modules()]
+        stored = [vars(m).get("penalty", getattr(getattr(m, "cache", None), "penalty", None)) for m in model.modules()]
         return nn.cross_entropy(out, target) + sum((p for p in stored if p is not None), 0.0)
 
     return loss
@@ -240,15 +240,20 @@ def calling_again(model):
     return loss
 
 
-def noisy(out, target):
-    noise = nn.current_stream(np.random.default_rng()).normal(size=out.shape).astype(out.dtype)
-    return nn.cross_entropy(out + noise, target) ** 2
+class Noisy(nn.Module):
+    """A loss with a generator of its own."""
+
+    def __init__(self, rng):
+        self.rng = rng
+
+    def forward(self, out, target):
+        noise = nn.current_stream(self.rng).normal(size=out.shape).astype(out.dtype)
+        return nn.cross_entropy(out + noise, target)
 
 
-@nn.additive(count_of_labels)
-def noisy_additive(out, target):
-    noise = nn.current_stream(np.random.default_rng()).normal(size=out.shape).astype(out.dtype)
-    return nn.cross_entropy(out + noise, target)
+class NoisyAdditive(Noisy):
+    def denominator(self, target):
+        return count_of_labels(target)
 
 
 # --- Losses of values ---
@@ -303,8 +308,8 @@ class Losses(NamedTuple):
         Whether it draws random numbers.
     reads : bool
         Whether it uses tensors stored by the forward pass.
-    breaks : bool
-        Whether it requires whole batches because it changes itself or its input; an additive loss runs in each shard.
+    refused : bool or None
+        Whether a shard refuses it; None if that depends on the model or the samples.
     only_rows : bool
         Whether it accepts only (N, C) outputs.
     """
@@ -315,7 +320,7 @@ class Losses(NamedTuple):
     random: bool = False
     reads: bool = False
     only_rows: bool = False
-    breaks: bool = False
+    refused: bool | None = False
 
 
 def given(loss, *args, **attributes):
@@ -368,9 +373,9 @@ LOSSES = {
     "called again": Losses(lambda model, rng: CalledAgain(), "labels"),
     "own layer": Losses(lambda model, rng: Projected(rng), "labels"),
     "own layer, additive": Losses(lambda model, rng: ProjectedAdditive(rng), "labels", count_of_labels),
-    "counting, additive": Losses(lambda model, rng: CountingAdditive(), "labels", count_of_labels, breaks=True),
+    "counting, additive": Losses(lambda model, rng: CountingAdditive(), "labels", count_of_labels, refused=None),
     "teacher": Losses(lambda model, rng: Teacher(rng, model.parameters()[0].dtype), "labels"),
-    "in place": given(in_place, "labels", breaks=True),
+    "in place": given(in_place, "labels", refused=None),
     "one element": given(lambda out, y: masked_mean(out, y).reshape(1, 1), "labels"),
     "running centre": Losses(lambda model, rng: RunningCentre(), "labels"),
     "remembers": Losses(lambda model, rng: Remembers(), "labels"),
@@ -378,10 +383,10 @@ LOSSES = {
     "weights": Losses(lambda model, rng: with_weights_of(model), "labels"),
     "weights, module": Losses(lambda model, rng: WithModel(model), "labels"),
     "weights, additive": Losses(lambda model, rng: additive_with_weights_of(model), "labels", count_of_labels),
-    "stored": Losses(lambda model, rng: with_penalties_of(model), "labels", reads=True),
+    "stored": Losses(lambda model, rng: with_penalties_of(model), "labels", reads=True, refused=None),
     "calls again": Losses(lambda model, rng: calling_again(model), "labels"),
-    "noisy": given(noisy, "labels", random=True),
-    "noisy, additive": given(noisy_additive, "labels", count_of_labels, random=True),
+    "noisy": Losses(lambda model, rng: Noisy(rng), "labels", random=True),
+    "noisy, additive": Losses(lambda model, rng: NoisyAdditive(rng), "labels", count_of_labels, random=True),
     "quantile": given(quantile, "values"),
     "correlation": given(correlation, "values"),
     "pairwise": given(pairwise, "values"),

@@ -1,9 +1,10 @@
-"""Models of training programs, drawn layer by layer, and whether each layer allows sharding.
+"""Models of training programs, drawn layer by layer, and whether each layer may run in shards.
 
 Features are (N, 4), or (N, T, 4) for sequences. Every layer keeps the shape.
 """
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,21 +19,20 @@ def linear(rng, out=FEATURES):
     return nn.Linear(FEATURES, out, rng=rng)
 
 
-# --- Layers that declare False, correctly ---
+# --- Layers whose samples are independent ---
 
 
 class Noise(nn.Module):
-    couples_samples = False
+    def __init__(self, rng):
+        self.rng = rng
 
     def forward(self, x):
         if not self.training:
             return x
-        return x + nn.current_stream(np.random.default_rng()).normal(size=x.shape).astype(x.dtype)
+        return x + nn.current_stream(self.rng).normal(size=x.shape).astype(x.dtype)
 
 
 class Shared(nn.Module):
-    couples_samples = False
-
     def __init__(self, rng):
         self.layer = linear(rng)
 
@@ -42,8 +42,6 @@ class Shared(nn.Module):
 
 class Experts(nn.Module):
     """Each row uses one of two matrices, so a matrix may have no gradient in a shard."""
-
-    couples_samples = False
 
     def __init__(self, rng):
         self.first, self.second = linear(rng), linear(rng)
@@ -58,8 +56,6 @@ class Experts(nn.Module):
 class TimeFirst(nn.Module):
     """A GRU requires samples on axis 1: this module moves the axis there and back."""
 
-    couples_samples = False
-
     def __init__(self, rng):
         self.layer = nn.GRU(FEATURES, FEATURES, rng=rng)
 
@@ -69,8 +65,6 @@ class TimeFirst(nn.Module):
 
 
 class Attends(nn.Module):
-    couples_samples = False
-
     def __init__(self, rng):
         self.layer = nn.MultiheadAttention(FEATURES, 2, batch_first=True, rng=rng)
 
@@ -82,25 +76,10 @@ class Attends(nn.Module):
 class MakesModules(nn.Module):
     """Its forward sets an attribute of a module that it creates."""
 
-    couples_samples = False
-
     def forward(self, x):
         made = nn.Identity()
         made.scale = 0.5
         return tg.tanh(x) * made.scale
-
-
-class Keeps(nn.Linear):
-    """A subclass that inherits the forward."""
-
-
-class Replaces(nn.Linear):
-    """A subclass that overrides the forward and repeats the declaration."""
-
-    couples_samples = False
-
-    def forward(self, x):
-        return super().forward(tg.sin(x))
 
 
 def with_clipped_gradient(rng):
@@ -122,7 +101,7 @@ def frozen(rng):
     return layer
 
 
-# --- Layers without a declaration ---
+# --- Layers that couple samples, which no check can notice ---
 
 
 class Centre(nn.Module):
@@ -130,11 +109,27 @@ class Centre(nn.Module):
         return x - x.mean(axis=0)
 
 
-class CentreSometimes(nn.Module):
-    """It couples the samples of only some batches."""
+def run_hooks(rng):
+    layer = linear(rng)
+    layer.register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
+    return layer
+
+
+def patched(rng):
+    layer = linear(rng)
+    layer.forward = lambda x: nn.Linear.forward(layer, x - x.mean(axis=0))
+    return layer
+
+
+# --- Layers that a shard refuses ---
+
+
+class NormalizesInside(nn.Module):
+    def __init__(self):
+        self.layer = nn.BatchNorm1D(FEATURES)
 
     def forward(self, x):
-        return x - x.mean(axis=0) if x.numpy()[0].sum() > 0 else tg.tanh(x)
+        return self.layer(x.reshape(-1, FEATURES)).reshape(x.shape)
 
 
 class OwnBatchNorm(nn.Module):
@@ -160,91 +155,7 @@ class Notes(nn.Module):
         return tg.tanh(x)
 
 
-class Inherits(nn.Linear):
-    """A subclass that overrides the forward and inherits the declaration."""
-
-    def forward(self, x):
-        out = super().forward(x)
-        return out - out.mean(axis=0)
-
-
-class InheritsCall(nn.Linear):
-    """A subclass that overrides `__call__`."""
-
-    def __call__(self, x):
-        out = super().__call__(x)
-        return out - out.mean(axis=0)
-
-
-class Declares(nn.Module):
-    couples_samples = False
-
-    def forward(self, x):
-        return tg.tanh(x)
-
-
-class DeclaresAbove(Declares):
-    couples_samples = False
-
-    def forward(self, x):
-        return 1.5 * super().forward(x)
-
-
-class CentresBelow(Declares):
-    def forward(self, x):
-        return super().forward(x - x.mean(axis=0))
-
-
-class InheritsBelow(DeclaresAbove, CentresBelow):
-    """The first base declares False, and its ``super()`` is another class here."""
-
-
-# --- Layers that require whole batches: they declare True, or have forward hooks ---
-
-
-class Couples(nn.Module):
-    couples_samples = True
-
-    def forward(self, x):
-        return x - x.mean(axis=0)
-
-
-class NormalizesInside(nn.Module):
-    """A module that declares False holds a module that declares True."""
-
-    couples_samples = False
-
-    def __init__(self):
-        self.layer = nn.BatchNorm1D(FEATURES)
-
-    def forward(self, x):
-        return self.layer(x.reshape(-1, FEATURES)).reshape(x.shape)
-
-
-def run_hooks(rng):
-    layer = linear(rng)
-    layer.register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
-    return layer
-
-
-def hooked_before(rng):
-    layer = linear(rng)
-    layer.register_forward_pre_hook(lambda module, inputs: inputs[0] - inputs[0].mean(axis=0))
-    return layer
-
-
-def patched(rng):
-    layer = linear(rng)
-    layer.forward = lambda x: nn.Linear.forward(layer, x - x.mean(axis=0))
-    return layer
-
-
-# --- Layers that declare False, and violate it in the forward of a shard ---
-
-
 class Counts(nn.Module):
-    couples_samples = False
-
     def __init__(self):
         self.calls = 0
 
@@ -254,9 +165,7 @@ class Counts(nn.Module):
 
 
 class CountsSome(nn.Module):
-    """It counts the batches whose first sample has a positive sum: only some shards violate the declaration."""
-
-    couples_samples = False
+    """It counts the batches whose first sample has a positive sum: only some shards change it."""
 
     def __init__(self):
         self.calls = 0
@@ -269,8 +178,6 @@ class CountsSome(nn.Module):
 
 class Carries(nn.Module):
     """It carries a state from one batch to the next."""
-
-    couples_samples = False
 
     def __init__(self):
         self.state = 0.0
@@ -285,8 +192,6 @@ class Carries(nn.Module):
 class StoresPenalty(nn.Module):
     """It stores a part of the loss, as a variational autoencoder may."""
 
-    couples_samples = False
-
     def forward(self, x):
         if self.training:
             self.penalty, self.level = (x * x).mean(), float(x.numpy().mean())
@@ -294,21 +199,17 @@ class StoresPenalty(nn.Module):
 
 
 class CachesPenalty(nn.Module):
-    """It stores a part of the loss in a dict, which is noticed only if a loss uses it."""
-
-    couples_samples = False
+    """It stores a part of the loss in an object, which is noticed only if a loss uses it."""
 
     def __init__(self):
-        self.cache = {}
+        self.cache = SimpleNamespace(penalty=None)
 
     def forward(self, x):
-        self.cache["penalty"] = (x * x).mean()
+        self.cache.penalty = (x * x).mean()
         return tg.tanh(x)
 
 
 class WritesBuffer(nn.Module):
-    couples_samples = False
-
     def __init__(self):
         self.mean = tg.Tensor(np.zeros(FEATURES))
 
@@ -321,8 +222,6 @@ class WritesBuffer(nn.Module):
 class ClipsWeight(nn.Linear):
     """It changes its weight in place."""
 
-    couples_samples = False
-
     def forward(self, x):
         if self.training:
             self.weight.assign(0.9 * self.weight.numpy())
@@ -331,8 +230,6 @@ class ClipsWeight(nn.Linear):
 
 class MovesTarget(nn.Module):
     """A frozen layer follows a trained one."""
-
-    couples_samples = False
 
     def __init__(self, rng):
         self.layer, self.target = linear(rng), frozen(rng)
@@ -346,8 +243,6 @@ class MovesTarget(nn.Module):
 class Exchanges(nn.Module):
     """It calls a layer with other parameters."""
 
-    couples_samples = False
-
     def __init__(self, rng):
         self.layer = linear(rng)
 
@@ -357,8 +252,6 @@ class Exchanges(nn.Module):
 
 class ScalesByFirst(nn.Module):
     """The first batch sets the scale, and later batches only read it."""
-
-    couples_samples = False
 
     def __init__(self):
         self.scale = None
@@ -372,8 +265,6 @@ class ScalesByFirst(nn.Module):
 class OneSequence(nn.Module):
     """A recurrent layer, or attention, gets all rows as one sequence."""
 
-    couples_samples = False
-
     def __init__(self, layer):
         self.layer = layer
 
@@ -386,8 +277,6 @@ class OneSequence(nn.Module):
 class ScalesGradient(nn.Module):
     """A hook divides the gradient of an output by its norm over the whole batch."""
 
-    couples_samples = False
-
     def forward(self, x):
         out = tg.tanh(x)
         if out.requires_grad:
@@ -396,27 +285,11 @@ class ScalesGradient(nn.Module):
 
 
 class FlattensSamples(nn.Module):
-    couples_samples = False
-
     def __init__(self):
         self.layer = nn.Flatten(0)
 
     def forward(self, x):
         return x - self.layer(x).mean()
-
-
-class TakesSizes(nn.Module):
-    """Its forward accepts the sizes of batches, but not of shards."""
-
-    couples_samples = False
-
-    def __init__(self, sizes):
-        self.sizes = frozenset(sizes)
-
-    def forward(self, x):
-        if len(x) not in self.sizes:
-            raise ValueError(f"a batch of {len(x)} samples")
-        return tg.tanh(x)
 
 
 class Layer(NamedTuple):
@@ -426,78 +299,61 @@ class Layer(NamedTuple):
     ----------
     make : callable
         Function of a generator that returns the layer.
-    cut : bool
-        Whether batches are sharded if the layer is in a Sequential.
-    covered : bool or None
-        Whether batches are sharded if an enclosing module declares False. None if that declaration would be wrong.
+    refused : bool or None
+        Whether a shard refuses it; None if that depends on the samples or the loss.
     random : bool
         Whether it draws random numbers in training.
     """
 
     make: Callable[[Any], Any]
-    cut: bool = True
-    covered: bool | None = True
+    refused: bool | None = False
     random: bool = False
 
 
-KEEPING = {
+INDEPENDENT = {
     "linear": Layer(linear),
     "tanh": Layer(lambda rng: nn.Tanh()),
+    "function": Layer(lambda rng: np.sin),
     "layer norm": Layer(lambda rng: nn.LayerNorm(FEATURES)),
     "nested": Layer(lambda rng: nn.Sequential(nn.Sequential(linear(rng), nn.Tanh()), nn.Identity())),
     "residual": Layer(lambda rng: nn.Residual(linear(rng), nn.Tanh())),
     "dropout": Layer(lambda rng: nn.Dropout(0.3, rng=rng), random=True),
-    "noise": Layer(lambda rng: Noise(), random=True),
+    "dropout without a generator": Layer(lambda rng: nn.Dropout(0.3), random=True),
+    "noise": Layer(Noise, random=True),
     "shared": Layer(Shared),
     "experts": Layer(Experts),
     "time first": Layer(TimeFirst),
     "attends": Layer(Attends),
     "makes modules": Layer(lambda rng: MakesModules()),
-    "keeps": Layer(lambda rng: Keeps(FEATURES, FEATURES, rng=rng)),
-    "replaces": Layer(lambda rng: Replaces(FEATURES, FEATURES, rng=rng)),
     "clipped gradient": Layer(with_clipped_gradient),
     "frozen": Layer(frozen),
 }
-UNDECLARED = {
-    "function": Layer(lambda rng: np.sin, cut=False),
-    "centring function": Layer(lambda rng: lambda x: x - x.mean(axis=0), cut=False, covered=None),
-    "centres": Layer(lambda rng: Centre(), cut=False, covered=None),
-    "centres sometimes": Layer(lambda rng: CentreSometimes(), cut=False, covered=None),
-    "own batch norm": Layer(lambda rng: OwnBatchNorm(), cut=False, covered=None),
-    "notes": Layer(lambda rng: Notes(), cut=False, covered=None),
-    "inherits": Layer(lambda rng: Inherits(FEATURES, FEATURES, rng=rng), cut=False, covered=None),
-    "inherits call": Layer(lambda rng: InheritsCall(FEATURES, FEATURES, rng=rng), cut=False, covered=None),
-    "inherits below": Layer(lambda rng: InheritsBelow(), cut=False, covered=None),
+COUPLED = {
+    "centres": Layer(lambda rng: Centre()),
+    "hook": Layer(run_hooks),
+    "patched": Layer(patched),
 }
-WHOLE = {
-    "couples": Layer(lambda rng: Couples(), cut=False, covered=False),
-    "normalizes inside": Layer(lambda rng: NormalizesInside(), cut=False, covered=False),
-    "hook": Layer(run_hooks, cut=False, covered=False),
-    "hook before": Layer(hooked_before, cut=False, covered=False),
-    "hook inside": Layer(lambda rng: nn.Residual(run_hooks(rng), nn.Tanh()), cut=False, covered=False),
-    "patched": Layer(patched, cut=False, covered=False),
+REFUSED = {
+    "normalizes inside": Layer(lambda rng: NormalizesInside(), refused=True),
+    "own batch norm": Layer(lambda rng: OwnBatchNorm(), refused=True),
+    "notes": Layer(lambda rng: Notes(), refused=True),
+    "counts": Layer(lambda rng: Counts(), refused=True),
+    "counts some": Layer(lambda rng: CountsSome(), refused=None),
+    "carries": Layer(lambda rng: Carries(), refused=True),
+    "stores a penalty": Layer(lambda rng: StoresPenalty(), refused=True),
+    "caches a penalty": Layer(lambda rng: CachesPenalty(), refused=None),
+    "writes a buffer": Layer(lambda rng: WritesBuffer(), refused=True),
+    "clips its weight": Layer(lambda rng: ClipsWeight(FEATURES, FEATURES, rng=rng), refused=True),
+    "moves a target": Layer(MovesTarget, refused=True),
+    "exchanges parameters": Layer(Exchanges, refused=True),
+    "scales by the first": Layer(lambda rng: ScalesByFirst(), refused=True),
+    "scales the gradient": Layer(lambda rng: ScalesGradient(), refused=True),
+    "one sequence": Layer(lambda rng: OneSequence(nn.GRU(FEATURES, FEATURES, rng=rng)), refused=True),
+    "attends to rows": Layer(lambda rng: OneSequence(nn.MultiheadAttention(FEATURES, 2, rng=rng)), refused=True),
+    "softmax of rows": Layer(lambda rng: nn.Softmax(axis=0), refused=True),
+    "flattens samples": Layer(lambda rng: FlattensSamples(), refused=True),
 }
-BREAKING = {
-    "counts": Layer(lambda rng: Counts(), cut=False, covered=False),
-    "carries": Layer(lambda rng: Carries(), cut=False, covered=False),
-    "counts some": Layer(lambda rng: CountsSome()),  # until it counts one
-    "stores a penalty": Layer(lambda rng: StoresPenalty(), cut=False, covered=False),
-    "caches a penalty": Layer(lambda rng: CachesPenalty()),  # unless a loss uses it
-    "writes a buffer": Layer(lambda rng: WritesBuffer(), cut=False, covered=False),
-    "clips its weight": Layer(lambda rng: ClipsWeight(FEATURES, FEATURES, rng=rng), cut=False, covered=False),
-    "moves a target": Layer(MovesTarget, cut=False, covered=False),
-    "exchanges parameters": Layer(Exchanges, cut=False, covered=False),
-    "scales by the first": Layer(lambda rng: ScalesByFirst()),  # except in its first batch
-    "scales the gradient": Layer(lambda rng: ScalesGradient(), cut=False, covered=False),
-    "one sequence": Layer(lambda rng: OneSequence(nn.GRU(FEATURES, FEATURES, rng=rng)), cut=False, covered=False),
-    "attends to rows": Layer(
-        lambda rng: OneSequence(nn.MultiheadAttention(FEATURES, 2, rng=rng)), cut=False, covered=False
-    ),
-    "softmax of rows": Layer(lambda rng: nn.Softmax(axis=0), cut=False, covered=False),
-    "flattens samples": Layer(lambda rng: FlattensSamples(), cut=False, covered=False),
-    "takes sizes": Layer(lambda rng: TakesSizes(()), cut=False, covered=False),
-}
-LAYERS = KEEPING | UNDECLARED | WHOLE | BREAKING
+LAYERS = INDEPENDENT | COUPLED | REFUSED
 
 
 # --- Outputs ---
@@ -547,12 +403,11 @@ OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "object": lambda head, x, out: Object(out),
     "some": lambda head, x, out: {"out": out, "more": x} if x.numpy()[0].sum() > 0 else {"out": out, "more": (x, x)},
 }  # fmt: skip
-WHOLE_OUTPUTS = {"parameter", "buffer", "number", "word", "object"}  # detected in a shard
+REFUSED_OUTPUTS = {"parameter", "buffer", "number", "word", "object"}
+MAYBE_REFUSED_OUTPUTS = {"some", "attributes", "own tuple"}  # if the loss needs the joined outputs
 
 
 class Head(nn.Module):
-    couples_samples = False
-
     def __init__(self, kind, rng):
         self.layer, self.table, self.kind = linear(rng, CLASSES), tg.Tensor(np.ones((2, CLASSES))), kind
 
@@ -580,8 +435,6 @@ def more_of(out):
 
 
 class Images(nn.Module):
-    couples_samples = False
-
     def __init__(self, rng):
         self.layers = nn.Sequential(nn.Conv2D(1, FEATURES, 3, rng=rng), nn.Tanh(), nn.AvgPool2D(3), nn.Flatten())
 
@@ -590,8 +443,6 @@ class Images(nn.Module):
 
 
 class Tokens(nn.Module):
-    couples_samples = False
-
     def __init__(self, rng):
         self.table = nn.Embedding(5, FEATURES, rng=rng)
 
@@ -600,8 +451,6 @@ class Tokens(nn.Module):
 
 
 class Tagger(nn.Module):
-    couples_samples = False
-
     def __init__(self, rng):
         self.layer = nn.GRU(FEATURES, FEATURES, batch_first=True, rng=rng)
 
@@ -620,8 +469,6 @@ STEMS: dict[str, Callable[[Any], Any]] = {
 class Inputs(nn.Module):
     """Inputs of a model: one array, two, or a dict of both. The second array scales the features."""
 
-    couples_samples = False
-
     def __init__(self, stem):
         self.stem = stem
 
@@ -634,7 +481,9 @@ class Inputs(nn.Module):
 # --- Whole models ---
 
 
-class Undeclared(nn.Module):
+class Listed(nn.Module):
+    """A model that holds its layers in a list."""
+
     def __init__(self, layers):
         self.layers = layers
 
@@ -645,25 +494,4 @@ class Undeclared(nn.Module):
         return x
 
 
-class Declared(Undeclared):
-    couples_samples = False
-
-
-class DeclaredLater(Declared):
-    """A subclass that inherits the forward."""
-
-
-def declared_outside(layers):
-    model = Undeclared(layers)
-    model.couples_samples = False
-    return model
-
-
-WRAPPERS: dict[str, Callable[[Any], Any]] = {
-    "sequential": lambda layers: nn.Sequential(*layers),
-    "declared": Declared,
-    "declared later": DeclaredLater,
-    "declared outside": declared_outside,
-    "undeclared": Undeclared,
-}
-DECLARING = {"declared", "declared later", "declared outside"}  # their declarations cover the modules inside
+WRAPPERS: dict[str, Callable[[Any], Any]] = {"sequential": lambda layers: nn.Sequential(*layers), "listed": Listed}

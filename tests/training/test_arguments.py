@@ -51,7 +51,7 @@ WRONG = {
     "max_norm": ["1", True, [1.0]],
     "accumulate": [1.5, None],
     "average": [0.99, True, optim.MovingAverage],
-    "shard_size": [1.5, None],
+    "shard_size": [1.5, "64", True],
     "workers": [4, None, "all"],
     "metrics": [[Accuracy()], Accuracy(), ["accuracy"], nn.cross_entropy, "accuracy"],
     "evaluate_on": [LOADER, (X, Y), [(X, Y)], X, "test", True],

@@ -340,34 +340,27 @@ def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
 # --- In the loop ---
 
 
-class SetsAttribute(nn.Module):
-    """It violates its declaration, or not."""
+@pytest.mark.parametrize(("saved", "resumed"), [(None, 2), (2, None), (2, 3)])
+def test_a_run_with_another_shard_size_is_refused_and_nothing_changes(saved, resumed, tmp_path):
+    def resume(shard_size):
+        rng, history = np.random.default_rng(0), []
+        model = nn.Sequential(nn.Linear(3, 2, rng=rng), nn.Dropout(0.5))
+        optimizer, loader = optim.Adam(model.parameters()), data.DataLoader(X, Y, batch_size=4, rng=rng)
+        told = {"rng": rng, "history": history, "checkpoints": Checkpoints(tmp_path), "shard_size": shard_size}
 
-    couples_samples = False
+        def state():
+            told, arrays = [optimizer.state_dict(), len(history), rng.bit_generator.state], {}
+            return pack(told, arrays), [array.tolist() for array in (*arrays.values(), *model.state_dict().values())]
 
-    def __init__(self, breaks, rng):
-        self.layer, self.dropout, self.breaks = nn.Linear(3, 2, rng=rng), nn.Dropout(0.5, rng=rng), breaks
+        before = state()
+        try:
+            return list(fit(model, optimizer, nn.cross_entropy, loader, 2, resume=True, **told))
+        finally:
+            assert (state() == before) == (shard_size == resumed)
 
-    def forward(self, x):
-        if self.breaks:
-            self.last = len(x)
-        return self.layer(self.dropout(x))
-
-
-@pytest.mark.filterwarnings("ignore:SetsAttribute:tinygrad_edu.errors.WholeBatchWarning")
-def test_batches_that_have_to_be_whole_stay_so_after_a_checkpoint(tmp_path):
-    def train(epochs, folder, breaks):
-        rng = np.random.default_rng(0)
-        model = SetsAttribute(breaks, rng)
-        told = {"rng": rng, "shard_size": 2, "checkpoints": Checkpoints(tmp_path / folder), "resume": True}
-        batches = data.DataLoader(X, Y, batch_size=4, rng=rng)
-        list(fit(model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, batches, epochs, **told))
-        return [parameter.numpy().tobytes() for parameter in model.parameters()]
-
-    whole = train(3, "a", breaks=True)
-    train(1, "b", breaks=True)
-    assert train(3, "b", breaks=False) == whole
-    assert train(3, "c", breaks=False) != whole
+    assert len(resume(saved)) == 2
+    with pytest.raises(CheckpointError, match=f"it was saved with shard_size={saved}, not {resumed}"):
+        resume(resumed)
 
 
 def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):

@@ -21,9 +21,6 @@ from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.training import Accuracy, Checkpoints, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
 
-# Any text is a valid reason for whole batches.
-pytestmark = pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.WholeBatchWarning")
-
 EPOCHS = 2
 
 

@@ -1,11 +1,8 @@
-"""`fit` equals a manual training loop: drawn programs, regressions, and injected faults that must be detected."""
+"""`fit` is the plain loop: its bits, or with `shard_size` its sums up to rounding; what couples samples is refused."""
 
-import re
 import sys
-import warnings
-from contextlib import nullcontext
+from dataclasses import replace
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,15 +14,13 @@ from tests.training import program_models, programs
 from tests.training.program_data import rows_in
 from tests.training.programs import Program, check, check_alone
 from tinygrad_edu import data, nn, optim
-from tinygrad_edu.errors import WholeBatchWarning
-from tinygrad_edu.nn import module, sample_independence, sharding
-from tinygrad_edu.nn.randomness import stream_of
+from tinygrad_edu.errors import ShardError
+from tinygrad_edu.nn import normalization, sharding
+from tinygrad_edu.nn.randomness import default_stream, random_stream, stream_of
 from tinygrad_edu.parallel import gradients, sharded_model
-from tinygrad_edu.training import evaluation, fit, train_step
+from tinygrad_edu.training import evaluation, fit, train_step, whole_batch
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::tinygrad_edu.errors.WholeBatchWarning", "ignore::tinygrad_edu.errors.OptimizerWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.OptimizerWarning")
 
 
 @given(programs.programs())
@@ -45,7 +40,7 @@ def test_a_training_that_is_resumed_has_the_bits_of_one_that_never_stopped(progr
             assume(False)
 
 
-# Regressions.
+# Regressions, each without shards and in shards.
 ONCE_WRONG = [
     Program(losses=("class weights",), sizes=(9,), masks="last"),
     Program(losses=("masked mean",), sizes=(9,), masks="first"),
@@ -53,9 +48,10 @@ ONCE_WRONG = [
     Program(losses=("sample weights",), sizes=(9,), masks="random"),
     Program(stem="sequences", losses=("masked mean",), sizes=(9,), masks="first", batches="loader"),
     Program(losses=("closure, mean", "closure, sum"), sizes=(9,)),
-    Program(layers=("centres sometimes",), sizes=(9, 9, 9)),
     Program(losses=("own layer",), sizes=(9,)),
-    Program(layers=("clipped gradient",), sizes=(9,), accumulate=2),
+    Program(losses=("in place",), sizes=(9,)),
+    Program(losses=("running centre",), sizes=(9,), threads=2),
+    Program(layers=("clipped gradient",), sizes=(9,)),
     Program(layers=("stores a penalty",), losses=("stored",), sizes=(9,), threads=2),
     Program(layers=("own batch norm",), losses=("contrastive",), output="dict", sizes=(9,)),
     # In evaluation: losses got arrays, outputs without rows were joined, and one rank computed whole batches
@@ -64,112 +60,130 @@ ONCE_WRONG = [
     Program(output="word", sizes=(4,)),
     Program(output="object", sizes=(4,)),
     Program(output="integers", sizes=(4,)),
-    Program(layers=("counts",), sizes=(1,), ranks=2),
-    Program(losses=("counting, additive",), sizes=(6,), ranks=3),
-    Program(layers=("caches a penalty",), losses=("stored",), sizes=(3,), evaluation_shard_size=2),
+    Program(losses=("counting, additive",), sizes=(6,)),
     # A rank without a shard had a tensor of an earlier batch
-    Program(layers=("caches a penalty",), losses=("stored",), sizes=(1, 3), ranks=5, seed=59),
+    Program(layers=("caches a penalty",), losses=("stored",), sizes=(1, 3), seed=59),
     # The layout of joined outputs depended on the rank
-    Program(
-        stem="sequences", layers=("dropout",), losses=("copied by wraps",), sizes=(8,), shard_size=4, ranks=2, seed=50
-    ),
+    Program(stem="sequences", layers=("dropout",), losses=("copied by wraps",), sizes=(8,), seed=50),
     # Pytrees that cannot be joined
     Program(output="some", sizes=(2, 3), seed=43),
-    Program(output="attributes", sizes=(7,)),
-    # Hooks in a forward, writes to parameters, and declarations that do not cover the executed code
+    Program(output="attributes", losses=("focal",), sizes=(7,)),
+    # Hooks in a forward, and writes to parameters
     Program(stem="sequences", layers=("scales the gradient",), sizes=(7,), batches="loader"),
     Program(layers=("moves a target",), losses=("huber, summed",), sizes=(3,)),
     Program(layers=("clips its weight",), sizes=(3,)),
-    Program(layers=("inherits call",), sizes=(7,)),
-    Program(layers=("inherits below",), sizes=(7,)),
     # No denominator for a shard of one row
     Program(losses=("binary, row weights",), sizes=(8, 1), accumulate=2),
-    Program(losses=("binary, row weights",), sizes=(4,), evaluation_shard_size=3),
+    # One generator in the loader, the layers and `fit`
+    Program(layers=("dropout", "dropout without a generator"), sizes=(4, 4), batches="augmented", shared=True),
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("settings", [{}, {"shard_size": 2}, {"shard_size": 4, "ranks": 3}], ids=repr)
 @pytest.mark.parametrize("program", ONCE_WRONG, ids=repr)
-def test_what_went_wrong_is_the_loop_by_hand(program):
-    check(program)
+def test_what_went_wrong_is_the_loop_by_hand(program, settings):
+    check(replace(program, **settings))
 
-
-# --- Warnings ---
 
 X = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
 Y = np.arange(9) % 4
 
 
-def fit_once(model, loss=nn.cross_entropy, shard_size=4, **settings):
+def noisy(x, y, *, rng):
+    return x + rng.normal(size=x.shape).astype(np.float32), y
+
+
+def network(rng):
+    layers = nn.BatchNorm1D(4), nn.Dropout(0.4), nn.Dropout(0.4, rng=rng), nn.Linear(4, 4, rng=rng)
+    return nn.Sequential(nn.Linear(4, 4, rng=rng), *layers)
+
+
+@pytest.mark.parametrize("settings", [{}, {"augment": noisy}, {"transform": lambda x, y: (x[::-1], y)}, {"workers": 2}])
+def test_without_shards_the_bits_are_those_of_the_shortest_loop(settings):
+    def begin():
+        rng = np.random.default_rng(0)
+        model = network(rng)
+        loader = data.DataLoader(X, Y, batch_size=3, rng=rng, **settings)
+        return rng, model, optim.Adam(model.parameters(), lr=0.1), loader
+
+    rng, model, optimizer, loader = begin()
+    with default_stream(rng):
+        for _ in range(3):
+            for x, y in loader:
+                optimizer.zero_grad()
+                nn.cross_entropy(model(x), y).backward()
+                optim.clip_grad_norm(model.parameters(), 0.5)
+                optimizer.step()
+    wanted = [*model.state_dict().values(), rng.random()]
+    rng, model, optimizer, loader = begin()
+    list(fit(model, optimizer, nn.cross_entropy, loader, 3, rng=rng, max_norm=0.5))
+    for found, one in zip([*model.state_dict().values(), rng.random()], wanted, strict=True):
+        np.testing.assert_array_equal(found, one)
+
+
+def test_hooks_of_parameters_run_once_for_the_batches_of_a_step():
+    model, seen = nn.Linear(4, 4, rng=np.random.default_rng(0)), []
+    model.weight.register_hook(lambda g: seen.append(g.copy()))
+    fit_once(model, accumulate=2)
+    assert len(seen) == 2
+    np.testing.assert_array_equal(seen[-1], model.weight.grad)
+
+
+# --- Errors ---
+
+
+def fit_once(model, loss=nn.cross_entropy, count=9, **settings):
     rng = np.random.default_rng(0)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
-    return list(fit(model, optimizer, loss, [(X, Y)] * 2, 2, rng=rng, shard_size=shard_size, **settings))
+    return list(fit(model, optimizer, loss, [(X[:count], Y[:count])] * 2, 2, rng=rng, **settings))
 
 
-def warnings_of(function):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        function()
-    assert all(each.category is WholeBatchWarning and each.filename == __file__ for each in caught)
-    return [str(each.message) for each in caught]
+LEAVE_OUT = "With shard_size, a batch is computed in shards, so its samples must be independent. Leave out shard_size"
 
 
-def test_a_class_that_declares_nothing_is_named_once_where_it_costs_shards():
-    class Nothing(nn.Linear):
-        def forward(self, x):
-            return super().forward(x)
-
-    def model():
-        return nn.Sequential(Nothing(4, 4), nn.Tanh())
-
-    assert warnings_of(lambda: fit_once(model(), shard_size=9)) == []
-    (message,) = warnings_of(
-        lambda: fit_once(model(), evaluate_on={"all": [(X, Y)]}, metrics={"loss": nn.cross_entropy})
-    )
-    assert message.startswith("Nothing does not declare")
-    assert "couples_samples = False" in message
-    assert warnings_of(lambda: fit_once(model())) == []
-
-
+@pytest.mark.parametrize("count", [3, 9])  # fewer samples than a shard, and three shards
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        (lambda: program_models.Counts(), "Counts: its forward sets the attribute calls"),
-        (lambda: program_models.WritesBuffer(), "Sequential: its forward writes to a parameter or a buffer"),
+        (lambda: nn.BatchNorm1D(4), "BatchNorm1D: it normalizes with the statistics of the batch"),
+        (lambda: program_models.Counts(), "Counts: a call in a shard changes its attribute calls"),
+        (lambda: program_models.Notes(), "Notes: a call in a shard changes its attribute seen"),
+        (lambda: program_models.WritesBuffer(), "Sequential: its forward writes to the buffer 1.mean"),
+        (lambda: program_models.ClipsWeight(4, 4), "Sequential: its forward writes to a parameter"),
         (lambda: program_models.ScalesGradient(), "Sequential: its forward registers a hook"),
         (
-            lambda: program_models.TakesSizes([9]),
-            "Sequential: the forward pass of a shard of 4 samples raised ValueError",
+            lambda: program_models.Head("number", None),
+            r"Sequential: its output for [34] samples is \([34], 3\), \(\); expected one row",
         ),
-        (lambda: program_models.Head("number", None), r"its output for 4 samples is \(4, 3\), \(\); expected one row"),
-        (lambda: program_models.OneSequence(nn.GRU(4, 4)), r"GRU: its input of shape \(4, 4\) has no sample axis"),
+        (lambda: program_models.OneSequence(nn.GRU(4, 4)), r"GRU: its input of shape \([34], 4\) has no sample axis"),
     ],
 )
-def test_a_promise_that_is_broken_is_named_once_in_a_run(layer, reason):
-    model = nn.Sequential(nn.Linear(4, 4), layer())
-    told = {"evaluate_on": {"all": [(X, Y)]}, "metrics": {"loss": loss_of_logits}}
-    with patch.object(evaluation, "SHARD_SIZE", 4):
-        (message,) = warnings_of(lambda: fit_once(model, loss_of_logits, **told))
-    assert re.search(reason, message)
-    assert "Later batches are computed whole" in message
+def test_a_refusal_names_its_cause_and_the_remedy(layer, reason, count):
+    with pytest.raises(ShardError, match=f"^{reason}.*{LEAVE_OUT}"):
+        fit_once(nn.Sequential(nn.Linear(4, 4), layer()), loss_of_logits, count, shard_size=4)
 
 
 def loss_of_logits(out, target):
     return nn.cross_entropy(program_models.logits_of(out), target % 3)
 
 
-# --- Errors ---
-
-
 class Fails(nn.Module):
-    """It raises on one rank only."""
-
-    couples_samples = False
+    """It raises on some ranks."""
 
     def __init__(self, fails):
         self.layer, self.fails = nn.Linear(4, 4, rng=np.random.default_rng(0)), fails
 
     def forward(self, x):
         return self.layer(x) if not self.fails else int("not a number")
+
+
+def test_an_error_of_the_users_forward_passes_through_with_its_rows():
+    with pytest.raises(ValueError, match="invalid literal for int") as error:
+        fit_once(Fails(True), shard_size=4)
+    assert error.value.__notes__ == ["In a shard: rows 0 to 3 of the batch."]
+    with pytest.raises(ValueError, match="invalid literal for int") as error:
+        fit_once(Fails(True))
+    assert not hasattr(error.value, "__notes__")
 
 
 def failing_loss(fails):
@@ -181,14 +195,12 @@ def failing_augment(fails):
 
 
 @pytest.mark.parametrize("samples", [4, 8, 9])  # a whole batch; two shards, none on the last rank; three shards
-@pytest.mark.parametrize("declared", [False, None])
 @pytest.mark.parametrize("where", ["forward", "loss", "additive loss", "data", "metric"])
 @pytest.mark.parametrize("rank", [0, 1, 2])
-def test_an_error_of_one_rank_is_raised_on_all(where, rank, declared, samples):
+def test_an_error_of_one_rank_is_raised_on_all(where, rank, samples):
     def on(worker):
         worker.timeout, fails = 5, worker.rank == rank
         model = Fails(fails and where == "forward")
-        model.couples_samples = declared
         loss = failing_loss(fails and "loss" in where)
         loss = nn.additive(len)(loss) if where == "additive loss" else loss
         loader = data.DataLoader(
@@ -222,7 +234,33 @@ def cached_verdict(patch):
 
 def lost_side_effect(patch):
     """Attributes that are set in the forward of a shard are not noticed."""
-    patch(module, "is_shared_with_shards", lambda module: False)
+    patch(sharded_model.ShardedModel, "require_unchanged", lambda self: None)
+
+
+def kept_side_effect(patch):
+    """Attributes that are set in the forward of a shard are not restored."""
+    patch(sharded_model._Kept, "restore", lambda self: None)
+
+
+def one_stream(patch):
+    """In a whole batch, layers draw from `rng` although they have a generator."""
+    patch(whole_batch, "default_stream", random_stream)
+
+
+def unused_stream(patch):
+    """In a whole batch, layers without a generator draw unseeded numbers."""
+    patch(whole_batch, "default_stream", lambda rng: default_stream(np.random.default_rng()))
+
+
+def spent_stream(patch):
+    """A whole batch draws more numbers than its layers do."""
+    real = train_step.whole_gradient
+    patch(train_step, "whole_gradient", lambda *args, **more: (args[4].random(), real(*args, **more))[1])
+
+
+def unrefused(patch):
+    """A layer that couples samples is computed in shards."""
+    patch(normalization, "refuse_in_shard", lambda reason: None)
 
 
 def hook_per_shard(patch):
@@ -230,21 +268,6 @@ def hook_per_shard(patch):
     real = gradients.backward_pass
     patch(gradients, "backward_pass", lambda seeds, unhooked: real(seeds))
     patch(train_step, "after_hooks", lambda tensors, gradients: list(gradients))
-
-
-def inherited_declaration(patch):
-    """A declaration is inherited by a subclass that overrides the forward."""
-    patch(sample_independence, "_covers_forward", lambda module: True)
-
-
-def ignored_hooks(patch):
-    """Forward hooks and patched forwards are ignored."""
-    patch(sample_independence, "is_patched", lambda module: False)
-
-
-def covered_coupling(patch):
-    """False of a module overrides True of a module inside it."""
-    patch(sharded_model, "modules_couple_samples", lambda modules: sample_independence.declaration(modules[0]))
 
 
 def copied_denominator(patch):
@@ -267,11 +290,6 @@ def repeated_direct_gradients(patch):
     patch(gradients, "add_gradients", lambda total, direct: real(real(total, direct), direct))
 
 
-def forgotten_promise(patch):
-    """A model that violated its declaration is sharded again in the next batch."""
-    patch(sharded_model.ShardedModel, "disable_sharding", lambda self, reason: None)
-
-
 def reversed_shards(patch):
     """The outputs of shards are joined in the wrong order."""
     real = gradients.join
@@ -281,20 +299,6 @@ def reversed_shards(patch):
 def unseen_graph(patch):
     """A loss that uses tensors stored by the forward of a shard is not noticed."""
     patch(gradients, "has_ops_between", lambda root, first, last: False)
-
-
-def advanced_stream(patch):
-    """If a batch is computed whole after all, the random stream is not restored to its state before the shards."""
-    real, last = gradients.stream_seeds, [1, None, {}]
-
-    def seeds(rng, count):
-        now = rng, rng.bit_generator.state
-        if last[1:] == [*now]:
-            real(rng, last[0])
-        last[:] = count, *now
-        return real(rng, count)
-
-    patch(gradients, "stream_seeds", seeds)
 
 
 def unchecked_outputs(patch):
@@ -340,22 +344,16 @@ def clipped_apart(patch):
     patch(train_step, "clip_grad_norm", lambda tensors, norm: [real([t], norm) for t in tensors if t.grad is not None])
 
 
-def final_errors(patch):
-    """An error in a shard is final."""
-    patch(sharded_model.ShardedModel, "loss_errors", lambda self: nullcontext())
-
-
 def mean_of_evaluated_means(patch):
     """In evaluation, every loss is treated as a mean over samples."""
     patch(evaluation, "denominator_of", lambda loss, target: float(len(rows_in(target))))
 
 
 FAULTS = [
-    mean_of_means, cached_verdict, lost_side_effect, hook_per_shard, inherited_declaration, ignored_hooks,
-    covered_coupling, copied_denominator, dropped_direct_gradients, repeated_direct_gradients, forgotten_promise,
-    reversed_shards, unseen_graph, advanced_stream, unchecked_outputs, unseen_writes, unseen_inner_hooks,
-    untrained_loss, mean_of_batches, shared_stream, one_of_two_gradients, clipped_apart, final_errors,
-    mean_of_evaluated_means,
+    mean_of_means, cached_verdict, lost_side_effect, kept_side_effect, one_stream, unused_stream, spent_stream,
+    unrefused, hook_per_shard, copied_denominator, dropped_direct_gradients, repeated_direct_gradients,
+    reversed_shards, unseen_graph, unchecked_outputs, unseen_writes, unseen_inner_hooks, untrained_loss,
+    mean_of_batches, shared_stream, one_of_two_gradients, clipped_apart, mean_of_evaluated_means,
 ]  # fmt: skip
 LIMIT = 600
 

@@ -8,7 +8,6 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import NonFiniteLossError
-from tinygrad_edu.parallel import sharded_value_and_grad
 from tinygrad_edu.training import Steps, fit
 
 X, Y = np.random.default_rng(1).normal(size=(150, 2)).astype(np.float32), np.arange(150) % 2
@@ -48,8 +47,6 @@ def with_a_steep_slope(out, y):
 
 
 class Layer(nn.Module):
-    couples_samples = False
-
     def forward(self, x):
         return tg.log(x - 1000.0)  # the line
 
@@ -79,19 +76,19 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shards", [{}, {"shard_size": 64}])
 @pytest.mark.parametrize(("settings", "what", "cause", "place"), CASES.values(), ids=CASES)
 def test_the_first_op_that_made_it_is_named_with_what_went_in_and_the_line(
-    settings, what, cause, place, threads, monkeypatch
+    settings, what, cause, place, shards, monkeypatch
 ):
-    monkeypatch.setattr("tinygrad_edu.parallel.workers.available_cores", lambda: threads)
-    error, _ = failure([(X, Y)], **settings)
+    monkeypatch.setattr("tinygrad_edu.parallel.workers.available_cores", lambda: 2)
+    error, _ = failure([(X, Y)], **settings, **shards)
     assert error.problem == what
     assert re.search(cause, error.cause), error.cause
     assert re.search(rf'File "{re.escape(__file__)}", line \d+, {place}', error.cause)
     assert ("# the line" in error.cause) == (place != "in failure")
-    in_shard = "model" in settings or "lr" in settings  # other losses are computed on the whole batch
-    assert ("In a shard: rows 0 to 63 of the batch." in error.cause) == in_shard
+    in_shard = shards and ("model" in settings or "lr" in settings)  # other losses get the joined outputs
+    assert ("In a shard: rows 0 to 63 of the batch." in error.cause) == bool(in_shard)
     assert str(error).startswith(f"{what}, and the step was not taken.")
     assert "a smaller learning rate" in str(error)
 
@@ -102,7 +99,7 @@ def test_what_a_batch_holds_already_is_said_with_its_place():
     assert error.problem == "the loss became nan in epoch 1, batch 2"
     assert error.cause == "the batch is not finite: 1 of 300 elements of x of batch 2, x[100, 1] is nan."
     assert "Check the data" in str(error)
-    error, _ = failure([good, good, (spoiled(np.inf), Y)], accumulate=3)
+    error, _ = failure([good, good, (spoiled(np.inf), Y)], accumulate=3, shard_size=64)
     assert error.problem.endswith("in epoch 1, batches 1 to 3")
     assert "elements of x of batch 3, x[100, 1] is inf.\nop " in error.cause  # inf may be intended, as in a mask
     assert "In a shard: rows 64 to 127 of the batch." in error.cause
@@ -122,25 +119,24 @@ def test_weights_that_were_so_before_the_step_are_named():
     assert error.cause.startswith("the weights are not finite after the previous step: 4 of 4 elements of weight")
 
 
-def test_it_is_looked_for_with_the_same_random_numbers_and_leaves_the_rest_as_it_was():
-    seen = []
+@pytest.mark.parametrize("own", [np.random.default_rng(5), None])
+def test_it_is_looked_for_with_the_same_random_numbers_and_leaves_the_rest_as_it_was(own):
+    seen, twin = [], np.random.default_rng(3 if own is None else 5)
 
     def loss(out, y):
         seen.append(out.numpy().copy())
         return tg.log(out).mean()  # log of dropped elements
 
-    dropout = nn.Sequential(nn.BatchNorm1D(2), nn.Lambda(lambda x: abs(x) + 1), nn.Dropout(0.5))
+    dropout = nn.Sequential(nn.BatchNorm1D(2), nn.Lambda(lambda x: abs(x) + 1), nn.Dropout(0.5, own))
     dropout.w = tg.Tensor(1.0, requires_grad=True)
     error, rng = failure([(X, Y)], model=dropout, loss=loss)
     first, again = seen
     np.testing.assert_array_equal(first, again)
     dropped = tuple(map(int, np.argwhere(first == 0)[0]))
     assert error.cause.startswith(f"op log: result{list(dropped)} is -inf, of x{list(dropped)} = 0.0")
-    assert "In a shard" not in error.cause
     assert dropout[0].num_batches_tracked.item() == 1
-    twin = np.random.default_rng(3)
-    sharded_value_and_grad(line(), nn.cross_entropy, X[:9], Y[:9], twin)
-    assert rng.bit_generator.state == twin.bit_generator.state
+    nn.Dropout(0.5, twin)(X)  # one call
+    assert (own or rng).bit_generator.state == twin.bit_generator.state
 
 
 def test_a_gradient_that_is_not_finite_leaves_the_weights_alone():
@@ -155,9 +151,8 @@ def test_what_no_op_makes_is_said_to_be_so():
     most = float(np.finfo(np.float32).max)
     model = nn.Lambda(lambda x: x * model.w)
     model.w = tg.Tensor(np.zeros(2, np.float32), requires_grad=True)
-    model.couples_samples = False
     batch = abs(X[:128]) / abs(X[:128]).mean(axis=0) * np.float32(1.5), Y[:128]
-    error, _ = failure([batch], model=model, loss=lambda out, y: (out.mean(axis=0) * most).sum())
+    error, _ = failure([batch], model=model, loss=lambda out, y: (out.mean(axis=0) * most).sum(), shard_size=64)
     assert error.problem.startswith("the gradient of w became infinite")
     assert error.cause.startswith("no op returns a non-finite number when the step is repeated")
 

@@ -16,7 +16,7 @@ from numpy import ndarray
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, run_hooks
-from tinygrad_edu.errors import NonScalarBackwardError, ShapeError
+from tinygrad_edu.errors import LeafInPlaceError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import Loss, denominator_of
 from tinygrad_edu.nn.batching import inputs_and_target
@@ -252,8 +252,11 @@ class _Batch:
 
         def loss() -> tuple[Any, float, dict[Node, ndarray]]:
             joined_output = join(self.model.name, [out for out, _ in pairs])
-            with random_stream(loss_stream(self.seeds[0])), enable_grad():
-                result = scalar(self.loss(joined_output, target))
+            try:
+                with random_stream(loss_stream(self.seeds[0])), enable_grad():
+                    result = scalar(self.loss(joined_output, target))
+            except LeafInPlaceError as error:
+                raise shard_error(f"{self.model.name}: the loss changes the output in place") from error
             if result._node is not None and has_ops_between(result._node, self.model.begin, last):
                 raise shard_error(f"{self.model.name}: the loss uses other tensors of the forward pass than its output")
             # Backward pass inside the check: on a rank without a shard, the tensor may have a freed graph.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection
 from typing import Any
 
@@ -48,12 +49,18 @@ def detached(out: Any) -> Detached:
     Raises
     ------
     ShardError
-        A node of the pytree cannot be rebuilt from its children, such as a tuple subclass with other arguments.
+        The output is an instance of a subclass of dict, list or tuple, which cannot be rebuilt from its items.
     """
+    refusal = shard_error(
+        f"the output is a {type(out).__name__}, which cannot be joined; return a dict or a named tuple"
+    )
     try:
-        return tree_map(values_of, out), tree_map(_kind, out)
+        values = tree_map(values_of, out)
     except TypeError as error:
-        raise shard_error(f"the output is a {type(out).__name__}, which is not a pytree: {error}") from error
+        raise refusal from error
+    if isinstance(out, dict | list | tuple) and type(out) not in (type(values), OrderedDict):
+        raise refusal
+    return values, tree_map(_kind, out)
 
 
 def _kind(leaf: Any) -> int:

@@ -22,7 +22,7 @@ SMALLER = "If numbers overflowed, a smaller learning rate or gradient clipping (
 CLEANER = "Check the data and the output of the transform."
 UNEXPLAINED = (
     "no op returns a non-finite number when the step is repeated. Either the sum over shards or batches overflows, or "
-    "the model draws random numbers from its own generator."
+    "the model draws random numbers from a generator that is not in its attributes."
 )
 
 

@@ -162,10 +162,9 @@ class Steps:
         weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained_tensors()]]
         require_equal(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
-        self._generators = self._find_generators()
         order = batches.draw_order() if has_order(batches) else None
         remaining = remaining_batches(batches, order, lazy=self.shard_size is not None)
-        idle = self.others()
+        idle, generators = self.others(), self._generators()
         for number in count(first):
             group = [as_sampled_batch(batch) for batch in islice(remaining, self.accumulate)]
             if not group:
@@ -175,17 +174,19 @@ class Steps:
                 self.optimizer.apply_schedule(self.schedule, number)
             # All ranks must get the same bits from clipping and Muon.
             with single_threaded_blas() if self.shard_size is not None else nullcontext():
-                loss = self._take_step(group, epoch, done + 1)
+                loss = self._take_step(group, generators, epoch, done + 1)
             idle = [tensor for tensor in idle if tensor.grad is None]
             done += len(group)
             yield TrainingStep(number, loss, sum(map(len, group)), len(group))
 
-    def _take_step(self, batches: list[SampledBatch], epoch: int, first: int) -> float:
-        streams = [(rng, rng.bit_generator.state) for rng in self._generators]
+    def _take_step(
+        self, batches: list[SampledBatch], generators: list[np.random.Generator], epoch: int, first: int
+    ) -> float:
+        states = [rng.bit_generator.state for rng in generators]
         tensors = self._trained_tensors()
         loss, gradients = self._value_and_grad(batches, tensors)
         if not (math.isfinite(loss) and all_finite(gradients)):
-            for rng, state in streams:
+            for rng, state in zip(generators, states, strict=True):
                 rng.bit_generator.state = state
             raise self._nonfinite_error(loss, gradients, batches, epoch, first)
         for tensor, gradient in zip(tensors, gradients, strict=True):
@@ -204,7 +205,7 @@ class Steps:
         of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
         return list(dict.fromkeys((*self.model.parameters(), *of_loss, *optimizer_parameters(self.optimizer))))
 
-    def _find_generators(self) -> list[np.random.Generator]:
+    def _generators(self) -> list[np.random.Generator]:
         """Return the generators that a step may draw from: the model's and the loss's own, unless it has shards."""
         if self.shard_size is not None:
             return [self.rng]
