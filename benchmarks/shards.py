@@ -3,9 +3,11 @@
 Each number is the least of all rounds, in milliseconds on two cores. The ways alternate.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import repeat
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -39,23 +41,26 @@ def ways(name: str, size: int) -> Iterator[Callable[[], Any]]:
         yield fitted(name, size, ours.SHARD_SIZE)
 
 
-def least(name: str, size: int, rounds: int) -> list[float]:
-    """Return the milliseconds of each way."""
-    steps = list(ways(name, size))
-    found = [[min(milliseconds(step) for _ in range(TIMED)) for step in steps] for _ in range(rounds)]
-    return [min(times) for times in zip(*found, strict=True)]
+def least(name: str, size: int, seconds: float) -> list[float]:
+    """Return the milliseconds of each way, the least of all rounds."""
+    steps, end = list(ways(name, size)), time.monotonic() + seconds
+    found = [inf] * len(steps)
+    while time.monotonic() < end:
+        for k, step in enumerate(steps):
+            found[k] = min(found[k], *(milliseconds(step) for _ in range(TIMED)))
+    return found
 
 
 def main() -> None:
     """Print the table."""
     parser = Parser("python -m benchmarks.shards", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="rounds of three steps (default: %(default)s)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--seconds", type=float, default=30, help="seconds for a row (default: %(default)s)")
+    seconds = parser.parse_args().seconds
     pin(available()[:2])
     print("|  | batch | loop by hand | `fit` | `fit(shard_size=64)` |\n| --- | --- | --- | --- | --- |")
     for name, title in NETWORKS.items():
         for size in SIZES:
-            cells = [f"{time:.3g}" for time in least(name, size, rounds)]
+            cells = [f"{time:.3g}" for time in least(name, size, seconds)]
             print(f"| {title} | {size} | {' | '.join([*cells, 'raises'][:3])} |", flush=True)
 
 
