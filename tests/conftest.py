@@ -6,12 +6,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 from zlib import crc32
 
 import numpy as np
 import pytest
 
-from tinygrad_edu.nn.randomness import default_stream
+from tinygrad_edu.nn import init, randomness
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -37,8 +38,14 @@ def little_to_collect() -> None:
 
 @pytest.fixture(autouse=True)
 def same_numbers_in_each_run(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Seed the layers that a test creates without a generator."""
-    with default_stream(np.random.default_rng(crc32(request.node.nodeid.encode()))):
+    """Seed the generators of layers that a test creates without one."""
+    rng = np.random.default_rng(crc32(request.node.nodeid.encode()))
+
+    def seeded() -> np.random.Generator:
+        found = randomness._stream.get() or rng
+        return randomness.DefaultGenerator(np.random.PCG64(found.integers(2**63, size=4)))
+
+    with patch.object(init, "new_generator", seeded):
         yield
 
 
