@@ -168,6 +168,5 @@ def test_no_false_alarm_for_any_probability(cls, p):
 @pytest.mark.parametrize("p", [0.1, 0.2, 0.5, 0.9])
 @pytest.mark.parametrize("cls", [Unscaled, MaskedTwice, UnscaledDropout, DropoutTwice])
 def test_power(cls, p):
-    assert [
-        v.status for v in require_unbiased(ModuleCall.of(cls(p), [X]), "independent", np.random.default_rng(0))
-    ] == ["wrong"]
+    call, rng = ModuleCall.of(cls(p), [X]), np.random.default_rng(0)
+    assert [v.status for v in require_unbiased(call, "independent", rng)] == ["wrong"]
