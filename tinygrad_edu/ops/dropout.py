@@ -8,6 +8,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, MappedCall, bare, draw_in_vmap, is_mapped_by, op, open_levels, values_of
 
+_BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # (256, 8), highest first
+
 
 def _dropout_of_samples(batch: MappedCall) -> Any:
     """Multiply the samples by the factors of their bits, or of the bits that they share."""
@@ -27,8 +29,8 @@ def dropout_by_bits(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...
 
     `bits` is an array of bytes with eight bits each, in the order of the flattened ``transpose(x, axes)``.
     """
-    ordered = x.transpose(axes)
-    out = np.unpackbits(np.asarray(bits), count=x.size).reshape(ordered.shape) * x.dtype.type(scale)
+    ordered, factors = x.transpose(axes), _BITS_OF_BYTE * x.dtype.type(scale)
+    out = factors.take(np.asarray(bits), axis=0).reshape(-1)[: x.size].reshape(ordered.shape)
     out *= ordered
     return np.asarray(out).transpose(np.argsort(axes).astype(int))
 
