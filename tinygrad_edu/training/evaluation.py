@@ -86,8 +86,8 @@ def evaluate(
         Processes that evaluate the same model, each on some of the shards. All of them get the metrics. Several require
         `shard_size`.
     shard_size : int, optional
-        Declares that the samples are independent in the model, as in `fit`, and computes batches in shards of so many
-        samples. By default, batches are computed whole: a model can couple samples in evaluation, too.
+        Declares that the samples are independent in the model, as in `fit`, and computes batches in shards of this
+        size. By default, batches are computed whole: a model can couple samples in evaluation, too.
 
     Returns
     -------

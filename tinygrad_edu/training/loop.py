@@ -159,8 +159,8 @@ def fit(
         Updated after each step.
     shard_size : int, optional
         Declares that the samples are independent in the model: row i of its output depends only on row i of its inputs,
-        as in evaluation and in PyTorch's DistributedDataParallel. Batches are then computed in shards of so many
-        samples on all cores, in training and in evaluation. 64 is a good size, and less for large samples, such as long
+        as in evaluation and in PyTorch's DistributedDataParallel. Batches are then computed in shards of this
+        size on all cores, in training and in evaluation. 64 is a good size, and less for large samples, such as long
         sequences. `check_module` proves the declaration, with ``samples="independent"``. By default, batches are
         computed whole.
     workers : Workers, default ALONE

@@ -40,8 +40,8 @@ def predict(
         Processes with the same model and inputs, which share the shards. All of them get the classes. Several require
         `shard_size`.
     shard_size : int, optional
-        Declares that the samples are independent in the model, as in `fit`, and computes them in shards of so many
-        samples. By default, the model is called once, with all samples.
+        Declares that the samples are independent in the model, as in `fit`, and computes them in shards of this
+        size. By default, the model is called once, with all samples.
 
     Raises
     ------

@@ -84,7 +84,7 @@ class Steps:
     average : MovingAverage, optional
         Updated after each step.
     shard_size : int, optional
-        Declares that the samples are independent in the model, and computes each batch in shards of so many samples, on
+        Declares that the samples are independent in the model, and computes each batch in shards of this size, on
         all cores. By default, batches are computed whole.
     workers : Workers, default ALONE
         Processes that take the same steps and share the shards of each batch, see `parallel.world`. Several require
