@@ -1,4 +1,4 @@
-"""Layers in shards: `ShardError` names those that couple samples; all others compute what they do in a whole batch."""
+"""Layers in shards: a layer that couples samples raises `ShardError`, and the others equal the whole batch."""
 
 import contextlib
 import functools
