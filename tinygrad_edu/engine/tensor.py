@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu import core
 from tinygrad_edu.engine import memory
 from tinygrad_edu.engine.debug.call_site import call_site
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_of
@@ -94,7 +95,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 @final
-class Tensor(NumberProtocol, Surface):
+class Tensor(NumberProtocol, Surface, core.Tensor):
     """An array with a record of its computation, for gradients.
 
     `tinygrad_edu.ops` attaches the operators and the methods named as in NumPy (``sum``, ``reshape``, ``tanh``, ...),
@@ -128,7 +129,7 @@ class Tensor(NumberProtocol, Surface):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("_data", "_levels", "_node", "_role", "_storage", "_tracked_view")
+    __slots__ = ("_levels", "_role", "_tracked_view")
 
     _data: ndarray
     _node: Node | None
@@ -500,6 +501,9 @@ class Tensor(NumberProtocol, Surface):
                 "Export t.detach()."
             )
         return self.detach()
+
+
+core.Tensor.result_class = Tensor
 
 
 def values_of(x: Any) -> Any:

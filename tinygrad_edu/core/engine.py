@@ -1,0 +1,123 @@
+"""The engine: one clock, the nodes of the graph, and the backward pass from a result to the leaves.
+
+A node records one call of an op (op.py). For each input, the op has a vjp, a vector-Jacobian product: from g, the
+gradient of the result, it computes the gradient of that input. For x * y, the vjp of x is g * y.
+
+The clock numbers the calls and the writes to memory, and serves two ends. A result is newer than its inputs, so nodes
+from newest to oldest are in topological order: no recursion, no search. And a node saves arrays without copying them:
+if the memory of one was written to after the call, its version tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import checks
+from tinygrad_edu.core.checks import Array
+
+clock = count(1)
+
+
+class Storage:
+    """One block of memory. An array and its views share it, so a write to one of them is a write to all."""
+
+    version = 0  # the time of the last write
+
+
+@contextmanager
+def writing(*storages: Storage) -> Iterator[None]:
+    """Every write runs inside of ``with writing(storage):``, which sets the version, even after an error."""
+    try:
+        yield
+    finally:
+        for storage in storages:
+            storage.version = next(clock)
+
+
+@dataclass(eq=False, repr=False)
+class Node:
+    """One recorded call of an op, or a leaf: a Tensor that was given, not computed.
+
+    It refers to older nodes and to arrays, never to a Tensor: there are no cycles, and a result alone keeps its graph.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    op: Any = None  # None for a leaf
+    parents: dict[str, Node] = field(default_factory=dict)  # the node of each input that needs a gradient, by name
+    saved: dict[str, Any] | None = None  # the values that their vjps request, by name; None once they are freed
+    storages: dict[str, Storage] = field(default_factory=dict)  # the memory of the saved values that Tensors share
+    time: int = field(default_factory=clock.__next__)
+    grad: Array | None = None  # of a leaf: the sum over all backward passes
+
+
+class BackwardPass:
+    """One walk through the graph: `add` the gradient of the result, then `run`."""
+
+    def __init__(self, retain_graph: bool = False) -> None:
+        self.retain_graph = retain_graph
+        self.gradients: dict[Node, Any] = {}  # the sum of what has arrived at each node
+        self.queue: list[tuple[int, Node]] = []  # a heap of the nodes to visit, newest first
+
+    def run(self) -> dict[Node, Any]:
+        """Visit the nodes from newest to oldest, and return the gradient of each leaf.
+
+        Everything that uses a node is newer. So when a node is the newest in the queue, its gradient is complete.
+        """
+        while self.queue:
+            self.visit(heappop(self.queue)[1])
+        return self.gradients  # `visit` took out all but the leaves, which never enter the queue
+
+    def visit(self, node: Node) -> None:
+        """Hand the gradient of a node on to its parents, and free what it saved."""
+        g, saved = self.take(node), self.saved(node)
+        for x, parent in node.parents.items():
+            self.add(parent, self.pull(node, x, g, saved))
+        if not self.retain_graph:
+            node.saved = None
+
+    def add(self, node: Node, g: Any) -> None:
+        """Add a contribution to the gradient of a node. The first one puts the node into the queue."""
+        if node in self.gradients:
+            self.gradients[node] = self.gradients[node] + g  # not +=, because x + x hands on one array twice
+        else:
+            self.gradients[node] = g
+            if node.op:
+                heappush(self.queue, (-node.time, node))
+
+    def take(self, node: Node) -> Any:
+        """Remove the gradient of a node, which is complete, and return it."""
+        return self.gradients.pop(node)
+
+    def saved(self, node: Node) -> dict[str, Any]:
+        """Return the values that the vjps of a node request."""
+        return checks.valid_saved(node)
+
+    def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Pull the gradient of a node back to its input x: return a contribution in the shape and the dtype of x."""
+        parent = node.parents[x]
+        g = node.op.vjp(x, g, saved)
+        checks.fits(g, node, x)
+        if g.shape != parent.shape:
+            g = unbroadcast(g, parent.shape)
+        return g if g.dtype == parent.dtype else g.astype(parent.dtype)
+
+    def accumulate(self) -> None:
+        """Add the gradient of each leaf to its `grad`."""
+        for leaf, g in self.gradients.items():
+            leaf.grad = np.array(g) if leaf.grad is None else leaf.grad + g  # a copy: two leaves may share an array
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum over the axes along which an input of this shape was repeated: every copy contributes."""
+    new = g.ndim - len(shape)
+    repeated = (new + i for i, n in enumerate(shape) if n == 1 and g.shape[new + i] != 1)
+    wide = np.float32 if g.dtype == np.float16 else g.dtype  # in float16, 2048 + 1 is 2048
+    return g.sum(axis=(*range(new), *repeated), dtype=wide).astype(g.dtype).reshape(shape)

@@ -1,0 +1,111 @@
+"""The layers of a convolutional network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.arithmetic import tanh
+from tinygrad_edu.core.arrays import linear, reshape
+from tinygrad_edu.core.functional import Pair, conv2d, dropout, pair, softmax
+from tinygrad_edu.core.module import Module
+from tinygrad_edu.core.tensor import Tensor
+
+
+def weight_and_bias(shape: tuple[int, ...], bias: bool, rng: Any, dtype: Any) -> tuple[Tensor, Tensor | None]:
+    """Draw the parameters of a layer from [-a, a), where a is 1 / sqrt(number of inputs of one output)."""
+    rng, a = rng or np.random.default_rng(), 1 / math.sqrt(math.prod(shape[1:]))
+    weight = Tensor(rng.uniform(-a, a, shape), requires_grad=True, dtype=dtype)
+    return weight, Tensor(rng.uniform(-a, a, shape[0]), requires_grad=True, dtype=dtype) if bias else None
+
+
+class Linear(Module):
+    """Each output is a weighted sum of the inputs, plus a bias: y = x @ weight.T + bias."""
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True,
+        *, rng: np.random.Generator | None = None, dtype: Any = np.float32,
+    ) -> None:  # fmt: skip
+        self.in_features, self.out_features = in_features, out_features
+        self.weight, self.bias = weight_and_bias((out_features, in_features), bias, rng, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """Map (..., in_features) to (..., out_features)."""
+        return linear(x, self.weight, self.bias)
+
+
+class Conv2D(Module):
+    """Slide kernels over images. A size is an integer or a pair: vertical, horizontal."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
+        dilation: Pair = 1, bias: bool = True, *, rng: np.random.Generator | None = None, dtype: Any = np.float32,
+    ) -> None:  # fmt: skip
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.padding, self.dilation = map(pair, (kernel_size, stride, padding, dilation))
+        self.weight, self.bias = weight_and_bias((out_channels, in_channels, *self.kernel_size), bias, rng, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """Map images (N, in_channels, H, W) to feature maps (N, out_channels, rows, columns)."""
+        return conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent of each element."""
+
+    def forward(self, x: Any) -> Any:
+        """Apply `tanh`."""
+        return tanh(x)
+
+
+class Softmax(Module):
+    """Probabilities: positive numbers whose sum along an axis is 1."""
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def forward(self, x: Any) -> Any:
+        """Apply `softmax`."""
+        return softmax(x, self.axis)
+
+
+class Dropout(Module):
+    """In training, set each element to 0 with probability p and divide the others by 1 - p."""
+
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
+        self.p, self.rng = p, rng or np.random.default_rng()
+
+    def forward(self, x: Any) -> Any:
+        """Apply `dropout` in training, and return x in evaluation."""
+        return dropout(x, self.p, self.rng) if self.training and self.p else x
+
+
+class Flatten(Module):
+    """Make one row of each sample: (N, ...) becomes (N, length)."""
+
+    def forward(self, x: Any) -> Any:
+        """Reshape each sample."""
+        return reshape(x, (len(x), math.prod(x.shape[1:])))
+
+
+class Sequential(Module):
+    """Call layers in sequence: the output of each is the input of the next."""
+
+    def __init__(self, *layers: Any) -> None:
+        self.layers = list(layers)
+
+    def forward(self, x: Any) -> Any:
+        """Call the layers."""
+        for layer in self:
+            x = layer(x)
+        return x
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.layers)
+
+    def members(self) -> Any:
+        """Return the layers, with their numbers."""
+        return enumerate(self.layers)

@@ -1,0 +1,89 @@
+"""Module: the base class of layers and models. It finds its parameters, they are not registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+from tinygrad_edu.core.tensor import Tensor
+
+
+class Module:
+    """Base class of layers and models: define `forward`, and assign Tensors and other Modules to attributes.
+
+    They may be inside of lists, tuples and dicts, too. A Tensor that requires a gradient is a parameter.
+    """
+
+    training = True
+
+    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        return self.forward(*inputs, **settings)
+
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
+        """Compute the output. Every subclass defines this method."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x) in it.")
+
+    def parameters(self) -> list[Any]:
+        """Return the parameters, each once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_parameters(self) -> list[tuple[str, Any]]:
+        """Return each parameter with its path, such as ``blocks.0.weight``."""
+        return unique((path, x) for path, x in walk(self) if isinstance(x, Tensor) and x.requires_grad and x.is_leaf)
+
+    def modules(self) -> list[Any]:
+        """Return this module and all modules inside of it, each once."""
+        return [module for _, module in unique((path, x) for path, x in walk(self) if isinstance(x, Module))]
+
+    def members(self) -> Iterable[tuple[Any, Any]]:
+        """Return the content of this module, with names."""
+        return vars(self).items()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` in all modules: some layers, such as Dropout, act in training only."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set `training` to False in all modules."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Set the gradient of each parameter to None."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.members() if is_shown(x))})"
+
+
+def walk(part: Any, path: str = "", ancestors: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield each Module and Tensor inside of a part, and the part itself, with its path: once for each path."""
+    if isinstance(part, Module | Tensor):
+        yield path, part
+    if not any(part is ancestor for ancestor in ancestors):
+        for name, member in members(part):
+            yield from walk(member, f"{path}.{name}" if path else str(name), (*ancestors, part))
+
+
+def members(part: Any) -> Iterable[tuple[Any, Any]]:
+    """Return the content of a module, dict, list or tuple, with names. Other objects have none."""
+    if isinstance(part, Module):
+        return part.members()
+    if isinstance(part, dict):
+        return part.items()
+    return enumerate(part) if isinstance(part, list | tuple) else ()
+
+
+def unique(named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return each object once, with its first name."""
+    first: dict[int, tuple[str, Any]] = {}
+    for name, x in named:
+        first.setdefault(id(x), (name, x))
+    return list(first.values())
+
+
+def is_shown(x: Any) -> bool:
+    """Return whether the text of a module shows an attribute: modules and plain values."""
+    return isinstance(x, Module | int | float | str | tuple | list)
