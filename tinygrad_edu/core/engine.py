@@ -53,9 +53,12 @@ class Node:
     op: Any = None  # None for a leaf
     parents: dict[str, Node] = field(default_factory=dict)  # the node of each input that needs a gradient, by name
     saved: dict[str, Any] | None = None  # the values that their vjps request, by name; None once they are freed
-    storages: dict[str, Storage] = field(default_factory=dict)  # the memory of the saved values that Tensors share
+    storages: dict[str, Storage] = field(default_factory=dict)  # the memory of each Tensor of the call, by name
     time: int = field(default_factory=clock.__next__)
     grad: Array | None = None  # of a leaf: the sum over all backward passes
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name if self.op else 'leaf'} {self.time}, shape {self.shape}, {self.dtype}>"
 
 
 class BackwardPass:
@@ -101,12 +104,13 @@ class BackwardPass:
         return checks.valid_saved(node)
 
     def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
-        """Pull the gradient of a node back to its input x: return a contribution in the shape and the dtype of x."""
+        """Pull the gradient of a node back to its input x: return the contribution to the gradient of x."""
+        return self.match(node, x, node.op.vjp(node, x, g, saved))
+
+    def match(self, node: Node, x: str, g: Any) -> Any:
+        """Return a contribution in the shape and the dtype of the input x: undo broadcasting and promotion."""
         parent = node.parents[x]
-        g = node.op.vjp(x, g, saved)
-        checks.fits(g, node, x)
-        if g.shape != parent.shape:
-            g = unbroadcast(g, parent.shape)
+        g = g if g.shape == parent.shape else unbroadcast(g, parent.shape)
         return g if g.dtype == parent.dtype else g.astype(parent.dtype)
 
     def accumulate(self) -> None:

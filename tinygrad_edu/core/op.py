@@ -52,19 +52,22 @@ class Op:
         """
         checks.known_names(self, f"{self.name}.vjps", functions, self.inputs)
         for x, function in functions.items():
-            requests = list(inspect.signature(function).parameters)[1:]  # all but g
-            checks.known_names(self, f"{self.name}.vjps({x}=...)", requests, self.saveable())
-            self.vjp_functions[x], self.requests[x] = function, requests
+            self.vjp_functions[x], self.requests[x] = function, self.requested(function)
+            checks.known_names(self, f"{self.name}.vjps({x}=...)", self.requests[x], self.saveable())
+
+    def requested(self, function: Function) -> list[str]:
+        """Return the names of the values that a vjp requests."""
+        return list(inspect.signature(function).parameters)[1:]  # all but g
 
     def saveable(self) -> list[str]:
         """Return the names of all that a vjp can request."""
         parts = [f"{x}_{part}" for x in self.inputs for part in ("shape", "dtype")]
         return [*self.signature.parameters, "out", *parts]
 
-    def vjp(self, x: str, g: Any, saved: dict[str, Any]) -> Any:
-        """Compute the gradient of the input x."""
-        checks.has_vjp(self, x)
-        return self.vjp_functions[x](g, **{name: saved[name] for name in self.requests[x]})
+    def vjp(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Compute the gradient of the input x of a node, from the gradient of its result."""
+        checks.has_vjp(self, x, g)
+        return checks.fits(self.vjp_functions[x](g, **{name: saved[name] for name in self.requests[x]}), node, x)
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         return self.call_class(self, *self.bind(args, settings)).run()
@@ -95,14 +98,14 @@ class Call:
     """One call of an op: `run` computes and records. The methods after it are its steps."""
 
     def __init__(self, op: Op, inputs: dict[str, Any], settings: dict[str, Any]) -> None:
-        self.op, self.inputs = op, inputs
+        self.op, self.inputs, self.settings = op, inputs, settings
         self.tensors = {x: value for x, value in inputs.items() if isinstance(value, Tensor)}
-        self.settings = {name: checks.setting(op, name, value) for name, value in settings.items()}
 
     def run(self) -> Any:
         """Compute. If an input is a Tensor, return a Tensor, with a node if an input needs a gradient."""
         self.time = next(clock)  # before the values are read: a write while they are read is newer
         self.arrays = {x: self.operand(x) for x in self.inputs}
+        self.settings = {name: values_of(checks.setting(self.op, name, x)) for name, x in self.settings.items()}
         out = self.compute()
         if not self.tensors:
             return out
@@ -138,14 +141,17 @@ class Call:
 
     def node(self, result: Tensor, parents: dict[str, Node]) -> Node:
         """Return the record of this call. It saves what the vjps of the parents request."""
-        checks.unchanged(f"op {self.op.name}", self.tensors.values())
+        for x, tensor in self.tensors.items():
+            checks.unchanged(f"op {self.op.name}", f"argument {x}", tensor)
         values = self.values(result)
-        saved = {name: values[name] for x in parents for name in self.op.requests[x]}
-        arrays = {"out": result, **self.tensors}
-        storages = {x: t._storage for x, t in arrays.items() if x in saved and saved[x] is t._data}
-        # A write to the memory of a Tensor has a time. A write to a plain array or a list has none: they are copied.
-        saved = {name: value if name in storages else deepcopy(value) for name, value in saved.items()}
+        storages = {x: tensor._storage for x, tensor in {**self.tensors, "out": result}.items()}
+        requests = (name for x in parents for name in self.op.requests[x])
+        saved = {name: values[name] if name in storages else self.copied(name, values[name]) for name in requests}
         return Node(result.shape, result.dtype, self.op, parents, saved, storages, self.time)
+
+    def copied(self, name: str, value: Any) -> Any:
+        """Copy a value to save: the clock would not tell of a change of a plain array or a list, as of a Tensor's."""
+        return deepcopy(value)
 
     def values(self, result: Tensor) -> dict[str, Any]:
         """Return all that a vjp can request, by name."""

@@ -59,7 +59,7 @@ class Tensor(Operators):
         if gradient is None:
             checks.single_element(self)
             return np.ones(self.shape, self.dtype)
-        return checks.same_shape("backward(gradient)", np.asarray(values_of(gradient), self.dtype), self)
+        return checks.same_shape("the gradient given to backward()", np.asarray(values_of(gradient), self.dtype), self)
 
     @property
     def grad(self) -> Array | None:

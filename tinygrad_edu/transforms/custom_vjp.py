@@ -167,7 +167,7 @@ class _Call:
             node = stack.pop()
             if node not in reached:
                 reached.add(node)
-                stack += [parent for parent in node.parents if parent is not None]
+                stack += node.parents.values()
         if reached:
             everything = captured(self.function.forward)
             name = next((path for path, x in everything if is_recorded(x) and x._node in reached), "a Tensor")
