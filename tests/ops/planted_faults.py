@@ -293,7 +293,7 @@ FAULTS = {
               errors=["ValueError", "ShapeError", "AssertionError"]),
     ],
     "engine/fast/backward.py": [
-        Fault(" or (targets is not None and accumulator.is_unreachable(parent))", "", "the end of the pass",
+        Fault(" or (targets is not None and self.is_unreachable(parent))", "", "the end of the pass",
               passes=["multiply"]),
         Fault("node in self.owned and g.__class__ is not", "g.__class__ is not", "an array of another owner",
               passes=["program"], errors=["StaleValueError", "ValueError", "AssertionError"]),

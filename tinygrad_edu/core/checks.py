@@ -104,12 +104,12 @@ def valid_saved(node: Node) -> dict[str, Any]:
 
 
 def setting(op: Op, name: str, value: Any) -> Any:
-    """Refuse a setting that requires a gradient, which would be lost. Return the array of any other Tensor."""
+    """Refuse a setting that requires a gradient, which would be lost."""
     if getattr(value, "requires_grad", False):
         raise DTypeError(
             f"op {op.name}: {name} is a setting and gets no gradient, but the Tensor requires one. Pass its detach()."
         )
-    return getattr(value, "_data", value)
+    return value
 
 
 def known_names(op: Op, where: str, names: Iterable[str], known: Iterable[str]) -> None:
@@ -130,7 +130,7 @@ def has_vjp(op: Op, x: str, g: Any) -> None:
         )
 
 
-def fits(g: Any, node: Node, x: str) -> Any:
+def fits(g: Any, node: Node, x: str) -> None:
     """Refuse the result of a vjp of another shape than its input x, unless the op broadcasts x to that shape."""
     op, shape = node.op, node.parents[x].shape
     if not hasattr(g, "shape"):
@@ -140,7 +140,6 @@ def fits(g: Any, node: Node, x: str) -> Any:
         raise WrongGradientError(
             f"op {op.name}: the vjp of {x} returned shape {g.shape}; expected the shape of {x}, {shape}.{hint}"
         )
-    return g
 
 
 def is_broadcast(shape: tuple[int, ...], result: tuple[int, ...]) -> bool:

@@ -105,11 +105,12 @@ class BackwardPass:
 
     def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
         """Pull the gradient of a node back to its input x: return the contribution to the gradient of x."""
-        return self.match(node, x, node.op.vjp(node, x, g, saved))
+        return self.match(node, x, node.op.vjp(x, g, saved))
 
     def match(self, node: Node, x: str, g: Any) -> Any:
         """Return a contribution in the shape and the dtype of the input x: undo broadcasting and promotion."""
         parent = node.parents[x]
+        checks.fits(g, node, x)
         g = g if g.shape == parent.shape else unbroadcast(g, parent.shape)
         return g if g.dtype == parent.dtype else g.astype(parent.dtype)
 

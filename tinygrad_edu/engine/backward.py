@@ -14,6 +14,8 @@ from tinygrad_edu import core
 from tinygrad_edu.core import Node
 from tinygrad_edu.engine import memory
 from tinygrad_edu.engine.debug.hooks import hooks_in, run_hooks
+from tinygrad_edu.engine.fast.indexed_slices import densify
+from tinygrad_edu.engine.op import checked_gradient
 
 Roots = Iterable[tuple[Node, Any]]
 Targets = frozenset[Node] | None
@@ -89,6 +91,10 @@ class BackwardPass(core.BackwardPass):
     def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
         """Pull the gradient of a node back to its input x; return None if no path leads from x to a target."""
         return super().pull(node, x, g, saved) if self.is_needed(node.parents[x]) else None
+
+    def match(self, node: Node, x: str, g: Any) -> Any:
+        """Return a contribution in the shape and the dtype of the input x. Raise for another type or dtype."""
+        return super().match(node, x, checked_gradient(node, x, densify(g), self.kind))
 
     def is_needed(self, node: Node) -> bool:
         """Return whether a path may lead from a node to a target. Without targets, every node is needed."""

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from tinygrad_edu import core
 from tinygrad_edu.core import Node, checks
-from tinygrad_edu.engine.fast.indexed_slices import densify
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.errors import VJPDefinitionError, WrongGradientError
 from tinygrad_edu.names import nearest, raise_unexpected_keyword
@@ -154,7 +153,11 @@ class Op(core.Op):
 
     def saveable(self) -> list[str]:
         """Return the names of all that a vjp can request."""
-        return [*super().saveable(), *([f"{self.inputs[0]}_shapes"] if self.variadic else [])]
+        if not self.variadic:
+            return super().saveable()
+        names = self.names(2)  # the same for any number of inputs
+        parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
+        return [*names, "out", *parts, f"{self.inputs[0]}_shapes", *self.settings]
 
     def with_keywords(self, composition: Callable[..., Any]) -> Callable[..., Any]:
         """Add the keyword-only parameters of a function composed of ops, which computes the calls that give one.
@@ -228,21 +231,20 @@ class Op(core.Op):
             inputs = dict(zip(self.names(len(arrays)), arrays, strict=True))
         return inputs, settings
 
-    def vjp(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
-        """Compute the gradient of the input x of a node. Raise for a type or a dtype that it cannot have."""
+    def vjp(self, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Compute the gradient of the input x. Name the vjp in errors."""
         try:
-            found = self._vjp_of_any(node, x, g, saved) if self.variadic else super().vjp(node, x, g, saved)
+            return self._vjp_of_any(x, g, saved) if self.variadic else super().vjp(x, g, saved)
         except Exception as error:
             error.add_note(f"In the vjp of {self!r} for its argument {x}.")
             raise
-        return checked_gradient(node, x, densify(found), getattr(g, "_kind", g.__class__))
 
-    def _vjp_of_any(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+    def _vjp_of_any(self, x: str, g: Any, saved: dict[str, Any]) -> Any:
         """Call the vjp of a variadic input for the input x, whose position is k."""
         (arrays,) = self.inputs
         checks.has_vjp(self, arrays, g)
         requested = {name: saved[name] for name in self.requests[x]}
-        return checks.fits(self.vjp_functions[arrays](g, **requested, **self.position(x)), node, x)
+        return self.vjp_functions[arrays](g, **requested, **self.position(x))
 
     def position(self, x: str) -> dict[str, int]:
         """Return the position k of the input x, for the vjp of a variadic input that asks for it; else nothing."""

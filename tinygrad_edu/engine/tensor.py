@@ -126,7 +126,6 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
     """
 
     __slots__ = ("_levels", "_role", "_tracked_view")
-    pass_class = staticmethod(new_pass)
 
     _tracked_view: TrackedArray
     _role: str | None
@@ -458,6 +457,7 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
 
 core.Tensor.result_class = Tensor
+core.Tensor.pass_class = staticmethod(new_pass)  # type: ignore[assignment]
 
 
 def values_of(x: Any) -> Any:

@@ -266,9 +266,9 @@ class Optimizer(HasSettings):
             settings = self._checked(group)
             for p in group["params"]:
                 node = p._node
-                if node is None or (not node.links and node.grad is None):
+                if node is None or (node.op is None and node.grad is None):
                     without_grad.append(p)
-                elif not node.links and p._data.flags.writeable:
+                elif node.op is None and p._data.flags.writeable:
                     to_update.append((p, node.grad, settings))
                 else:
                     self._check_parameter(self._label(p), p)

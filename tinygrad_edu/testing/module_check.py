@@ -236,9 +236,9 @@ def _with_parameters(call: ModuleCall, values: Sequence[Array], dtype: Any) -> I
     originals = [(p._data, p._node, p._storage) for p in parameters]
     try:
         for p, x in zip(trained, values, strict=True):
-            p._data, p._node, p._storage = x, leaf(x), Storage.new()
+            p._data, p._node, p._storage = x, leaf(x), Storage()
         for p in parameters[len(trained) :]:
-            p._data, p._storage = p._data.astype(np.promote_types(p.dtype, dtype)), Storage.new()
+            p._data, p._storage = p._data.astype(np.promote_types(p.dtype, dtype)), Storage()
         yield
     finally:
         for p, (data, node, storage) in zip(parameters, originals, strict=True):

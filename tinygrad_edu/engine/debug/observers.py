@@ -103,7 +103,7 @@ class ObservedPass(FastPass):
         """Pull the gradient of a node back to its input x."""
         if not self.is_needed(node.parents[x]):
             return None
-        vjp: VJP = partial(node.op.vjp, node, x)
+        vjp: VJP = partial(node.op.vjp, x)
         match: Match = partial(self.match, node, x)
         for observer in self.observers:
             vjp, match = observer.vjp(node, x, vjp), observer.match(node, x, match)

@@ -18,7 +18,6 @@ from tinygrad_edu.engine.fast.generated_node import GeneratedNode
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.memory import last_version
-from tinygrad_edu.engine.op import checked_gradient
 from tinygrad_edu.plain_mode import faster_than
 
 
@@ -69,27 +68,21 @@ class FastPass(BackwardPass):
                     or contribution.shape != parent.shape
                     or contribution.dtype is not parent.dtype
                 ):
-                    contribution = self.matched(node, k, contribution)
+                    contribution = self.match(node, vjps.names[k], contribution)
                 add(parent, contribution)
             if not keep:
                 node.values = None
         values = g = contribution = None  # release the gradients that these names refer to
         return self.finished()
 
-    def matched(self, node: GeneratedNode, k: int, contribution: Any) -> Any:
-        """Return a contribution in the shape and the dtype of input k. Indexed slices stay as they are."""
-        if contribution.__class__ is IndexedSlices:
-            return contribution
-        x = node.vjps.names[k]
-        contribution = checked_gradient(node, x, checks.fits(contribution, node, x), self.kind)
-        return self.match(node, x, contribution)
-
     def match(self, node: Node, x: str, g: Any) -> Any:
-        """Return a contribution in the shape and the dtype of x: sum over the first axes by `sum_first`."""
-        shape = node.parents[x].shape
-        count = g.ndim - len(shape)
-        if g.__class__ is ndarray and count > 0 and g.shape[count:] == shape:
-            g = sum_first(g, count)
+        """Return a contribution in the shape and the dtype of x. Indexed slices stay as they are."""
+        if g.__class__ is IndexedSlices:
+            return g
+        if g.__class__ is ndarray and node.op.broadcasts:
+            shape = node.parents[x].shape
+            count = g.ndim - len(shape)
+            g = sum_first(g, count) if count > 0 and g.shape[count:] == shape else g
         return super().match(node, x, g)
 
     def add(self, node: Node, g: Any) -> None:
