@@ -71,7 +71,10 @@ def outcome(op, inputs, settings, cotangent):
         left = [out.dtype, out.shape, out.numpy().tobytes(), is_shared(out._storage), out.requires_grad]
         if out.requires_grad:
             node = out._node
-            left += [{x: described(value) for x, value in node.saved.items()}, *map(sorted, (node.parents, node.storages))]
+            left += [
+                {x: described(value) for x, value in node.saved.items()},
+                *map(sorted, (node.parents, node.storages)),
+            ]
             left += [node.shape, node.dtype]
             out.backward(cotangent[: out.size].reshape(out.shape).astype(out.dtype))
             left += [described(x.grad) for x in inputs if isinstance(x, Tensor)]

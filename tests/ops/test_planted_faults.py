@@ -16,7 +16,6 @@ from tests.ops import test_batches, test_dtypes, test_moves, test_paths, test_tw
 from tests.ops.planted_faults import FAULTS, Fault
 from tests.optim import test_chunks
 from tests.optim.test_optimizer import CASES
-from tinygrad_edu.engine import Op
 from tinygrad_edu.engine.decorator import TypedOp
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies import calls, programs

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_edu.errors import (
     DTypeError,
@@ -22,11 +21,9 @@ from tinygrad_edu.errors import (
 )
 
 if TYPE_CHECKING:
-    from tinygrad_edu.core.engine import Node
+    from tinygrad_edu.core.engine import Array, Node
     from tinygrad_edu.core.op import Op
     from tinygrad_edu.core.tensor import Tensor
-
-Array = NDArray[Any]
 
 
 def real_numbers(array: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The engine: one clock, the nodes of the graph, and the backward pass from a result to the leaves.
+"""The engine: a clock, the nodes of the graph, and the backward pass from a result to the leaves.
 
 A node records one call of an op (op.py). For each input, the op has a vjp, a vector-Jacobian product: from g, the
 gradient of the result, it computes the gradient of that input. For x * y, the vjp of x is g * y.
@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_edu.core import checks
-from tinygrad_edu.core.checks import Array
+
+Array = NDArray[Any]
 
 clock = count(1)
 
@@ -39,6 +42,19 @@ def writing(*storages: Storage) -> Iterator[None]:
     finally:
         for storage in storages:
             storage.version = next(clock)
+
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record no calls: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
 
 
 @dataclass(eq=False, repr=False)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from copy import deepcopy
 from functools import partial, update_wrapper
 from typing import Any, ClassVar, overload
@@ -13,7 +11,7 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from tinygrad_edu.core import checks
-from tinygrad_edu.core.engine import Array, Node, Storage, clock
+from tinygrad_edu.core.engine import Array, Node, Storage, clock, recording
 from tinygrad_edu.core.tensor import Tensor, values_of
 
 Function = Callable[..., Any]
@@ -30,6 +28,7 @@ class Op:
     call_class: ClassVar[type[Call]]  # Call, set below
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """Make an op of `op_class`."""
         return object.__new__(cls.op_class if cls is Op else cls)
 
     def __init__(self, forward: Function, broadcasts: bool = False) -> None:
@@ -70,6 +69,7 @@ class Op:
         return self.vjp_functions[x](g, **{name: saved[name] for name in self.requests[x]})
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Return an array for arrays, and a Tensor if an input is a Tensor."""
         return self.call_class(self, *self.bind(args, settings)).run()
 
     def bind(self, args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -162,16 +162,3 @@ class Call:
 
 
 Op.call_class = Call
-
-
-recording: ContextVar[bool] = ContextVar("recording", default=True)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
-    token = recording.set(False)
-    try:
-        yield
-    finally:
-        recording.reset(token)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.checks import Array
+from tinygrad_edu.core.engine import Array
 from tinygrad_edu.core.tensor import Tensor
 
 
@@ -36,7 +36,9 @@ class Optimizer:
 
     def update(self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any]) -> None:
         """Update one parameter in place."""
-        raise NotImplementedError(f"{type(self).__name__} has no update: define update(self, param, grad, state, group).")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no update: define update(self, param, grad, state, group)."
+        )
 
 
 class SGD(Optimizer):

@@ -18,7 +18,7 @@ class Tensor(Operators):
     """
 
     __slots__ = ("_data", "_node", "_storage")
-    __array_ufunc__ = None  # NumPy leaves array * tensor to the Tensor
+    __array_ufunc__: Any = None  # NumPy leaves array * tensor to the Tensor
 
     result_class: ClassVar[type[Tensor]]  # Tensor itself, set below
     pass_class: ClassVar[type[BackwardPass]] = BackwardPass
@@ -28,6 +28,7 @@ class Tensor(Operators):
     _node: Node | None  # None if no gradient flows to this Tensor
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """Make a Tensor of `result_class`."""
         return object.__new__(cls.result_class if cls is Tensor else cls)
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import Storage, clock
 from tinygrad_edu.engine import Tensor, swap_storage, with_levels_of, wrap
-from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.errors import StaleValueError
 
 __all__ = ["CapturedState", "as_at_the_call", "captured", "contents_of", "has_contents", "refill", "refuse_changed"]

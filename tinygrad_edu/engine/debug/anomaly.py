@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.core import Node
 from tinygrad_edu.engine.debug.call_site import CallSite
 from tinygrad_edu.engine.debug.observers import VJP, Add, Match, Observer, PassObserver, site_of
 from tinygrad_edu.engine.fast.indexed_slices import densify
 from tinygrad_edu.engine.modes import Mode
-from tinygrad_edu.core import Node
+from tinygrad_edu.engine.node import input_names
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.errors import AnomalyError
 
@@ -106,7 +107,8 @@ _ANOMALY_OBSERVER = _AnomalyObserver()
 def _checked_vjp(node: Node, x: str, vjp: VJP, g: Any, saved: _Values) -> Any:
     contribution = vjp(g, saved)
     requested = {name: saved[name] for name in node.op.requests[x]}
-    values = {"g": g} | {name: value for name, value in requested.items() if name in node.storages or name in node.op.inputs}
+    arrays = {*node.storages, *input_names(node)}
+    values = {"g": g} | {name: value for name, value in requested.items() if name in arrays}
     constants = {name: value for name, value in requested.items() if name not in values}
 
     def recompute(parts: _Values) -> Any:

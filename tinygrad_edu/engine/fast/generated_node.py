@@ -65,7 +65,7 @@ class GeneratedNode(Node):
     hooks: Any = None
 
     @property
-    def op(self) -> Any:  # type: ignore[override]
+    def op(self) -> Any:
         """The op that was called."""
         return self.vjps.op
 
@@ -80,7 +80,7 @@ class GeneratedNode(Node):
         return {x: node for x, node in zip(self.vjps.names, self.links, strict=False) if node is not None}
 
     @property
-    def storages(self) -> dict[str, Storage]:  # type: ignore[override]
+    def storages(self) -> dict[str, Storage]:
         """The storage of each Tensor of the call, by name."""
         names = (*self.vjps.names, "out")
         return {x: s for x, s in zip(names, self.links[len(names) - 1 :], strict=True) if s is not None}
@@ -94,8 +94,8 @@ class GeneratedNode(Node):
         return {value.name: x for (value, askers), x in pairs if any(self.links[k] is not None for k in askers)}
 
     @saved.setter
-    def saved(self, values: None) -> None:
-        self.values = values
+    def saved(self, freed: Any) -> None:
+        self.values = freed
 
     def wrapped(self, wrap: Callable[[Any, Any, Any], Any]) -> tuple[Any, ...]:
         """Return the saved values with each array of a Tensor as that Tensor."""
