@@ -73,7 +73,9 @@ class GradientHooks(dict[int, Hook]):
 def hooks_of(node: Node) -> GradientHooks:
     """Return the hooks of a node, for one more."""
     with memory.lock:
-        hooks: GradientHooks = vars(node).setdefault("hooks", GradientHooks())
+        if (hooks := hooks_in(node)) is None:
+            hooks = GradientHooks()
+            setattr(node, "hooks", hooks)  # noqa: B010 (only nodes of this library know it)
         return hooks
 
 

@@ -92,7 +92,8 @@ class FastPass(BackwardPass):
             if g is None:
                 return
             self.gradients[node] = g
-            if node.op is not None and not (self.targets and node in self.targets):
+            is_computed = node.__class__ is GeneratedNode or node.op is not None
+            if is_computed and not (self.targets and node in self.targets):
                 heappush(self.queue, (-node.time, node))
         elif g is None:
             return

@@ -78,7 +78,7 @@ x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
       _tensor = _make(_Tensor)
       _tensor._data = _out
       if _out.base is None and <all _out is not _<x>_data>:
-          _tensor._storage = _storage = _Storage()
+          _tensor._storage = _storage = _Storage(); _storage.version = 0
       else:
           _tensor._storage = _storage = _storage_of(_out, (<each <x>, >))
       _records = _block and (_dtype is _FLOAT32 or _dtype.kind == 'f')
@@ -87,8 +87,8 @@ x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
           return _tensor
 x     if _<x>_node is not None and _<x>_storage.version:
 x         _unchanged('op <op>', 'argument <x>', <x>)
-      _tensor._node = _node = _make(_Node)
-      _node.time = _time; _node.vjps = _vjps; _node.shape = _out.shape; _node.dtype = _dtype
+      _tensor._node = _node = _Node()
+      _node.time = _time; _node.hooks = None; _node.vjps = _vjps; _node.shape = _out.shape; _node.dtype = _dtype
       _node.links = (<each _<x>_node, ><each _<x>_storage, >_storage)
       _node.values = (<saved>)
       return _tensor

@@ -57,12 +57,13 @@ class GeneratedNode(Node):
         For each saved value of the vjps, the value, or None if no input that requests it has a gradient.
     """
 
-    __slots__ = ("dtype", "links", "shape", "time", "values", "vjps")
+    __slots__ = ("dtype", "hooks", "links", "shape", "time", "values", "vjps")
+    __init__ = object.__init__  # a generated call sets the attributes, in less time
 
     vjps: GeneratedVJPs
     links: tuple[Any, ...]
     values: Any
-    hooks: Any = None
+    hooks: Any
 
     @property
     def op(self) -> Any:
