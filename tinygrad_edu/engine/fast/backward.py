@@ -42,7 +42,7 @@ class FastPass(BackwardPass):
         queue, gradients, add, kind = self.queue, self.gradients, self.add, self.kind
         targets, wrap_saved, keep = self.targets, self.wrap_saved, self.retain_graph
         while queue:
-            node = heappop(queue)[1]
+            node: Any = heappop(queue)[1]
             if node.__class__ is not GeneratedNode:
                 self.visit(node)
                 continue

@@ -81,13 +81,13 @@ class GeneratedNode(Node):
         return {x: node for x, node in zip(self.vjps.names, self.links, strict=False) if node is not None}
 
     @property
-    def storages(self) -> dict[str, Storage]:
+    def storages(self) -> dict[str, Storage]:  # type: ignore[override]
         """The storage of each Tensor of the call, by name."""
         names = (*self.vjps.names, "out")
         return {x: s for x, s in zip(names, self.links[len(names) - 1 :], strict=True) if s is not None}
 
     @property
-    def saved(self) -> dict[str, Any] | None:  # type: ignore[override]
+    def saved(self) -> dict[str, Any] | None:
         """The values that the vjps of the parents request, by name; None once they are freed."""
         if self.values is None:
             return None
