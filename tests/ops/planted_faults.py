@@ -310,6 +310,12 @@ FAULTS = {
         Fault("if first[k : k + 1] == [name]", "if first", "parameters by keyword", recorders=["im2col"],
               errors=["AssertionError", "TypeError"]),
     ],
+    "engine/fast/generated_node.py": [
+        Fault(" if any(self.links[k] is not None for k in askers)", "", "values that no vjp requests",
+              recorders=["multiply"]),
+        Fault(", strict=True) if s is not None}", ", strict=True)}", "the storages of plain arrays",
+              recorders=["multiply"]),
+    ],
     "optim/fast/chunks.py": [
         Fault(" and _is_complete(optimizer, state, group)", "", "state that the update adds", updates=["SGD"],
               errors=["KeyError", "ValueError", "AssertionError"]),

@@ -100,6 +100,8 @@ class Op(core.Op):
         kinds = {p.kind for p in read}
         self.variadic = Parameter.VAR_POSITIONAL in kinds
         self.slash = Parameter.POSITIONAL_ONLY in kinds
+        if self.variadic:
+            self.inputs = tuple(p.name for p in read if p.kind is Parameter.VAR_POSITIONAL)
         self.settings = {p.name: p.default for p in read if p.name not in self.inputs}
         self._check_names(kinds)
         self.promotes = tuple(promotes) if not isinstance(promotes, bool) else self.inputs if promotes else ()
@@ -285,7 +287,8 @@ def call_with_keywords(op: Op, args: Any, settings: dict[str, Any], others: dict
     if unknown:
         raise_unexpected_keyword(op.name, unknown, (*op.settings, *op.keywords))
     given = {k: x for k, x in others.items() if x is not op.keywords[k]}
-    values = {k: core.values_of(checks.setting(op, k, x)) for k, x in (settings | given).items()}
+    plain = core.Tensor.result_class
+    values = {k: checks.setting(op, k, x)._data if x.__class__ is plain else x for k, x in (settings | given).items()}
     function = op.composition if given and op.composition else op
     return function(*args, **values)
 
