@@ -34,7 +34,7 @@ def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, ndarray, dict[st
     is_elementwise = hasattr(type(optimizer).update, "elementwise")
     calls: list[Callable[[], None]] = []
     for p, grad, group in params:
-        state = optimizer._state_of(p, group)
+        state = optimizer.state[p]
         if is_elementwise and p._data.ndim and p._data.nbytes > _CHUNK_BYTES and _is_complete(optimizer, state, group):
             calls += _chunks(optimizer, p._data, grad, state, group)
         else:
