@@ -1,4 +1,4 @@
-"""Optimizers: a step moves each parameter so that the loss becomes smaller."""
+"""Optimizers: each step moves the parameters by their gradients."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], **hyperparameters: Any) -> None:
         self.param_groups: list[dict[str, Any]] = [{"params": list(params), **hyperparameters}]
-        self.state: dict[Any, dict[str, Array]] = {}  # for each parameter, arrays that `update` keeps between steps
+        self.state: dict[Any, dict[str, Array]] = {}  # what the updates of each parameter keep for the next step
 
-    def zero_grad(self) -> None:
-        """Set the gradient of each parameter to None."""
-        for p in self._parameters():
-            p.zero_grad()
-
-    def step(self) -> Any:
+    def step(self) -> None:
         """Update each parameter that has a gradient."""
         self._update_all(self._with_grad())
+
+    def _with_grad(self) -> list[Ready]:
+        """Return the parameters that have a gradient."""
+        return [(p, g, group) for group in self.param_groups for p in group["params"] if (g := p.grad) is not None]
+
+    def _update_all(self, params: list[Ready]) -> None:
+        """Update parameters one by one."""
+        for p, grad, group in params:
+            with p.writing():
+                self.update(p._data, grad, self.state.setdefault(p, {}), group)
 
     def update(self, param: Array, grad: Array, state: dict[str, Array], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
@@ -34,23 +39,20 @@ class Optimizer:
             f"{type(self).__name__} has no update: define update(self, param, grad, state, group) in it."
         )
 
+    def zero_grad(self) -> None:
+        """Set the gradient of each parameter to None."""
+        for p in self._parameters():
+            p.zero_grad()
+
     def _parameters(self) -> list[Any]:
         return [p for group in self.param_groups for p in group["params"]]
 
-    def _with_grad(self) -> list[Ready]:
-        return [(p, p.grad, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
-
-    def _update_all(self, params: list[Ready]) -> None:
-        for p, grad, group in params:
-            with p.writing():
-                self.update(p._data, grad, self.state.setdefault(p, {}), group)
-
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: a step moves each parameter against its gradient.
+    """Stochastic gradient descent: p -= lr * grad moves each parameter against its gradient.
 
-    With momentum, it moves against a sum of all gradients so far, in which each step multiplies the older ones by
-    `momentum`.
+    With momentum, p -= lr * buffer, where buffer = momentum * buffer + grad. It is a sum of all gradients so far, in
+    which each step multiplies the older ones by `momentum`.
     """
 
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.0) -> None:
@@ -61,7 +63,7 @@ class SGD(Optimizer):
         param -= group["lr"] * (self._with_momentum(grad, state, group) if group["momentum"] else grad)
 
     def _with_momentum(self, grad: Array, state: dict[str, Array], group: Mapping[str, Any]) -> Array:
-        """Return the sum of all gradients so far."""
+        """Add a gradient to the buffer, and return the buffer."""
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = np.array(grad)
         else:

@@ -70,7 +70,7 @@ class SGD(core.SGD, Optimizer):
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
         grad = with_weight_decay(param, grad, group)
-        if group["nesterov"]:
+        if group["nesterov"]:  # two parts of the step: lr * g here, lr * momentum * b by the core
             param -= group["lr"] * grad
             group = {**group, "lr": group["lr"] * group["momentum"]}
         super().update(param, grad, state, group)
