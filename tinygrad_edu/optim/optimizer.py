@@ -253,19 +253,16 @@ class Optimizer(HasSettings, core.Optimizer):
     def _with_grad(self) -> list[Ready]:
         """Return the parameters that have a gradient, with valid hyperparameters. Raise for an unusable one."""
         settings = {id(group): self._checked(group) for group in self.param_groups}
-        self._refuse_unusable()
+        if others := [p for p in self._parameters() if not is_ready(p)]:
+            self._refuse_unusable(others)
         return [(p, grad, settings[id(group)]) for p, grad, group in super()._with_grad()]
 
-    def _refuse_unusable(self) -> None:
+    def _refuse_unusable(self, params: list[Tensor]) -> None:
         """Raise for a parameter that cannot be updated, or that has no gradient and was replaced in its model."""
-        without_grad = list[Tensor]()
-        for p in self._parameters():
-            node = p._node
-            if node is None or (node.op is None and node.grad is None):
-                without_grad.append(p)
-            elif node.op is not None or not p._data.flags.writeable:
+        for p in params:
+            if not p.is_leaf or p.grad is not None:
                 self._check_parameter(self._label(p), p)
-        for p in self._owner_refs.replaced(without_grad) if without_grad else ():
+        for p in self._owner_refs.replaced(params):
             raise NoGraphError(
                 f"{type(self).__name__}: {self._label(p)}, of shape {p.shape}, was replaced in the model, and has no "
                 f"gradient. Create a new optimizer from model.parameters(), or change a parameter with "
@@ -284,6 +281,12 @@ class Optimizer(HasSettings, core.Optimizer):
 
     def _label(self, p: Tensor) -> str:
         return dict(zip(map(id, self._parameters()), parameter_labels(self.param_groups), strict=True))[id(p)]
+
+
+def is_ready(p: Tensor) -> bool:
+    """Return whether a parameter has a gradient and can be updated."""
+    node = p._node
+    return node is not None and node.op is None and node.grad is not None and p._data.flags.writeable
 
 
 def evaluated(closure: Callable[[], Any]) -> Any:
