@@ -66,11 +66,12 @@ def test_parameters_of_different_shapes_and_dtypes_do_not_disturb_each_other(opt
         np.testing.assert_array_equal(mine, other)
 
 
-@given(st.sampled_from([np.float16, np.float32, np.float64]), st.sampled_from([0.0, 0.9]), seeds)
-def test_it_gives_the_bits_of_the_core(dtype, momentum, seed):
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_it_gives_the_bits_of_the_core(dtype, momentum):
     def descend(kind):
-        rng = np.random.default_rng(seed)
-        p = leaf(rng.standard_normal((300, 400)), dtype)  # several chunks
+        rng = np.random.default_rng(0)
+        p = leaf(rng.standard_normal((300, 500)), dtype)  # several chunks
         optimizer = kind([p], lr=0.1, momentum=momentum)
         for _ in range(3):
             p.grad = rng.standard_normal(p.shape)
