@@ -17,6 +17,7 @@ class Module:
     training = True
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        """Call `forward`."""
         return self.forward(*inputs, **settings)
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
@@ -35,7 +36,7 @@ class Module:
         """Return this module and all modules inside of it, each once."""
         return [module for _, module in unique((path, x) for path, x in walk(self) if isinstance(x, Module))]
 
-    def members(self) -> Iterable[tuple[Any, Any]]:
+    def _members(self) -> Iterable[tuple[Any, Any]]:
         """Return the content of this module, with names."""
         return vars(self).items()
 
@@ -55,22 +56,21 @@ class Module:
             parameter.zero_grad()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.members() if is_shown(x))})"
+        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self._members() if is_shown(x))})"
 
 
 def walk(part: Any, path: str = "", ancestors: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield each Module and Tensor inside of a part, and the part itself, with its path: once for each path."""
-    if isinstance(part, Module | Tensor):
-        yield path, part
+    """Yield a part and all objects inside of it, each with its path: once for each path."""
+    yield path, part
     if not any(part is ancestor for ancestor in ancestors):
-        for name, member in members(part):
-            yield from walk(member, f"{path}.{name}" if path else str(name), (*ancestors, part))
+        for name, x in members(part):
+            yield from walk(x, f"{path}.{name}" if path else str(name), (*ancestors, part))
 
 
 def members(part: Any) -> Iterable[tuple[Any, Any]]:
     """Return the content of a module, dict, list or tuple, with names. Other objects have none."""
     if isinstance(part, Module):
-        return part.members()
+        return part._members()
     if isinstance(part, dict):
         return part.items()
     return enumerate(part) if isinstance(part, list | tuple) else ()

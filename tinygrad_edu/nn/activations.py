@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu import ops
+from tinygrad_edu import core, ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike, random, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import filled, generator_or_new
@@ -257,7 +257,7 @@ class LogSigmoid(Elementwise):
     function = staticmethod(ops.logsigmoid)
 
 
-class Tanh(Elementwise):
+class Tanh(Elementwise, core.Tanh):
     """Compute the hyperbolic tangent elementwise.
 
     Examples
@@ -431,7 +431,7 @@ class GLU(AlongAxis):
 
 
 @with_settings
-class Softmax(AlongAxis):
+class Softmax(AlongAxis, core.Softmax):
     """Compute exp(x) / sum(exp(x)) along `axis`. `CrossEntropyLoss` takes logits: do not apply Softmax before it.
 
     Parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu import core
 from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Flatten", "Unflatten"]
 
 
-class Flatten(Module):
+class Flatten(core.Flatten, Module):
     """Merge consecutive axes into one. By default, a batch (N, ...) becomes (N, length).
 
     Parameters
