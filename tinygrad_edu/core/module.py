@@ -59,12 +59,12 @@ class Module:
         return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self._members() if is_shown(x))})"
 
 
-def walk(part: Any, path: str = "", ancestors: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
+def walk(part: Any, path: str = "", ancestors: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
     """Yield a part and all objects inside of it, each with its path: once for each path."""
     yield path, part
-    if not any(part is ancestor for ancestor in ancestors):
+    if id(part) not in ancestors:
         for name, x in members(part):
-            yield from walk(x, f"{path}.{name}" if path else str(name), (*ancestors, part))
+            yield from walk(x, f"{path}.{name}" if path else str(name), ancestors | {id(part)})
 
 
 def members(part: Any) -> Iterable[tuple[Any, Any]]:
@@ -73,7 +73,7 @@ def members(part: Any) -> Iterable[tuple[Any, Any]]:
         return part._members()
     if isinstance(part, dict):
         return part.items()
-    return enumerate(part) if isinstance(part, list | tuple) else ()
+    return enumerate(part) if isinstance(part, (list, tuple)) else ()
 
 
 def unique(named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
