@@ -10,6 +10,7 @@ from tinygrad_edu import core, nn, optim
 from tinygrad_edu.core.module import walk
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.testing import check_module
 
 LAYERS = ("Conv2D", "Dropout", "Flatten", "Linear", "Module", "Sequential", "Softmax", "Tanh")
 BARE = "tinygrad_edu.core.layers.Linear, a layer of the core"
@@ -78,6 +79,12 @@ def test_a_bare_container_takes_layers_of_nn():
     optim.SGD(model.parameters(), lr=0.1).step()
     model.zero_grad()
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("function", [nn.summary, check_module])
+def test_a_function_of_models_refuses_a_bare_container(function):
+    with pytest.raises(DTypeError, match=r"is a tinygrad_edu\.core\.layers\.Sequential, a layer of the core"):
+        function(core.Sequential(nn.Linear(3, 2)), np.ones((4, 3), np.float32))
 
 
 def test_a_layer_derived_from_both_is_one_of_nn():

@@ -85,5 +85,5 @@ def unique(named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def is_shown(x: Any) -> bool:
-    """Return whether the text of a module shows an attribute: modules and plain values."""
-    return isinstance(x, Module | int | float | str | tuple | list)
+    """Return whether the text of a module shows an attribute: modules, containers and plain values."""
+    return isinstance(x, Module | int | float | str | tuple | list | dict)

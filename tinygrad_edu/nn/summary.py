@@ -14,7 +14,7 @@ from tinygrad_edu.core.module import walk
 from tinygrad_edu.engine import Tensor, from_numpy, no_grad, role_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.containers import Lambda
-from tinygrad_edu.nn.module import Module, duplicate, is_buffer, name_of, warn_of_made_results
+from tinygrad_edu.nn.module import Module, duplicate, is_buffer, library_layer, name_of, warn_of_made_results
 from tinygrad_edu.nn.randomness import random_stream
 from tinygrad_edu.notebook import table_html
 
@@ -154,7 +154,7 @@ def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     3     Linear        (1, 10)             108,170
     Total: 108,330 parameters, 108,330 of them trainable.
     """
-    warn_of_made_results("summary", model)
+    warn_of_made_results("summary", library_layer("summary: model", model))
     dtypes = (tensor.dtype for tensor in model._tensors().values())
     dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
     batches = [_example_input(input_spec, dtype) for input_spec in inputs]
