@@ -41,13 +41,13 @@ class Module:
         return vars(self).items()
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training` in all modules: some layers, such as Dropout, act in training only."""
+        """Set `training` in this module and all inside of it, and return it. Dropout acts in training only."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set `training` to False in all modules."""
+        """Set `training` to False in this module and all inside of it, and return it."""
         return self.train(False)
 
     def zero_grad(self) -> None:

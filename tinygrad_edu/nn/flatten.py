@@ -53,7 +53,7 @@ class Flatten(core.Flatten, Module):
         """Apply `ops.flatten`."""
         if self.start_axis in (0, -len(shape_of(x))):
             refuse_in_shard(f"{self!r}: it merges the sample axis of its input of shape {shape_of(x)}")
-        return flatten(x, self.start_axis, self.end_axis)
+        return flatten(x, self.start_axis, self.end_axis)  # without super(): the core merges all axes but the first
 
     def extra_repr(self) -> str:
         """Return the axes if they are not the defaults."""

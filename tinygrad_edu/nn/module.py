@@ -105,6 +105,7 @@ class Module(_FirstCall, core.Module):
 
     def __call__(self: HasForward[Inputs, Output], *inputs: Inputs.args, **settings: Inputs.kwargs) -> Output:
         """Call `forward`, and the hooks before and after it."""
+        # Without super(), which would make a call of Tanh a fifth slower.
         if not hasattr(self, "_first_call"):
             object.__setattr__(self, "_first_call", next(clock))
         if self._hooks is None:
@@ -138,6 +139,7 @@ class Module(_FirstCall, core.Module):
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """Return (name, parameter) pairs, including frozen ones. A shared parameter appears once, by its first name."""
+        # Without super(): a frozen parameter is one, too, and two with the same name raise.
         return OwnedList(self, (named for named in unique(self._tensors().items()) if role_of(named[1]) == PARAMETER))
 
     def buffers(self) -> list[Tensor]:
@@ -448,6 +450,7 @@ class Module(_FirstCall, core.Module):
 
     @recursive_repr("...")
     def __repr__(self) -> str:
+        # Without super(): the text has a line for each child.
         shown = [(name, part) for name, part in self._members() if not isinstance(part, Tensor)]
         lines = [f"({name}): {part if isinstance(part, Module) else name_of(part)}" for name, part in shown]
         body = self.extra_repr()
