@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Storage, leaf
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.module import warn_of_made_results
+from tinygrad_edu.nn.module import library_layer, warn_of_made_results
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.failures import LawBroken
@@ -148,6 +148,7 @@ def check_module(
         raise DTypeError(
             f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
         )
+    library_layer("check_module: module", module)
     contract, call = Contract.of(module, causal, reference, ties, unused, samples), ModuleCall.of(module, inputs)
     require_batched(samples, call.arrays)
     if isinstance(module, Module):
