@@ -26,10 +26,10 @@ Seven ways to add to it, to be read last. All are ordinary subclasses and assign
 """
 
 # isort: skip_file
-from tinygrad_edu.core.engine import BackwardPass, Node, Storage, clock, unbroadcast, writing
+from tinygrad_edu.core.engine import BackwardPass, Node, Storage, clock, no_grad, recording, unbroadcast, writing
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.tensor import Tensor, values_of
-from tinygrad_edu.core.op import Call, Op, no_grad, op, recording
+from tinygrad_edu.core.op import Call, Op, op
 from tinygrad_edu.core.arithmetic import add, divide, exp, log, maximum, multiply, negative, power, subtract, tanh
 from tinygrad_edu.core.arrays import broadcast_to, getitem, linear, matmul, mean, reshape, scatter, sum, transpose
 from tinygrad_edu.core.functional import col2im, conv2d, cross_entropy, dropout, im2col, log_softmax, softmax

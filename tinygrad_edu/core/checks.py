@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,6 @@ from tinygrad_edu.errors import (
     VJPDefinitionError,
     WrongGradientError,
 )
-
-if TYPE_CHECKING:
-    from tinygrad_edu.core.engine import Node
-    from tinygrad_edu.core.op import Op
-    from tinygrad_edu.core.tensor import Tensor
 
 Array = NDArray[Any]
 
@@ -45,14 +40,14 @@ def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype
 
 
-def same_shape(where: str, values: Array, tensor: Tensor) -> Array:
+def same_shape(where: str, values: Array, tensor: Any) -> Array:
     """Refuse values of another shape than a Tensor's."""
     if values.shape != tensor.shape:
         raise ShapeError(f"{where}: expected shape {tensor.shape}, got {values.shape}.")
     return values
 
 
-def has_graph(tensor: Tensor) -> Node:
+def has_graph(tensor: Any) -> Any:
     """Refuse to start a backward pass where no op was recorded, or from a result that has changed."""
     if tensor._node is None:
         raise NoGraphError(
@@ -63,7 +58,7 @@ def has_graph(tensor: Tensor) -> Node:
     return tensor._node
 
 
-def single_element(tensor: Tensor) -> None:
+def single_element(tensor: Any) -> None:
     """Refuse to start a backward pass from several elements without a gradient for each."""
     if tensor.size != 1:
         raise NonScalarBackwardError(
@@ -72,7 +67,7 @@ def single_element(tensor: Tensor) -> None:
         )
 
 
-def unchanged(where: str, tensors: Iterable[Tensor]) -> None:
+def unchanged(where: str, tensors: Iterable[Any]) -> None:
     """Refuse results that were written to after their call: their graph belongs to the values of before."""
     for tensor in tensors:
         node = tensor._node
@@ -83,7 +78,7 @@ def unchanged(where: str, tensors: Iterable[Tensor]) -> None:
             )
 
 
-def valid_saved(node: Node) -> dict[str, Any]:
+def valid_saved(node: Any) -> dict[str, Any]:
     """Refuse the saved values of a node if they were freed, or one of them was written to after the call."""
     if node.saved is None:
         raise GraphFreedError(
@@ -99,7 +94,7 @@ def valid_saved(node: Node) -> dict[str, Any]:
     return node.saved
 
 
-def setting(op: Op, name: str, value: Any) -> Any:
+def setting(op: Any, name: str, value: Any) -> Any:
     """Refuse a setting that requires a gradient, which would be lost. Return the array of any other Tensor."""
     if getattr(value, "requires_grad", False):
         raise DTypeError(
@@ -108,7 +103,7 @@ def setting(op: Op, name: str, value: Any) -> Any:
     return getattr(value, "_data", value)
 
 
-def known_names(op: Op, where: str, names: Iterable[str], known: Iterable[str]) -> None:
+def known_names(op: Any, where: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Refuse names in the declaration of a vjp that the op does not have."""
     for name in names:
         if name not in known:
@@ -117,7 +112,7 @@ def known_names(op: Op, where: str, names: Iterable[str], known: Iterable[str]) 
             )
 
 
-def has_vjp(op: Op, x: str) -> None:
+def has_vjp(op: Any, x: str) -> None:
     """Refuse a gradient for an input without a vjp."""
     if x not in op.vjp_functions:
         raise MissingVJPError(
@@ -125,7 +120,7 @@ def has_vjp(op: Op, x: str) -> None:
         )
 
 
-def fits(g: Any, node: Node, x: str) -> None:
+def fits(g: Any, node: Any, x: str) -> None:
     """Refuse the result of a vjp of another shape than its input x, unless the op broadcasts x to that shape."""
     shape = node.parents[x].shape
     if not hasattr(g, "shape") or (g.shape != shape and not (node.op.broadcasts and is_broadcast(shape, g.shape))):

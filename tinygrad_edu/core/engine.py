@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -56,6 +57,19 @@ class Node:
     storages: dict[str, Storage] = field(default_factory=dict)  # the memory of the saved values that Tensors share
     time: int = field(default_factory=clock.__next__)
     grad: Array | None = None  # of a leaf: the sum over all backward passes
+
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
 
 
 class BackwardPass:

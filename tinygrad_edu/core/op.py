@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from copy import deepcopy
 from functools import partial, update_wrapper
 from typing import Any, ClassVar, overload
@@ -13,7 +11,7 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from tinygrad_edu.core import checks
-from tinygrad_edu.core.engine import Array, Node, Storage, clock
+from tinygrad_edu.core.engine import Array, Node, Storage, clock, recording
 from tinygrad_edu.core.tensor import Tensor, values_of
 
 Function = Callable[..., Any]
@@ -156,16 +154,3 @@ class Call:
 
 
 Op.call_class = Call
-
-
-recording: ContextVar[bool] = ContextVar("recording", default=True)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
-    token = recording.set(False)
-    try:
-        yield
-    finally:
-        recording.reset(token)
