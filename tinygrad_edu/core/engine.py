@@ -126,7 +126,7 @@ class BackwardPass:
     def accumulate(self) -> None:
         """Add the gradient of each leaf to its `grad`."""
         for leaf, g in self.gradients.items():
-            leaf.grad = np.array(g) if leaf.grad is None else leaf.grad + g  # a copy: two leaves may share an array
+            leaf.grad = np.array(g if leaf.grad is None else leaf.grad + g)  # a copy: two leaves may share an array
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

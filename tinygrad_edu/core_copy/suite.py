@@ -281,11 +281,13 @@ def test_a_long_chain() -> None:
     assert x.grad == 5001
 
 
-def test_grad_is_the_sum_of_passes() -> None:
-    x = leaf([1.0, 2.0])
+@pytest.mark.parametrize("values", [[1.0, 2.0], 1.0])
+def test_grad_is_the_sum_of_passes(values: Any) -> None:
+    x = leaf(values)
     for _ in range(3):
         (3 * x).sum().backward()
-    assert x.grad.tolist() == [9, 9]
+    assert (x.grad == 9).all()
+    assert isinstance(x.grad, np.ndarray)
     x.zero_grad()
     assert x.grad is None
 
@@ -583,6 +585,13 @@ def test_sequential_numbers_its_layers() -> None:
     model = core.Sequential(core.Linear(1, 1), core.Tanh(), core.Linear(1, 1, bias=False))
     assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "2.weight"]
     assert [type(layer).__name__ for layer in model] == ["Linear", "Tanh", "Linear"]
+
+
+def test_an_empty_batch() -> None:
+    model, x = network(np.random.default_rng(0)), leaf(np.ones((0, 1, 5, 6)))
+    model(x).sum().backward()
+    assert x.grad.shape == (0, 1, 5, 6)
+    assert all((p.grad == 0).all() for p in model.parameters())
 
 
 # --- SGD ---
