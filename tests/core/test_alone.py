@@ -11,7 +11,8 @@ import tinygrad_edu
 from tinygrad_edu import core_copy
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
-SUITE = ("-m", "pytest", "-x", "-p", "no:cacheprovider", "--import-mode=importlib", "suite.py")
+INSTALLED = {*sys.stdlib_module_names, "numpy"}
+SUITE = ("-m", "pytest", "-x", "-p", "no:cacheprovider", "--assert=plain", "suite.py")
 
 
 @pytest.fixture
@@ -34,11 +35,10 @@ def run(folder, *command):
 
 
 def test_the_core_imports_numpy_and_the_errors_only(alone):
-    ours = "{name for name in sys.modules if name.split('.')[0] not in before}"
-    code = f"import sys, numpy; import numpy.lib.array_utils; before = {{*sys.stdlib_module_names, 'numpy'}}\nimport tinygrad_edu.core; print(*sorted({ours}))"
-    loaded = run(alone, "-c", code).stdout.split()
+    code = "import sys; before = {*sys.modules}; import tinygrad_edu.core; print(*{*sys.modules} - before)"
+    loaded = {name for name in run(alone, "-c", code).stdout.split() if name.split(".")[0] not in INSTALLED}
     files = {f"tinygrad_edu.core.{file.stem}" for file in core_copy.reading_order()[1:]}
-    assert {*loaded} - {"__main__"} == {"tinygrad_edu", "tinygrad_edu.errors", "tinygrad_edu.core", *files}
+    assert loaded == {"tinygrad_edu", "tinygrad_edu.errors", "tinygrad_edu.core", *files}
 
 
 def test_the_suite_passes(alone):
@@ -46,6 +46,7 @@ def test_the_suite_passes(alone):
     assert done.returncode == 0, done.stdout
 
 
+DERIVATIVES = ("arithmetic.py", "arrays.py", "functional.py")
 MUTANTS = {
     "arithmetic.py": [
         ("multiply.vjps(x=lambda g, y: g * y", "multiply.vjps(x=lambda g, y: g + y"),
@@ -66,7 +67,7 @@ MUTANTS = {
         ("np.add.at(out, index, x)", "out[index] = x"),
         ("scatter.vjps(x=lambda g, index: getitem(g, index))", "scatter.vjps(x=lambda g: g)"),
         ("matrix_transpose(y if y.ndim > 1", "(y if y.ndim > 1"),
-        ("rows[..., 0, :]", "rows[..., -1:, :]"),
+        ("g if x_ndim > 1 else g[..., None, :]", "g"),
     ],
     "checks.py": [
         ("if storage.version > node.time:", "if False:"),
@@ -123,7 +124,7 @@ MUTANTS = {
     "module.py": [
         ("x.requires_grad and x.is_leaf", "True"),
         ("first.setdefault(id(x), (name, x))", "first[len(first)] = (name, x)"),
-        ("if not any(part is ancestor for ancestor in ancestors):", "if len(ancestors) < 9:"),
+        ("if not any(part is ancestor for ancestor in ancestors):", "if True:"),
         ("if isinstance(part, dict):", "if False:"),
         ("if isinstance(part, list | tuple) else ()", "if isinstance(part, list) else ()"),
         ("for module in self.modules():", "for module in [self]:"),
@@ -168,4 +169,5 @@ def test_the_suite_kills_mutants(alone, file, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
-    assert run(alone, *SUITE).returncode == 1
+    without_slow_tests = [] if file in DERIVATIVES else ["-k", "not (values_and_gradients or gradients_of_layers)"]
+    assert run(alone, *SUITE, *without_slow_tests).returncode == 1
