@@ -20,7 +20,7 @@ DEFINITIONS = ast.FunctionDef | ast.ClassDef
 # What the library adds, as whole words of the core's text. Each is added from outside.
 ADDED = (
     "hook", "anomaly", "observer", "tape", "vmap", "batching", "onnx", "dlpack", "html", "pickle", "hint", "shard",
-    "state_dict", "thread", "fast", "faster_than", "retain_grad", "hessian", "checkpoint", "buffer", "library",
+    "state_dict", "thread", "fast", "faster_than", "retain_grad", "hessian", "checkpoint", "library",
 )  # fmt: skip
 
 

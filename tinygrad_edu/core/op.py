@@ -11,7 +11,8 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from tinygrad_edu.core import checks
-from tinygrad_edu.core.engine import Array, Node, Storage, clock, recording
+from tinygrad_edu.core.checks import Array
+from tinygrad_edu.core.engine import Node, Storage, clock, recording
 from tinygrad_edu.core.tensor import Tensor, values_of
 
 Function = Callable[..., Any]

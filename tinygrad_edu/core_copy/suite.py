@@ -189,7 +189,7 @@ def test_an_op_with_its_vjp() -> None:
 
     hypotenuse.vjps(x=lambda g, x, out: g * x / out, y=lambda g, y, out: g * y / out)
     check_gradient(hypotenuse, *draw(0, "nm", "m"))
-    assert (hypotenuse.__name__, repr(hypotenuse)) == ("hypotenuse", "<op hypotenuse>")
+    assert (hypotenuse.name, repr(hypotenuse)) == ("hypotenuse", "<op hypotenuse>")
 
 
 def test_an_op_with_settings_saves_what_its_vjp_requests() -> None:
@@ -530,17 +530,18 @@ def network(rng: Any) -> Any:
 
 def test_a_convolution_has_the_settings_of_its_layer() -> None:
     layer, (x,) = core.Conv2D(2, 3, **WINDOW, dtype=F64), draw(0, "n246")
-    expected = numpy_conv2d(x, layer.weight.numpy(), layer.bias.numpy())
+    expected = numpy_conv2d(x, *(parameter.numpy() for parameter in layer.parameters()))
     np.testing.assert_allclose(layer(x).numpy(), expected)
 
 
 def test_initial_parameters() -> None:
     layer = core.Conv2D(4, 8, (3, 5), rng=np.random.default_rng(0))
     bound = 1 / np.sqrt(4 * 3 * 5)
-    assert 0.9 * bound < np.abs(layer.weight.numpy()).max() <= bound
-    assert np.abs(layer.bias.numpy()).max() <= bound
-    assert layer.weight.dtype == layer.bias.dtype == np.float32
-    assert [p.shape for p in layer.parameters()] == [(8, 4, 3, 5), (8,)]
+    weight, bias = layer.parameters()
+    assert 0.9 * bound < np.abs(weight.numpy()).max() <= bound
+    assert np.abs(bias.numpy()).max() <= bound
+    assert weight.dtype == bias.dtype == np.float32
+    assert (weight.shape, bias.shape) == ((8, 4, 3, 5), (8,))
     assert core.Linear(2, 3, bias=False).bias is None
 
 
@@ -560,7 +561,7 @@ def test_dropout_in_training_and_evaluation() -> None:
 class Nested(core.Module):
     def __init__(self) -> None:
         self.first = core.Linear(2, 2)
-        self.again = [self.first, {"deep": (core.Dropout(0.5), core.Linear(2, 1))}]
+        self.again: list[Any] = [self.first, {"deep": (core.Dropout(0.5), core.Linear(2, 1))}]
         self.scale = Tensor(2.0, requires_grad=True)
         self.constant = Tensor(3.0)
         self.itself = self
@@ -592,7 +593,8 @@ def test_train_and_eval_and_zero_grad_reach_every_module() -> None:
 def test_a_shared_layer_gets_the_gradients_of_both_calls() -> None:
     layer, x = core.Linear(2, 2, dtype=F64), np.ones((1, 2))
     layer(layer(x)).sum().backward()
-    np.testing.assert_allclose(layer.weight.grad, differences(lambda: layer(layer(x)).sum(), layer.weight, 1e-5), 1e-6)
+    for p in layer.parameters():
+        np.testing.assert_allclose(p.grad, differences(lambda: layer(layer(x)).sum(), p, 1e-5), 1e-6)
 
 
 def test_sequential_numbers_its_layers() -> None:
