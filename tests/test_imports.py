@@ -21,7 +21,7 @@ PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
 
 # Each subpackage may import from itself and from the subpackages listed here.
-OPS = {"errors", "extras", "pytree", "name_tables", "names", "plain_mode", "engine", "ops"}
+OPS = {"core", "errors", "extras", "pytree", "name_tables", "names", "plain_mode", "engine", "ops"}
 ROOMS = {
     "errors": set(),
     "extras": {"errors"},
@@ -44,7 +44,10 @@ ROOMS = {
     "surface": set(),
     "cores": {"errors", "extras", "_checks", "thresholds"},
     "command_line": {"names"},
+    "core": {"errors"},
+    "core_copy": {"errors", "command_line", "core"},
     "engine": {
+        "core",
         "errors",
         "caller",
         "plain_mode",
@@ -57,7 +60,6 @@ ROOMS = {
     },
     "ops": {"errors", "extras", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
     "hypothesis_hook": {"engine"},
-    "core": OPS | {"command_line", "nn", "optim"},
     "transforms": OPS | {"_checks"},
     "nn": OPS | {"_checks", "allocator", "caller", "files", "safetensors_format", "transforms", "notebook"},
     "optim": OPS | {"_checks", "allocator", "thresholds", "cores", "transforms", "nn"},
@@ -95,6 +97,8 @@ FILES = {
 
 def room(module):
     """Return the subpackage of a module, or "tinygrad_edu" for the package itself."""
+    if module == "tinygrad_edu.core.__main__":  # the command, which the core does not need
+        return "core_copy"
     parts = module.split(".")
     return parts[1] if parts[0] == "tinygrad_edu" and len(parts) > 1 else parts[0]
 
@@ -175,11 +179,15 @@ def test_what_points_down_or_stays_in_its_room_is_no_back_edge():
 
 
 def test_no_file_imports_one_that_imports_it():
-    """No file imports another one in a cycle. An ``__init__.py`` only collects names, and is left out."""
+    """No file imports another one in a cycle. An ``__init__.py`` only collects names, and is left out.
+
+    The operators of the core are its one forward reference.
+    """
     below = {
         module: imported(module, path.read_text(), path.name == "__init__.py") & set(FILES) - {module}
         for module, path in FILES.items()
     }
+    below["tinygrad_edu.core.operators"].remove("tinygrad_edu.core")
     done = set()
     while done != set(below):
         ready = {module for module, needed in below.items() if needed <= done}
