@@ -78,7 +78,7 @@ def unchanged(where: str, tensors: Iterable[Any]) -> None:
             )
 
 
-def valid_saved(node: Any) -> Any:
+def valid_saved(node: Any) -> dict[str, Any]:
     """Refuse the saved values of a node if they were freed, or one of them was written to after the call."""
     if node.saved is None:
         raise GraphFreedError(

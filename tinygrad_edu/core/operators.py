@@ -59,17 +59,22 @@ class Operators:
         return core.getitem(self, index)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return the sum along one axis, several, or all."""
         return core.sum(self, axis, keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return the mean along one axis, several, or all."""
         return core.mean(self, axis, keepdims)
 
     def reshape(self, *shape: Any) -> Any:
+        """Return the elements in another shape."""
         return core.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Any:
+        """Return the axes in another order, by default reversed."""
         return core.transpose(self, axes or None)
 
     @property
     def T(self) -> Any:  # noqa: N802 (NumPy's name)
+        """The axes reversed."""
         return core.transpose(self)
