@@ -58,15 +58,6 @@ def negative(x: Any) -> Any:
 negative.vjps(x=lambda g: -g)
 
 
-@op(broadcasts=True)
-def power(x: Any, y: Any) -> Any:
-    """Return x ** y."""
-    return np.power(x, y)
-
-
-power.vjps(x=lambda g, x, y: g * (y * x ** (y - 1)), y=lambda g, x, out: g * (out * log(x)))
-
-
 @op
 def exp(x: Any) -> Any:
     """Return e ** x."""
@@ -83,6 +74,15 @@ def log(x: Any) -> Any:
 
 
 log.vjps(x=lambda g, x: g / x)
+
+
+@op(broadcasts=True)
+def power(x: Any, y: Any) -> Any:
+    """Return x ** y."""
+    return np.power(x, y)
+
+
+power.vjps(x=lambda g, x, y: g * (y * x ** (y - 1)), y=lambda g, x, out: g * (out * log(x)))
 
 
 @op

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_edu.errors import (
     DTypeError,
@@ -20,10 +21,7 @@ from tinygrad_edu.errors import (
     WrongGradientError,
 )
 
-if TYPE_CHECKING:
-    from tinygrad_edu.core.engine import Array, Node
-    from tinygrad_edu.core.op import Op
-    from tinygrad_edu.core.tensor import Tensor
+Array = NDArray[Any]
 
 
 def real_numbers(array: Array) -> Array:
@@ -42,14 +40,14 @@ def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype
 
 
-def same_shape(where: str, values: Array, tensor: Tensor) -> Array:
+def same_shape(where: str, values: Array, tensor: Any) -> Array:
     """Refuse values of another shape than a Tensor's."""
     if values.shape != tensor.shape:
         raise ShapeError(f"{where}: expected shape {tensor.shape}, got {values.shape}.")
     return values
 
 
-def has_graph(tensor: Tensor) -> Node:
+def has_graph(tensor: Any) -> Any:
     """Refuse to start a backward pass where no op was recorded, or from a result that has changed."""
     if tensor._node is None:
         raise NoGraphError(
@@ -60,7 +58,7 @@ def has_graph(tensor: Tensor) -> Node:
     return tensor._node
 
 
-def single_element(tensor: Tensor) -> None:
+def single_element(tensor: Any) -> None:
     """Refuse to start a backward pass from several elements without a gradient for each."""
     if tensor.size != 1:
         raise NonScalarBackwardError(
@@ -69,7 +67,7 @@ def single_element(tensor: Tensor) -> None:
         )
 
 
-def unchanged(where: str, argument: str, tensor: Tensor) -> None:
+def unchanged(where: str, argument: str, tensor: Any) -> None:
     """Refuse a result that was written to after its call: its graph belongs to the values of before."""
     node = tensor._node
     if node and node.op and tensor._storage.version > node.time:
@@ -80,7 +78,7 @@ def unchanged(where: str, argument: str, tensor: Tensor) -> None:
         )
 
 
-def valid_saved(node: Node) -> dict[str, Any]:
+def valid_saved(node: Any) -> dict[str, Any]:
     """Refuse the saved values of a node if they were freed, or one of them was written to after the call."""
     if node.saved is None:
         raise GraphFreedError(
@@ -100,7 +98,7 @@ def valid_saved(node: Node) -> dict[str, Any]:
     return node.saved
 
 
-def setting(op: Op, name: str, value: Any) -> Any:
+def setting(op: Any, name: str, value: Any) -> Any:
     """Refuse a setting that requires a gradient, which would be lost."""
     if getattr(value, "requires_grad", False):
         raise DTypeError(
@@ -109,7 +107,7 @@ def setting(op: Op, name: str, value: Any) -> Any:
     return value
 
 
-def known_names(op: Op, where: str, names: Iterable[str], known: Iterable[str]) -> None:
+def known_names(op: Any, where: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Refuse names in the declaration of a vjp that the op does not have."""
     for name in names:
         if name not in known:
@@ -118,7 +116,7 @@ def known_names(op: Op, where: str, names: Iterable[str], known: Iterable[str]) 
             )
 
 
-def has_vjp(op: Op, x: str, g: Any) -> None:
+def has_vjp(op: Any, x: str, g: Any) -> None:
     """Refuse a gradient for an input without a vjp."""
     if x not in op.vjp_functions:
         raise MissingVJPError(
@@ -127,7 +125,7 @@ def has_vjp(op: Op, x: str, g: Any) -> None:
         )
 
 
-def fits(g: Any, node: Node, x: str) -> None:
+def fits(g: Any, node: Any, x: str) -> None:
     """Refuse the result of a vjp of another shape than its input x, unless the op broadcasts x to that shape."""
     op, shape = node.op, node.parents[x].shape
     if not hasattr(g, "shape"):

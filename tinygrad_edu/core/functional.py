@@ -14,6 +14,7 @@ window: the four pixels of its tap. In im2col, a tap is a row::
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def im2col(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, di
     (top, left), window = pair(padding), (kernel_size, stride, padding, dilation)
     padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
     columns = np.stack([padded[:, :, rows, columns] for rows, columns in taps(x.shape[2:], *window)], axis=2)
-    return columns.reshape(len(x), x.shape[1] * columns.shape[2], -1)
+    return columns.reshape(len(x), x.shape[1] * columns.shape[2], math.prod(columns.shape[3:]))
 
 
 @op
@@ -43,7 +44,8 @@ def col2im(
     """Add columns to images (N, C, H, W): each element to the pixel from which `im2col` copied it."""
     (h, w), (top, left), window = pair(output_size), pair(padding), (kernel_size, stride, padding, dilation)
     places = taps((h, w), *window)
-    columns = columns.reshape(len(columns), -1, len(places), *counts((h, w), *window))
+    channels = columns.shape[1] // len(places)
+    columns = columns.reshape(len(columns), channels, len(places), *counts((h, w), *window))
     padded = np.zeros((*columns.shape[:2], h + 2 * top, w + 2 * left), columns.dtype)
     for k, (rows, cols) in enumerate(places):
         padded[:, :, rows, cols] += columns[:, :, k]
@@ -59,10 +61,8 @@ def counts(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: 
 def taps(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> list[tuple[slice, slice]]:
     """Return the tap of each element of the kernel, as the rows and the columns of the padded image."""
     (down, right), (low, wide) = pair(stride), pair(dilation)
-    height, width = (
-        s * (n - 1) + 1
-        for s, n in zip((down, right), counts(size, kernel_size, stride, padding, dilation), strict=True)
-    )
+    rows, columns = counts(size, kernel_size, stride, padding, dilation)
+    height, width = down * (rows - 1) + 1, right * (columns - 1) + 1
     return [
         (slice(low * i, low * i + height, down), slice(wide * j, wide * j + width, right))
         for i, j in np.ndindex(pair(kernel_size))

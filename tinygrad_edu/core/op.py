@@ -46,8 +46,7 @@ class Op:
         """Declare the vjp of each input. It computes the gradient of the input from g, the gradient of the result.
 
         The names of its other parameters request values, and a call saves nothing else: ``x`` an input, ``out`` the
-        result, ``axis`` a setting, ``x_shape`` and ``x_dtype`` no more than that of x. So
-        ``exp.vjps(x=lambda g, out: g * out)`` saves the result and not x.
+        result, ``axis`` a setting, ``x_shape`` and ``x_dtype``. ``exp.vjps(x=lambda g, out: g * out)`` saves no x.
         """
         checks.known_names(self, f"{self.name}.vjps", functions, self.inputs)
         for x, function in functions.items():
