@@ -121,7 +121,7 @@ def _is_in_core(cls: type) -> bool:
 def _overridden(name: str, cls: type) -> type | None:
     """Return the class of the core whose method of this name a class overrides, if the method does not only raise."""
     owner = next((each for each in cls.__mro__ if _is_in_core(each) and _functions(vars(each).get(name))), None)
-    if owner is None or dataclasses.is_dataclass(owner) and name == "__init__":  # which has no source
+    if owner is None or (dataclasses.is_dataclass(owner) and name == "__init__"):  # which has no source
         return owner
     return None if "raise NotImplementedError" in inspect.getsource(_functions(vars(owner)[name])[0]) else owner
 
