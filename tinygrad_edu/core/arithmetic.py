@@ -58,18 +58,6 @@ def negative(x: Any) -> Any:
 negative.vjps(x=lambda g: -g)
 
 
-@op(broadcasts=True)
-def power(x: Any, y: Any) -> Any:
-    """Return x ** y."""
-    return np.power(x, y)
-
-
-power.vjps(
-    x=lambda g, x, y: g * (y * x ** (y - (y != 0))),  # x ** 0 is constant, also at 0
-    y=lambda g, x, y, out: g * (out * log(x + ((x == 0) & (y >= 0)))),  # and so is 0 ** y
-)
-
-
 @op
 def exp(x: Any) -> Any:
     """Return e ** x."""
@@ -86,6 +74,18 @@ def log(x: Any) -> Any:
 
 
 log.vjps(x=lambda g, x: g / x)
+
+
+@op(broadcasts=True)
+def power(x: Any, y: Any) -> Any:
+    """Return x ** y."""
+    return np.power(x, y)
+
+
+power.vjps(
+    x=lambda g, x, y: g * (y * x ** (y - (y != 0))),  # x ** 0 is constant, also at 0
+    y=lambda g, x, y, out: g * (out * log(x + ((x == 0) & (y >= 0)))),  # and so is 0 ** y
+)
 
 
 @op

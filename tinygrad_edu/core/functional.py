@@ -39,10 +39,16 @@ def im2col(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, di
 
 @op
 def col2im(
-    columns: Any, /, output_size: Pair, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+    columns: Any,
+    /,
+    output_size: tuple[int, int],
+    kernel_size: Pair,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
 ) -> Any:
     """Add columns to images (N, C, H, W): each element to the pixel from which `im2col` copied it."""
-    (h, w), (top, left), window = pair(output_size), pair(padding), (kernel_size, stride, padding, dilation)
+    (h, w), (top, left), window = output_size, pair(padding), (kernel_size, stride, padding, dilation)
     places = taps((h, w), *window)
     columns = columns.reshape(len(columns), -1, len(places), *counts((h, w), *window))
     padded = np.zeros((*columns.shape[:2], h + 2 * top, w + 2 * left), columns.dtype)
@@ -72,7 +78,8 @@ def taps(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pa
 
 def pair(setting: Pair) -> tuple[int, int]:
     """Return an integer twice, and a pair as it is."""
-    return (setting, setting) if np.ndim(setting) == 0 else tuple(setting)
+    vertical, horizontal = (setting, setting) if isinstance(setting, int | np.integer) else setting
+    return vertical, horizontal
 
 
 im2col.vjps(

@@ -11,6 +11,7 @@ from tinygrad_edu.core.arrays import Axis, inverse, kept_shape
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.ops.shape import reshape, transpose
 
+
 def reduced_count(shape: tuple[int, ...], axis: Axis) -> int:
     """Return the number of elements that a reduction over `axis` combines into one."""
     return math.prod(n for n, kept in zip(shape, kept_shape(shape, axis), strict=True) if kept != n)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
-from tinygrad_edu.core.arrays import Axis, plain_axes
 from tinygrad_edu._checks import integer
+from tinygrad_edu.core.arrays import Axis, plain_axes
 from tinygrad_edu.engine import Array, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 

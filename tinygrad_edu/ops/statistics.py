@@ -8,8 +8,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.core.arrays import Axis, kept_shape
 from tinygrad_edu._checks import invalid_choice
+from tinygrad_edu.core.arrays import Axis, kept_shape
 from tinygrad_edu.engine import (
     Array,
     MappedCall,
