@@ -28,7 +28,6 @@ class Op:
     call_class: ClassVar[type[Call]]  # Call, set below
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
-        """Make an op of `op_class`."""
         return object.__new__(cls.op_class if cls is Op else cls)
 
     def __init__(self, forward: Function, broadcasts: bool = False) -> None:
