@@ -209,7 +209,7 @@ def test_hooks_hold_no_graph():
     y = x * x
     y.retain_grad()
     y.register_hook(lambda g: None)
-    alive = weakref.ref(y._node.saved[0])
+    alive = weakref.ref(y._node.saved["x"])
     gc.disable()
     try:
         loss = y.sum()
@@ -234,7 +234,7 @@ def gradients(program, hooked):
         results = results if isinstance(results, tuple) else (results,)
         total = sum((tg.sum(out * np.cos(np.arange(out.size)).reshape(out.shape)) for out in results), Tensor(0.0))
         for node in nodes_behind(total) if hooked else ():
-            tensor = wrap(np.empty(node.shape, node.dtype), node, Storage.new())
+            tensor = wrap(np.empty(node.shape, node.dtype), node, Storage())
             tensor.register_hook(lambda g: None)
             tensor.retain_grad()
         if total.requires_grad:
@@ -248,5 +248,5 @@ def nodes_behind(tensor):
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            stack += node.parents
+            stack += node.parents.values()
             yield node

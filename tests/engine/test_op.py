@@ -284,7 +284,7 @@ def test_open_keywords_of_a_vjp_are_the_settings_that_it_does_not_name():
         ({"x": lambda g, y_shap: g}, r"'y_shap'; did you mean 'y_shape'\?"),
         ({"y": lambda g, x_dtyp: g}, r"f\.vjps\(y=\.\.\.\): .*'x_dtyp'; did you mean 'x_dtype'\?"),
         ({"x": lambda g, axes: g}, r"'axes'; did you mean 'axis'\?"),
-        ({"x": lambda g, q: g}, r"'q'; expected one of x, y, out, x_shape, x_dtype, y_shape, y_dtype, axis\."),
+        ({"x": lambda g, q: g}, r"'q'; expected one of x, y, axis, out, x_shape, x_dtype, y_shape, y_dtype\."),
     ],
 )
 def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_was(vjps, message):

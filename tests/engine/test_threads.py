@@ -110,7 +110,7 @@ PROGRAMS = {
 
 def saved_arrays(out):
     """Return the arrays that the graph of a result keeps."""
-    saved = chain.from_iterable(node.saved or () for node in nodes_behind([out._node]))
+    saved = chain.from_iterable((node.saved or {}).values() for node in nodes_behind([out._node]))
     return [value for value in saved if isinstance(value, np.ndarray)]
 
 
@@ -278,10 +278,10 @@ def test_each_node_has_its_own_number_and_is_newer_than_its_inputs():
         numbers, t = [], x
         for _ in range(300):
             t = t * 1.0
-            numbers.append(t._node.number)
+            numbers.append(t._node.time)
             numbers.append(next(clock))
         return numbers
 
     found = in_threads(work)
-    assert all(a < b for numbers in found for a, b in zip([x._node.number, *numbers], numbers, strict=False))
+    assert all(a < b for numbers in found for a, b in zip([x._node.time, *numbers], numbers, strict=False))
     assert len(set(chain.from_iterable(found))) == THREADS * 600

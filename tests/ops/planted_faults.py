@@ -293,7 +293,7 @@ FAULTS = {
               errors=["ValueError", "ShapeError", "AssertionError"]),
     ],
     "engine/fast/backward.py": [
-        Fault(" or (targets is not None and accumulator.is_unreachable(parent))", "", "the end of the pass",
+        Fault(" or (targets is not None and self.is_unreachable(parent))", "", "the end of the pass",
               passes=["multiply"]),
         Fault("node in self.owned and g.__class__ is not", "g.__class__ is not", "an array of another owner",
               passes=["program"], errors=["StaleValueError", "ValueError", "AssertionError"]),
@@ -309,6 +309,12 @@ FAULTS = {
               "values that no vjp needs", recorders=["multiply"]),
         Fault("if first[k : k + 1] == [name]", "if first", "parameters by keyword", recorders=["im2col"],
               errors=["AssertionError", "TypeError"]),
+    ],
+    "engine/fast/generated_node.py": [
+        Fault(" if any(self.links[k] is not None for k in askers)", "", "values that no vjp requests",
+              recorders=["multiply"]),
+        Fault(", strict=True) if s is not None}", ", strict=True)}", "the storages of plain arrays",
+              recorders=["multiply"]),
     ],
     "optim/fast/chunks.py": [
         Fault(" and _is_complete(optimizer, state, group)", "", "state that the update adds", updates=["SGD"],

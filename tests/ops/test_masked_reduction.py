@@ -112,7 +112,7 @@ def test_defaults_call_the_op_alone():
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     for name in NAMES:
         initial = {"initial": None} if name in INITIAL else {}
-        assert getattr(tg, name)(x, where=True, **initial)._node.vjps.op is tg.ops.registry[name]
+        assert getattr(tg, name)(x, where=True, **initial)._node.op is tg.ops.registry[name]
 
 
 @pytest.mark.parametrize(("call", "kind", "message"), [

@@ -16,8 +16,7 @@ from tests.ops import test_batches, test_dtypes, test_moves, test_paths, test_tw
 from tests.ops.planted_faults import FAULTS, Fault
 from tests.optim import test_chunks
 from tests.optim.test_optimizer import CASES
-from tinygrad_edu.engine import Op
-from tinygrad_edu.engine.fast.generated_call import generated_call
+from tinygrad_edu.engine.decorator import TypedOp
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies import calls, programs
 
@@ -58,7 +57,7 @@ def passes(name, data):
 def recorders(name, data):
     """Generate the call of an op again: the one in the registry was generated before the fault was planted."""
     right = tg.ops.registry[name]
-    fresh = Op(right.forward, right.broadcasts, right.promotes, generated_call, right.name)
+    fresh = TypedOp(right.forward, right.broadcasts, right.promotes, right.name)
     fresh.vjps(**right.vjp_functions)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(tg.ops.registry, name, fresh)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, core
 from tinygrad_edu.nn import Linear
 from tinygrad_edu.optim import SGD
 
@@ -64,6 +64,21 @@ def test_parameters_of_different_shapes_and_dtypes_do_not_disturb_each_other(opt
 
     for mine, other in zip(descend(range(5)), descend(rng.permutation(5)), strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_it_gives_the_bits_of_the_core(dtype, momentum):
+    def descend(kind):
+        rng = np.random.default_rng(0)
+        p = leaf(rng.standard_normal((300, 500)), dtype)  # several chunks
+        optimizer = kind([p], lr=0.1, momentum=momentum)
+        for _ in range(3):
+            p.grad = rng.standard_normal(p.shape)
+            optimizer.step()
+        return p.numpy()
+
+    np.testing.assert_array_equal(descend(SGD), descend(core.SGD), strict=True)
 
 
 def test_a_parameter_without_a_gradient_is_skipped_with_its_velocity():

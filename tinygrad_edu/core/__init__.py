@@ -19,7 +19,7 @@ Seven ways to add to it, to be read last. All are ordinary subclasses and assign
    and `values`. To watch calls, or to compute them in another way, extend `run`.
 4. A subclass of Op, assigned to `Op.op_class`. Its steps are `bind` and `vjp`. What does not belong to a call stands in
    a table with ops as keys.
-5. A subclass of Module. Its steps are `__call__` and `members`. A layer then has two bases:
+5. A subclass of Module. Its steps are `__call__` and `_members`. A layer then has two bases:
    ``class Linear(core.Linear, Module)``.
 6. Another `forward` of an op, or another of its `vjps`, with the same result in less time.
 7. A new op, by ``@op`` and `vjps`: to the engine, it is equal to those of this package.

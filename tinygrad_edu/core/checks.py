@@ -54,7 +54,7 @@ def has_graph(tensor: Any) -> Any:
             "backward() on a tensor without a graph: no input had requires_grad=True, or it was computed under "
             "no_grad() or detached."
         )
-    unchanged("backward()", [tensor])
+    unchanged("backward()", "tensor", tensor)
     return tensor._node
 
 
@@ -67,15 +67,15 @@ def single_element(tensor: Any) -> None:
         )
 
 
-def unchanged(where: str, tensors: Iterable[Any]) -> None:
-    """Refuse results that were written to after their call: their graph belongs to the values of before."""
-    for tensor in tensors:
-        node = tensor._node
-        if node and node.op and tensor._storage.version > node.time:
-            raise StaleValueError(
-                f"{where}: a result of op {node.op.name}, of shape {node.shape}, was changed in place after it was "
-                f"computed. Compute it again, or change a copy."
-            )
+def unchanged(where: str, argument: str, tensor: Any) -> None:
+    """Refuse a result that was written to after its call: its graph belongs to the values of before."""
+    node = tensor._node
+    if node and node.op and tensor._storage.version > node.time:
+        raise StaleValueError(
+            f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that was changed in "
+            f"place after it was computed, so its gradient would belong to other values. Compute it again after the "
+            f"change, or change a copy."
+        )
 
 
 def valid_saved(node: Any) -> dict[str, Any]:
@@ -83,24 +83,28 @@ def valid_saved(node: Any) -> dict[str, Any]:
     if node.saved is None:
         raise GraphFreedError(
             f"backward() a second time through op {node.op.name} (shape {node.shape}): its saved values were freed by "
-            f"the first. Pass retain_graph=True to the first call, or compute the result again."
+            f"the first. Compute the result again, or pass retain_graph=True to the first call. In a training loop, "
+            f"two causes are usual: a state from the step before (use h.detach()), or a parameter that an op changed "
+            f"where it was made (make it from its final values, Tensor(values, requires_grad=True))."
         )
-    for name, storage in node.storages.items():
-        if storage.version > node.time:
+    for name in node.saved:
+        if name in node.storages and node.storages[name].version > node.time:
+            x = next(x for x in node.parents if name in node.op.requests[x])
             raise StaleValueError(
-                f"op {node.op.name} saved {name}, which has since been changed in place. Call backward() before the "
-                f"change, or change a copy."
+                f"op {node.op.name}: the vjp of {x} saved {name if name != 'out' else 'its result'}, which has since "
+                f"been changed in place. Call backward() before the change, or change a copy: t = t + 1 makes one, "
+                f"t += 1 does not."
             )
     return node.saved
 
 
 def setting(op: Any, name: str, value: Any) -> Any:
-    """Refuse a setting that requires a gradient, which would be lost. Return the array of any other Tensor."""
+    """Refuse a setting that requires a gradient, which would be lost."""
     if getattr(value, "requires_grad", False):
         raise DTypeError(
             f"op {op.name}: {name} is a setting and gets no gradient, but the Tensor requires one. Pass its detach()."
         )
-    return getattr(value, "_data", value)
+    return value
 
 
 def known_names(op: Any, where: str, names: Iterable[str], known: Iterable[str]) -> None:
@@ -112,21 +116,24 @@ def known_names(op: Any, where: str, names: Iterable[str], known: Iterable[str])
             )
 
 
-def has_vjp(op: Any, x: str) -> None:
+def has_vjp(op: Any, x: str, g: Any) -> None:
     """Refuse a gradient for an input without a vjp."""
     if x not in op.vjp_functions:
         raise MissingVJPError(
-            f"op {op.name} has no vjp for its argument {x}: define one with {op.name}.vjps({x}=lambda g, ...: ...)."
+            f"op {op.name} has no vjp for its argument {x} (a gradient of shape {g.shape} reached it): define one with "
+            f"{op.name}.vjps({x}=lambda g, ...: ...), or detach() the argument."
         )
 
 
 def fits(g: Any, node: Any, x: str) -> None:
     """Refuse the result of a vjp of another shape than its input x, unless the op broadcasts x to that shape."""
-    shape = node.parents[x].shape
-    if not hasattr(g, "shape") or (g.shape != shape and not (node.op.broadcasts and is_broadcast(shape, g.shape))):
+    op, shape = node.op, node.parents[x].shape
+    if not hasattr(g, "shape"):
+        raise WrongGradientError(f"op {op.name}: the vjp of {x} returned a {type(g).__name__}; expected an array.")
+    if g.shape != shape and not (op.broadcasts and is_broadcast(shape, g.shape)):
+        hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
         raise WrongGradientError(
-            f"op {node.op.name}: the vjp of {x} returned a {type(g).__name__} of shape {np.shape(g)}; expected the "
-            f"shape of {x}, {shape}. If the op broadcasts, declare it with @op(broadcasts=True)."
+            f"op {op.name}: the vjp of {x} returned shape {g.shape}; expected the shape of {x}, {shape}.{hint}"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.arrays import sum
-from tinygrad_edu.core.checks import Array
+from tinygrad_edu.core.engine import Array
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import WrongGradientError
 

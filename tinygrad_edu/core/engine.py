@@ -1,4 +1,4 @@
-"""The engine: one clock, the nodes of the graph, and the backward pass from a result to the leaves.
+"""The engine: a clock, the nodes of the graph, and the backward pass from a result to the leaves.
 
 A node records one call of an op (op.py). For each input, the op has a vjp, a vector-Jacobian product: from g, the
 gradient of the result, it computes the gradient of that input. For x * y, the vjp of x is g * y.
@@ -19,9 +19,11 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_edu.core import checks
-from tinygrad_edu.core.checks import Array
+
+Array = NDArray[Any]
 
 clock = count(1)
 
@@ -42,6 +44,19 @@ def writing(*storages: Storage) -> Iterator[None]:
             storage.version = next(clock)
 
 
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record no calls: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
 @dataclass(eq=False, repr=False)
 class Node:
     """One recorded call of an op, or a leaf: a Tensor that was given, not computed.
@@ -54,9 +69,12 @@ class Node:
     op: Any = None  # None for a leaf
     parents: dict[str, Node] = field(default_factory=dict)  # the node of each input that needs a gradient, by name
     saved: dict[str, Any] | None = None  # the values that their vjps request, by name; None once they are freed
-    storages: dict[str, Storage] = field(default_factory=dict)  # the memory of the saved values that Tensors share
+    storages: dict[str, Storage] = field(default_factory=dict)  # the memory of each Tensor of the call, by name
     time: int = field(default_factory=clock.__next__)
     grad: Array | None = None  # of a leaf: the sum over all backward passes
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name if self.op else 'leaf'} {self.time}, shape {self.shape}, {self.dtype}>"
 
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
@@ -115,12 +133,14 @@ class BackwardPass:
         return checks.valid_saved(node)
 
     def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
-        """Pull the gradient of a node back to its input x: return a contribution in the shape and the dtype of x."""
+        """Pull the gradient of a node back to its input x: return the contribution to the gradient of x."""
+        return self.match(node, x, node.op.vjp(x, g, saved))
+
+    def match(self, node: Node, x: str, g: Any) -> Any:
+        """Return a contribution in the shape and the dtype of the input x: undo broadcasting and promotion."""
         parent = node.parents[x]
-        g = node.op.vjp(x, g, saved)
         checks.fits(g, node, x)
-        if g.shape != parent.shape:
-            g = unbroadcast(g, parent.shape)
+        g = g if g.shape == parent.shape else unbroadcast(g, parent.shape)
         return g if g.dtype == parent.dtype else g.astype(parent.dtype)
 
     def accumulate(self) -> None:

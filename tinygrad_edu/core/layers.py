@@ -15,14 +15,25 @@ from tinygrad_edu.core.module import Module
 from tinygrad_edu.core.tensor import Tensor
 
 
-def weight_and_bias(shape: tuple[int, ...], bias: bool, rng: Any, dtype: Any) -> tuple[Tensor, Tensor | None]:
-    """Draw the parameters of a layer from [-a, a), where a is 1 / sqrt(number of inputs of one output)."""
-    rng, a = rng or np.random.default_rng(), 1 / math.sqrt(math.prod(shape[1:]))
-    weight = Tensor(rng.uniform(-a, a, shape), requires_grad=True, dtype=dtype)
-    return weight, Tensor(rng.uniform(-a, a, shape[0]), requires_grad=True, dtype=dtype) if bias else None
+class Affine(Module):
+    """Base class of layers with a weight, and perhaps a bias."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def _draw(self, shape: tuple[int, ...], bias: bool, rng: Any, dtype: Any) -> None:
+        """Draw both from [-a, a), where a is 1 / sqrt(number of inputs of one output)."""
+        rng, a = np.random.default_rng(rng), 1 / math.sqrt(math.prod(shape[1:]))
+        self.weight = self._uniform(shape, a, rng, dtype)
+        self.bias = self._uniform(shape[:1], a, rng, dtype) if bias else None
+
+    @staticmethod
+    def _uniform(shape: tuple[int, ...], a: float, rng: np.random.Generator, dtype: Any) -> Any:
+        """Return a parameter drawn from [-a, a)."""
+        return Tensor(rng.random(shape, dtype) * (2 * a) - a, requires_grad=True)
 
 
-class Linear(Module):
+class Linear(Affine):
     """Each output is a weighted sum of the inputs, plus a bias: y = x @ weight.T + bias."""
 
     def __init__(
@@ -30,14 +41,14 @@ class Linear(Module):
         *, rng: np.random.Generator | None = None, dtype: Any = np.float32,
     ) -> None:  # fmt: skip
         self.in_features, self.out_features = in_features, out_features
-        self.weight, self.bias = weight_and_bias((out_features, in_features), bias, rng, dtype)
+        self._draw((out_features, in_features), bias, rng, dtype)
 
     def forward(self, x: Any) -> Any:
         """Map (..., in_features) to (..., out_features)."""
         return linear(x, self.weight, self.bias)
 
 
-class Conv2D(Module):
+class Conv2D(Affine):
     """Slide kernels over images. A size is an integer or a pair: vertical, horizontal."""
 
     def __init__(
@@ -46,7 +57,7 @@ class Conv2D(Module):
     ) -> None:  # fmt: skip
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding, self.dilation = map(pair, (kernel_size, stride, padding, dilation))
-        self.weight, self.bias = weight_and_bias((out_channels, in_channels, *self.kernel_size), bias, rng, dtype)
+        self._draw((out_channels, in_channels, *self.kernel_size), bias, rng, dtype)
 
     def forward(self, x: Any) -> Any:
         """Map images (N, in_channels, H, W) to feature maps (N, out_channels, rows, columns)."""
@@ -76,7 +87,7 @@ class Dropout(Module):
     """In training, set each element to 0 with probability p and divide the others by 1 - p."""
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
-        self.p, self.rng = p, rng or np.random.default_rng()
+        self.p, self.rng = p, np.random.default_rng(rng)
 
     def forward(self, x: Any) -> Any:
         """Apply `dropout` in training, and return x in evaluation."""
@@ -95,7 +106,7 @@ class Sequential(Module):
     """Call layers in sequence: the output of each is the input of the next."""
 
     def __init__(self, *layers: Any) -> None:
-        self.layers = list(layers)
+        self.layers = {str(k): layer for k, layer in enumerate(layers)}
 
     def forward(self, x: Any) -> Any:
         """Call the layers."""
@@ -104,8 +115,4 @@ class Sequential(Module):
         return x
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.layers)
-
-    def members(self) -> Any:
-        """Return the layers, with their numbers."""
-        return enumerate(self.layers)
+        return iter(self.layers.values())

@@ -17,6 +17,7 @@ class Module:
     training = True
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        """Call `forward`."""
         return self.forward(*inputs, **settings)
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
@@ -35,18 +36,18 @@ class Module:
         """Return this module and all modules inside of it, each once."""
         return [module for _, module in unique((path, x) for path, x in walk(self) if isinstance(x, Module))]
 
-    def members(self) -> Iterable[tuple[Any, Any]]:
+    def _members(self) -> Iterable[tuple[Any, Any]]:
         """Return the content of this module, with names."""
         return vars(self).items()
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training` in all modules: some layers, such as Dropout, act in training only."""
+        """Set `training` in this module and all inside of it, and return it. Dropout acts in training only."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set `training` to False in all modules."""
+        """Set `training` to False in this module and all inside of it, and return it."""
         return self.train(False)
 
     def zero_grad(self) -> None:
@@ -55,25 +56,24 @@ class Module:
             parameter.zero_grad()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.members() if is_shown(x))})"
+        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self._members() if is_shown(x))})"
 
 
-def walk(part: Any, path: str = "", ancestors: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield each Module and Tensor inside of a part, and the part itself, with its path: once for each path."""
-    if isinstance(part, Module | Tensor):
-        yield path, part
-    if not any(part is ancestor for ancestor in ancestors):
-        for name, member in members(part):
-            yield from walk(member, f"{path}.{name}" if path else str(name), (*ancestors, part))
+def walk(part: Any, path: str = "", ancestors: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+    """Yield a part and all objects inside of it, each with its path: once for each path."""
+    yield path, part
+    if id(part) not in ancestors:
+        for name, x in members(part):
+            yield from walk(x, f"{path}.{name}" if path else str(name), ancestors | {id(part)})
 
 
 def members(part: Any) -> Iterable[tuple[Any, Any]]:
     """Return the content of a module, dict, list or tuple, with names. Other objects have none."""
     if isinstance(part, Module):
-        return part.members()
+        return part._members()
     if isinstance(part, dict):
         return part.items()
-    return enumerate(part) if isinstance(part, list | tuple) else ()
+    return enumerate(part) if isinstance(part, (list, tuple)) else ()
 
 
 def unique(named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -85,5 +85,5 @@ def unique(named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def is_shown(x: Any) -> bool:
-    """Return whether the text of a module shows an attribute: modules and plain values."""
-    return isinstance(x, Module | int | float | str | tuple | list)
+    """Return whether the text of a module shows an attribute: modules, containers and plain values."""
+    return isinstance(x, Module | int | float | str | tuple | list | dict)

@@ -11,8 +11,7 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from tinygrad_edu.core import checks
-from tinygrad_edu.core.checks import Array
-from tinygrad_edu.core.engine import Node, Storage, clock, recording
+from tinygrad_edu.core.engine import Array, Node, Storage, clock, recording
 from tinygrad_edu.core.tensor import Tensor, values_of
 
 Function = Callable[..., Any]
@@ -29,6 +28,7 @@ class Op:
     call_class: ClassVar[type[Call]]  # Call, set below
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """Make an op of `op_class`."""
         return object.__new__(cls.op_class if cls is Op else cls)
 
     def __init__(self, forward: Function, broadcasts: bool = False) -> None:
@@ -50,9 +50,12 @@ class Op:
         """
         checks.known_names(self, f"{self.name}.vjps", functions, self.inputs)
         for x, function in functions.items():
-            requests = list(inspect.signature(function).parameters)[1:]  # all but g
-            checks.known_names(self, f"{self.name}.vjps({x}=...)", requests, self.saveable())
-            self.vjp_functions[x], self.requests[x] = function, requests
+            self.vjp_functions[x], self.requests[x] = function, self.requested(function)
+            checks.known_names(self, f"{self.name}.vjps({x}=...)", self.requests[x], self.saveable())
+
+    def requested(self, function: Function) -> list[str]:
+        """Return the names of the values that a vjp requests."""
+        return list(inspect.signature(function).parameters)[1:]  # all but g
 
     def saveable(self) -> list[str]:
         """Return the names of all that a vjp can request."""
@@ -61,10 +64,11 @@ class Op:
 
     def vjp(self, x: str, g: Any, saved: dict[str, Any]) -> Any:
         """Compute the gradient of the input x."""
-        checks.has_vjp(self, x)
+        checks.has_vjp(self, x, g)
         return self.vjp_functions[x](g, **{name: saved[name] for name in self.requests[x]})
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Return an array for arrays, and a Tensor if an input is a Tensor."""
         return self.call_class(self, *self.bind(args, settings)).run()
 
     def bind(self, args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -93,14 +97,14 @@ class Call:
     """One call of an op: `run` computes and records. The methods after it are its steps."""
 
     def __init__(self, op: Op, inputs: dict[str, Any], settings: dict[str, Any]) -> None:
-        self.op, self.inputs = op, inputs
+        self.op, self.inputs, self.settings = op, inputs, settings
         self.tensors = {x: value for x, value in inputs.items() if isinstance(value, Tensor)}
-        self.settings = {name: checks.setting(op, name, value) for name, value in settings.items()}
 
     def run(self) -> Any:
         """Compute. If an input is a Tensor, return a Tensor, with a node if an input needs a gradient."""
         self.time = next(clock)  # before the values are read: a write while they are read is newer
         self.arrays = {x: self.operand(x) for x in self.inputs}
+        self.settings = {name: values_of(checks.setting(self.op, name, x)) for name, x in self.settings.items()}
         out = self.compute()
         if not self.tensors:
             return out
@@ -136,14 +140,17 @@ class Call:
 
     def node(self, result: Tensor, parents: dict[str, Node]) -> Node:
         """Return the record of this call. It saves what the vjps of the parents request."""
-        checks.unchanged(f"op {self.op.name}", self.tensors.values())
+        for x, tensor in self.tensors.items():
+            checks.unchanged(f"op {self.op.name}", f"argument {x}", tensor)
         values = self.values(result)
-        saved = {name: values[name] for x in parents for name in self.op.requests[x]}
-        arrays = {"out": result, **self.tensors}
-        storages = {x: t._storage for x, t in arrays.items() if x in saved and saved[x] is t._data}
-        # A write to the memory of a Tensor has a time. A write to a plain array or a list has none: they are copied.
-        saved = {name: value if name in storages else deepcopy(value) for name, value in saved.items()}
+        storages = {x: tensor._storage for x, tensor in {**self.tensors, "out": result}.items()}
+        requests = (name for x in parents for name in self.op.requests[x])
+        saved = {name: values[name] if name in storages else self.copied(name, values[name]) for name in requests}
         return Node(result.shape, result.dtype, self.op, parents, saved, storages, self.time)
+
+    def copied(self, name: str, value: Any) -> Any:
+        """Copy a value to save: the clock would not tell of a change of a plain array or a list, as of a Tensor's."""
+        return deepcopy(value)
 
     def values(self, result: Tensor) -> dict[str, Any]:
         """Return all that a vjp can request, by name."""

@@ -67,14 +67,14 @@ class Operators:
         return core.mean(self, axis, keepdims)
 
     def reshape(self, *shape: Any) -> Any:
-        """Return the elements in another shape."""
+        """Return a Tensor of another shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
         return core.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Any:
-        """Return the axes in another order, by default reversed."""
+        """Return a Tensor with its axes in another order, by default reversed."""
         return core.transpose(self, axes or None)
 
     @property
     def T(self) -> Any:  # noqa: N802 (NumPy's name)
-        """The axes reversed."""
+        """The Tensor with its axes reversed."""
         return core.transpose(self)

@@ -1,61 +1,72 @@
-"""Stochastic gradient descent."""
+"""Optimizers: each step moves the parameters by their gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.checks import Array
-from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.engine import Array
+
+Ready = tuple[Any, Array, Mapping[str, Any]]  # a parameter, its gradient, and the hyperparameters of its group
 
 
 class Optimizer:
     """Base class of optimizers. A subclass defines `update`, the step of one parameter."""
 
-    def __init__(self, params: Iterable[Tensor], **hyperparameters: Any) -> None:
+    def __init__(self, params: Iterable[Any], **hyperparameters: Any) -> None:
         self.param_groups: list[dict[str, Any]] = [{"params": list(params), **hyperparameters}]
-        self.state: dict[Tensor, dict[str, Array]] = {}  # arrays that an update keeps for the next one, by name
-
-    def zero_grad(self) -> None:
-        """Set the gradient of each parameter to None."""
-        for p, _ in self.parameters():
-            p.zero_grad()
+        self.state: dict[Any, dict[str, Array]] = {}  # what the updates of each parameter keep for the next step
 
     def step(self) -> None:
         """Update each parameter that has a gradient."""
-        for p, group in self.parameters():
-            if p.grad is not None:
-                with p.writing():
-                    self.update(p._data, p.grad, self.state.setdefault(p, {}), group)
+        self._update_all(self._with_grad())
 
-    def parameters(self) -> list[tuple[Tensor, dict[str, Any]]]:
-        """Return each parameter with its group, which has the hyperparameters."""
-        return [(p, group) for group in self.param_groups for p in group["params"]]
+    def _with_grad(self) -> list[Ready]:
+        """Return the parameters that have a gradient."""
+        return [(p, g, group) for group in self.param_groups for p in group["params"] if (g := p.grad) is not None]
 
-    def update(self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any]) -> None:
+    def _update_all(self, params: list[Ready]) -> None:
+        """Update parameters one by one."""
+        for p, grad, group in params:
+            with p.writing():
+                self.update(p._data, grad, self.state.setdefault(p, {}), group)
+
+    def update(self, param: Array, grad: Array, state: dict[str, Array], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
-        raise NotImplementedError(f"{type(self).__name__} has no update: define update(self, param, grad, state, group).")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no update: define update(self, param, grad, state, group) in it."
+        )
+
+    def zero_grad(self) -> None:
+        """Set the gradient of each parameter to None."""
+        for p in self._parameters():
+            p.zero_grad()
+
+    def _parameters(self) -> list[Any]:
+        return [p for group in self.param_groups for p in group["params"]]
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: a step moves each parameter against its gradient.
+    """Stochastic gradient descent: p -= lr * grad moves each parameter against its gradient.
 
-    With momentum, it moves against a sum of all gradients so far, in which each step multiplies the older ones by
-    `momentum`.
+    With momentum, p -= lr * buffer, where buffer = momentum * buffer + grad. It is a sum of all gradients so far, in
+    which each step multiplies the older ones by `momentum`.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.0) -> None:
+    def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.0) -> None:
         super().__init__(params, lr=lr, momentum=momentum)
 
-    def update(self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any]) -> None:
+    def update(self, param: Array, grad: Array, state: dict[str, Array], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
-        param -= group["lr"] * (self.with_momentum(grad, state, group) if group["momentum"] else grad)
+        param -= group["lr"] * (self._with_momentum(grad, state, group) if group["momentum"] else grad)
 
-    def with_momentum(self, grad: Array, state: dict[str, Array], group: dict[str, Any]) -> Array:
-        """Return the sum of all gradients so far."""
-        buffer = state.setdefault("momentum_buffer", np.zeros_like(grad))
-        buffer *= group["momentum"]
-        buffer += grad
-        return buffer
+    def _with_momentum(self, grad: Array, state: dict[str, Array], group: Mapping[str, Any]) -> Array:
+        """Add a gradient to the buffer, and return the buffer."""
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = np.array(grad)
+        else:
+            state["momentum_buffer"] *= group["momentum"]
+            state["momentum_buffer"] += grad
+        return state["momentum_buffer"]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinygrad_edu.core import checks
-from tinygrad_edu.core.checks import Array
+from tinygrad_edu.core.engine import Array
 from tinygrad_edu.core.engine import BackwardPass, Node, Storage, writing
 from tinygrad_edu.core.operators import Operators
 
@@ -19,7 +19,7 @@ class Tensor(Operators):
     """
 
     __slots__ = ("_data", "_node", "_storage")
-    __array_ufunc__ = None  # NumPy leaves array * tensor to the Tensor
+    __array_ufunc__: Any = None  # NumPy leaves array * tensor to the Tensor
 
     result_class: ClassVar[type[Tensor]]  # Tensor itself, set below
     pass_class: ClassVar[type[BackwardPass]] = BackwardPass
@@ -29,6 +29,7 @@ class Tensor(Operators):
     _node: Node | None  # None if no gradient flows to this Tensor
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """Make a Tensor of `result_class`."""
         return object.__new__(cls.result_class if cls is Tensor else cls)
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
@@ -60,7 +61,7 @@ class Tensor(Operators):
         if gradient is None:
             checks.single_element(self)
             return np.ones(self.shape, self.dtype)
-        return checks.same_shape("backward(gradient)", np.asarray(values_of(gradient), self.dtype), self)
+        return checks.same_shape("the gradient given to backward()", np.asarray(values_of(gradient), self.dtype), self)
 
     @property
     def grad(self) -> Array | None:

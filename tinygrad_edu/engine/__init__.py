@@ -11,6 +11,8 @@ NumPy's functions.
 warnings. ``interop`` makes tensors that share memory with arrays of other libraries.
 """
 
+from tinygrad_edu.core import Node, Storage, clock, unbroadcast
+from tinygrad_edu.engine import call as _call  # noqa: F401
 from tinygrad_edu.engine.arguments import NOT_COMPUTED, Precomputed
 from tinygrad_edu.engine.batching import RULES, MappedCall, batched, composite, draw_in_vmap, random
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly
@@ -45,9 +47,9 @@ from tinygrad_edu.engine.mapped import (
     with_levels_of,
 )
 from tinygrad_edu.engine.mapped_numpy import call_on_mapped
-from tinygrad_edu.engine.memory import Storage, clock, guard, writing
+from tinygrad_edu.engine.memory import guard, is_shared, share, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
-from tinygrad_edu.engine.node import ArgumentNode, Node, leaf
+from tinygrad_edu.engine.node import ArgumentNode, input_names, leaf
 from tinygrad_edu.engine.op import Array, Op, Operand, PlainArrayLike, TensorLike
 from tinygrad_edu.engine.run_backward import backward_pass
 from tinygrad_edu.engine.swap import swap_storage
@@ -61,7 +63,6 @@ from tinygrad_edu.engine.tensor import (
     listed_tensors,
     real_numbers,
     refuse_read_only,
-    refuse_stale,
     role_of,
     shape_of,
     time_of,
@@ -69,17 +70,88 @@ from tinygrad_edu.engine.tensor import (
     values_of,
     wrap,
 )
-from tinygrad_edu.engine.unbroadcast import unbroadcast
 
 __all__ = [
-    "BUFFER", "NOT_COMPUTED", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle",
-    "IndexedSlices", "Level", "Mapped", "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver",
-    "PlainArrayLike", "Precomputed", "Storage", "Tensor", "TensorLike", "Trace", "add_at", "add_at_zeros", "add_rows",
-    "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock", "composite", "demand_shape",
-    "densify", "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array", "from_dlpack",
-    "from_numpy", "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf",
-    "levels_of", "listed_tensors", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers",
-    "refuse_read_only", "refuse_stale", "reordered", "require_open", "role_of", "run_hooks", "shape_of", "spread",
-    "sum_first", "swap_storage", "time_of", "to_array", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels",
-    "with_levels_of", "wrap", "write_all", "writing",
+    "BUFFER",
+    "NOT_COMPUTED",
+    "PARAMETER",
+    "RULES",
+    "ArgumentNode",
+    "Array",
+    "Hook",
+    "HookHandle",
+    "IndexedSlices",
+    "Level",
+    "Mapped",
+    "MappedCall",
+    "Node",
+    "Observer",
+    "Op",
+    "Operand",
+    "PassObserver",
+    "PlainArrayLike",
+    "Precomputed",
+    "Storage",
+    "Tensor",
+    "TensorLike",
+    "Trace",
+    "add_at",
+    "add_at_zeros",
+    "add_rows",
+    "aligned",
+    "anywhere",
+    "backward_pass",
+    "bare",
+    "batched",
+    "call_on_mapped",
+    "clock",
+    "composite",
+    "demand_shape",
+    "densify",
+    "detect_anomaly",
+    "draw_in_vmap",
+    "enable_grad",
+    "everywhere",
+    "flag",
+    "from_array",
+    "from_dlpack",
+    "from_numpy",
+    "guard",
+    "hidden",
+    "in_place",
+    "innermost_level",
+    "input_names",
+    "is_grad_enabled",
+    "is_mapped_by",
+    "is_shared",
+    "leaf",
+    "levels_of",
+    "listed_tensors",
+    "no_grad",
+    "op",
+    "open_levels",
+    "opened",
+    "peeled",
+    "random",
+    "real_numbers",
+    "refuse_read_only",
+    "reordered",
+    "require_open",
+    "role_of",
+    "run_hooks",
+    "shape_of",
+    "share",
+    "spread",
+    "sum_first",
+    "swap_storage",
+    "time_of",
+    "to_array",
+    "unbroadcast",
+    "values_of",
+    "warn_of_a_loop",
+    "with_levels",
+    "with_levels_of",
+    "wrap",
+    "write_all",
+    "writing",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from copy import deepcopy
 from types import BuiltinFunctionType, EllipsisType, FunctionType, NoneType
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.core import Storage, checks
 from tinygrad_edu.engine.debug.promotion import warn_of_float64
-from tinygrad_edu.engine.memory import Storage
+from tinygrad_edu.engine.memory import share
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor, to_array
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
@@ -34,11 +36,8 @@ def setting(op: Op, name: str, value: Tensor) -> ndarray:
     """Return the values of a setting given as a Tensor. Raise if it requires a gradient, which would be lost."""
     if value is MISSING:
         raise TypeError(f"{op.name}() missing the required argument {name!r}.")
-    if value.requires_grad:
-        raise DTypeError(
-            f"op {op.name}: {name} is a setting and gets no gradient, but the Tensor requires one. Pass its detach()."
-        )
-    return value.numpy()
+    array: ndarray = checks.setting(op, name, value).numpy()
+    return array
 
 
 def result(op: Op, out: Any) -> ndarray:
@@ -48,14 +47,12 @@ def result(op: Op, out: Any) -> ndarray:
     return np.asarray(out)
 
 
-def storage_of(out: ndarray, inputs: tuple[Any, ...]) -> Storage:
+def storage_of(out: ndarray, inputs: Iterable[Any]) -> Storage:
     """Return the storage of the input that the result is a view of, or a new storage."""
     for x in inputs:
         if x.__class__ is Tensor and np.may_share_memory(out, x._data):
-            storage: Storage = x._storage
-            storage.shared = True
-            return storage
-    return Storage.new()
+            return share(x._storage)
+    return Storage()
 
 
 class Precomputed:
@@ -115,8 +112,9 @@ def copy_saved(op: Op, name: str, value: Any) -> Any:
 
 
 def promote_result(
-    op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], out: ndarray, settings: dict[str, Any]
-) -> tuple[Any, ...]:
+    op: Op, names: tuple[str, ...], inputs: tuple[Any, ...], arrays: tuple[Any, ...], out: ndarray,
+    settings: dict[str, Any],
+) -> tuple[Any, ...]:  # fmt: skip
     """Return the arrays and the result in the dtype of the floating-point Tensors; plain operands do not widen it.
 
     If the result has another floating-point dtype, cast the promoted inputs and compute the op again. The dtype is the
@@ -126,11 +124,12 @@ def promote_result(
         return *arrays, out
     if out.dtype.kind != "f":
         raise DTypeError(f"op {op.name}: a Tensor must hold real numbers or booleans, got {out.dtype}.")
+    promoted = [op.promoted(x) for x in names]
     tensors = [k for k, x in enumerate(inputs) if x.__class__ is Tensor and arrays[k].dtype.kind == "f"]
-    floats = [arrays[k].dtype for k in [k for k in tensors if op.promoted(k)] or tensors]
+    floats = [arrays[k].dtype for k in [k for k in tensors if promoted[k]] or tensors]
     common_dtype = np.result_type(*floats) if floats else FLOAT32
     if op.promotes and out.dtype not in (*floats, common_dtype):
-        arrays = tuple(np.asarray(a, common_dtype) if op.promoted(k) else a for k, a in enumerate(arrays))
+        arrays = tuple(np.asarray(a, common_dtype) if cast else a for a, cast in zip(arrays, promoted, strict=True))
         out = np.asarray(op.forward(*arrays, **settings)).astype(common_dtype, copy=False)
     if len(tensors) > 1 and out.dtype == np.float64:
         warn_of_float64(op.name, [inputs[k] for k in tensors])

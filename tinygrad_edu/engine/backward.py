@@ -1,22 +1,21 @@
-"""The backward pass in plain loops: from a result to the leaves, newest node first.
-
-Inputs are older than results, so when a node leaves the queue, its gradient is complete.
-"""
+"""The backward pass of the library: targets, hooks and recorded passes."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from heapq import heappop, heappush
-from typing import Any, NoReturn
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.debug.hooks import run_hooks
-from tinygrad_edu.engine.memory import last_version
-from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.unbroadcast import match_input
-from tinygrad_edu.errors import GraphFreedError, StaleValueError
+from tinygrad_edu import core
+from tinygrad_edu.core import Node
+from tinygrad_edu.engine import memory
+from tinygrad_edu.engine.debug.hooks import hooks_in, run_hooks
+from tinygrad_edu.engine.fast.indexed_slices import densify
+from tinygrad_edu.engine.op import checked_gradient
 
 Roots = Iterable[tuple[Node, Any]]
 Targets = frozenset[Node] | None
@@ -24,148 +23,89 @@ Targets = frozenset[Node] | None
 WrapSaved = Callable[[Any, Any, Any], Any]
 
 
-def plain_backward_pass(
-    roots: Roots,
-    targets: Targets = None,
-    *,
-    retain_graph: bool = False,
-    wrap_saved: WrapSaved | None = None,
-    unhooked: Collection[Node] = (),
-    accumulator: PlainAccumulator | None = None,
-    pull: CallVJP | None = None,
-) -> dict[Node, Any]:
-    """Implement `backward_pass`. Observers replace the `accumulator`, and `pull`, which calls a vjp."""
-    accumulator, pull, kind = accumulator or PlainAccumulator(targets), pull or call_vjp, ndarray
-    for node, g in roots:
-        accumulator.add(node, g)
-        kind = getattr(g, "_kind", g.__class__)
-    while accumulator.queue:
-        node = heappop(accumulator.queue)[1]
-        g, saved = accumulator.pop(node), saved_values(node, wrap_saved)
-        if node.vjps.hooks is not None:
-            g = accumulator.apply_hooks(node, g, kind)
-        for k, vjp in node.vjps.pairs:
-            parent = node.links[k]
-            if parent is not None and accumulator.is_needed(parent):
-                accumulator.add(parent, pull(node, k, vjp, g, saved, kind))
-        if not retain_graph and wrap_saved is None:
-            node.saved = None
-    saved = g = None  # release the gradients that these names refer to
-    return accumulator.result(kind, unhooked)
-
-
-def call_vjp(node: Node, k: int, vjp: Callable[[Any, Any], Any], g: Any, saved: Any, kind: type[Any]) -> Any:
-    """Call the vjp of input k, and return its gradient in the shape and the dtype of the input."""
-    try:
-        contribution = vjp(g, saved)
-    except Exception as error:
-        error.add_note(f"In the vjp of {node.op!r} for its argument {node.vjps.names[k]}.")
-        raise
-    return match_input(node, k, kind, contribution)
-
-
-CallVJP = Callable[[Node, int, Callable[[Any, Any], Any], Any, Any, type[Any]], Any]
-
-
-class PlainAccumulator:
-    """The gradient of each node so far, and the queue of nodes to visit.
+class BackwardPass(core.BackwardPass):
+    """One walk through the graph, from results to the leaves or to targets.
 
     Attributes
     ----------
-    gradients : dict of Node to gradient
-        Sum of the contributions so far.
-    queue : list of (int, Node)
-        A heap of nodes, newest first. It excludes leaves and targets, where the pass ends.
+    kind : type
+        The class of all gradients: ndarray, or Tensor.
     retained : dict of Node to gradient
         Gradients of visited nodes that ``retain_grad()`` was called on.
     """
 
-    def __init__(self, targets: Targets) -> None:
-        self.gradients: dict[Node, Any] = {}
-        self.queue: list[tuple[int, Node]] = []
+    def __init__(
+        self, retain_graph: bool = False, targets: Targets = None, wrap_saved: WrapSaved | None = None,
+        unhooked: Collection[Node] = (),
+    ) -> None:  # fmt: skip
+        super().__init__(retain_graph or wrap_saved is not None)
+        self.targets, self.wrap_saved, self.unhooked = targets, wrap_saved, unhooked
+        self.kind: type[Any] = ndarray
         self.retained: dict[Node, Any] = {}
-        self.targets = targets
+
+    def run(self) -> dict[Node, Any]:
+        """Visit the nodes, and return the gradient of each leaf or target that was reached, without shared memory."""
+        super().run()
+        return self.finished()
+
+    def finished(self) -> dict[Node, Any]:
+        """Run the hooks of leaves and targets, and return their gradients and the retained ones as new arrays."""
+        for node, g in self.gradients.items():
+            if node not in self.unhooked:
+                self.gradients[node] = run_hooks(node, g, self.kind)
+        self.gradients |= self.retained
+        if self.kind is ndarray:
+            self.gradients |= {node: np.array(g) for node, g in self.gradients.items()}
+        return self.gradients
 
     def add(self, node: Node, g: Any) -> None:
-        """Add a contribution to the gradient of a node. The first one puts the node into the queue."""
-        if node in self.gradients:
-            self.gradients[node] = self.gradients[node] + g
+        """Add a contribution. A target does not enter the queue, and None comes from where no path leads to one."""
+        if g is None:
             return
-        self.gradients[node] = g
-        if node.links and node not in (self.targets or ()):
-            heappush(self.queue, (-node.number, node))
+        if self.targets is not None and node in self.targets:
+            self.gradients[node] = self.gradients[node] + g if node in self.gradients else g
+        else:
+            super().add(node, g)
 
-    def pop(self, node: Node) -> Any:
-        """Remove the gradient of a node and return it."""
-        return self.gradients.pop(node)
+    def take(self, node: Node) -> Any:
+        """Remove the gradient of a node, and return it after its hooks."""
+        g = super().take(node)
+        if (hooks := hooks_in(node)) is None:
+            return g
+        g = run_hooks(node, g, self.kind)
+        if hooks.retains:
+            self.retained[node] = g
+        return g
+
+    def saved(self, node: Node) -> dict[str, Any]:
+        """Return the saved values of a node: in a recorded pass, each array of a Tensor as that Tensor."""
+        saved = super().saved(node)
+        if self.wrap_saved is None:
+            return saved
+        nodes, storages = {**node.parents, "out": node}, node.storages
+        return {
+            x: self.wrap_saved(value, nodes.get(x), storages[x]) if x in storages else value
+            for x, value in saved.items()
+        }
+
+    def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Pull the gradient of a node back to its input x; return None if no path leads from x to a target."""
+        return super().pull(node, x, g, saved) if self.is_needed(node.parents[x]) else None
+
+    def match(self, node: Node, x: str, g: Any) -> Any:
+        """Return a contribution in the shape and the dtype of the input x. Raise for another type or dtype."""
+        return super().match(node, x, checked_gradient(node, x, densify(g), self.kind))
 
     def is_needed(self, node: Node) -> bool:
         """Return whether a path may lead from a node to a target. Without targets, every node is needed."""
         if self.targets is None or node in self.targets:
             return True
-        return bool(node.links) and node.number > min((target.number for target in self.targets), default=0)
+        return node.op is not None and node.time > min((target.time for target in self.targets), default=0)
 
-    def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
-        """Run the hooks of a visited node on its gradient and return the result; store it if it is retained."""
-        g = run_hooks(node, g, kind)
-        if node.vjps.hooks.retains:
-            self.retained[node] = g
-        return g
-
-    def result(self, kind: type[Any], unhooked: Collection[Node]) -> dict[Node, Any]:
-        """Return the gradients of the leaves or targets, and the retained gradients, without shared memory."""
-        for node in self.gradients:
-            if node.vjps.hooks is not None and node not in unhooked:
-                self.gradients[node] = run_hooks(node, self.gradients[node], kind)
-        gradients = self.gradients | self.retained
-        return {node: np.array(g) if kind is ndarray else g for node, g in gradients.items()}
-
-
-def saved_values(node: Node, wrap_saved: WrapSaved | None) -> Any:
-    """Return the saved values of a node; with `wrap_saved` as Tensors, so that the vjps are recorded."""
-    if node.saved is None:
-        raise_freed(node)
-    if last_version[0] > node.number:
-        refuse_stale_saved(node)
-    return node.saved if wrap_saved is None else wrap_saved_values(node, wrap_saved)
-
-
-def wrap_saved_values(node: Node, wrap_saved: WrapSaved) -> tuple[Any, ...]:
-    """Return the saved values of a node, with each array of a Tensor as that Tensor."""
-    nodes, storages = (*node.parents, node), node.storages
-    return tuple(
-        value
-        if value is None or source is None or storages[source] is None
-        else wrap_saved(value, nodes[source], storages[source])
-        for value, (_, source) in zip(node.saved, node.vjps.saves, strict=True)
-    )
-
-
-def refuse_stale_saved(node: Node) -> None:
-    """Raise if a saved value that a vjp needs was changed in place."""
-    op, names, parents, storages = node.op, node.vjps.names, node.parents, node.storages
-    assert op is not None
-    for value, vjp_indices in node.vjps.saves.items():
-        source = value.source
-        storage = None if source is None else storages[source]
-        if source is None or storage is None or storage.version <= node.number:
-            continue
-        for k in vjp_indices:
-            if parents[k] is not None:
-                raise StaleValueError(
-                    f"op {op.name}: the vjp of {names[k]} saved {(*names, 'its result')[source]}, which has since "
-                    f"been changed in place. "
-                    f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
-                )
-
-
-def raise_freed(node: Node) -> NoReturn:
-    """Raise for a node whose saved values were freed."""
-    op = node.op
-    assert op is not None
-    raise GraphFreedError(
-        f"backward() a second time through op {op.name} (shape {node.shape}): its saved values were freed by the "
-        f"first. Compute the result again, or pass retain_graph=True to the first call. In a training loop, two causes "
-        f"are usual: a state from the step before (use h.detach()), or a parameter that an op changed where it was "
-        f"made (make it from its final values, Tensor(values, requires_grad=True))."
-    )
+    def accumulate(self) -> None:
+        """Add the gradient of each leaf to its `grad`: all or none, if Ctrl-C interrupts."""
+        gradients = self.gradients
+        with memory.lock:
+            sums = [g if node.grad is None else np.asarray(node.grad + g) for node, g in gradients.items()]
+            # One call in C, so that Ctrl-C cannot interrupt it between two leaves.
+            deque(map(setattr, gradients, repeat("grad"), sums), maxlen=0)

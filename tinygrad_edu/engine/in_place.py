@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import Storage, checks
 from tinygrad_edu.engine.mapped import levels_of
-from tinygrad_edu.engine.memory import Storage, writing
+from tinygrad_edu.engine.memory import is_shared, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.op import Op
-from tinygrad_edu.engine.tensor import Tensor, demand_shape, refuse_read_only, refuse_stale, wrap
+from tinygrad_edu.engine.tensor import Tensor, demand_shape, refuse_read_only, wrap
 from tinygrad_edu.errors import DTypeError, LeafInPlaceError, MappedValueError, StaleValueError
 
 
@@ -51,7 +52,7 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
                 tensor._node = result._node  # older than this write, so stale until the write is complete
             tensor._data[...] = result._data
         if result._node is not None:
-            result._node.number = write.time
+            result._node.time = write.time
         return tensor
 
     operator.__doc__ = f"Write the result of `{op.name}` to the first operand, and return the operand."
@@ -60,14 +61,17 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
 
 def _copy_saved(op: Op, argument: str, tensor: Tensor) -> Tensor:
     """Copy an operand before it is overwritten, for the vjps that save it."""
-    refuse_stale(f"op {op.name}", argument, tensor)
-    return wrap(tensor._data.copy(), tensor._node, Storage.new())
+    checks.unchanged(f"op {op.name}", argument, tensor)
+    return wrap(tensor._data.copy(), tensor._node, Storage())
 
 
 def _refuse_leaf(op: Op, tensor: Tensor) -> None:
     node, storage = tensor._node, tensor._storage
-    while node is not None and node.op is not None and storage in (inputs := node.storages[:-1]):
-        node = node.parents[inputs.index(storage)]  # a view of an older tensor
+    while node is not None and node.op is not None:
+        viewed = [x for x, of_input in node.storages.items() if of_input is storage and x != "out"]
+        if not viewed:
+            return
+        node = node.parents.get(viewed[0])  # a view of an older tensor
     if node is not None and node.op is None:
         raise LeafInPlaceError(
             f"{op.name} in place on a leaf that requires a gradient, or on a view of one, cannot be recorded: "
@@ -76,7 +80,7 @@ def _refuse_leaf(op: Op, tensor: Tensor) -> None:
 
 
 def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
-    if tensor._node is None and tensor._storage.shared:
+    if tensor._node is None and is_shared(tensor._storage):
         raise StaleValueError(
             f"{op.name} in place cannot record a gradient for a constant of shape {tensor.shape} that shares memory "
             f"with other tensors or arrays: write t = t + other, which makes a new tensor."

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.memory import Storage
+from tinygrad_edu.core import Storage
+from tinygrad_edu.engine.memory import share
 from tinygrad_edu.engine.tensor import Tensor, real_numbers, wrap
 from tinygrad_edu.errors import MappedValueError
 
@@ -162,7 +163,7 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
 
     def detach(self) -> Tensor:
         """Return a value that shares the memory but not the graph."""
-        self._storage.shared = True
+        share(self._storage)
         return with_levels(wrap(self._data, None, self._storage), self.levels)
 
     def __repr__(self) -> str:
@@ -234,7 +235,7 @@ def peeled(x: Tensor) -> Tensor:
 
 def hidden(x: Any, level: Level) -> Tensor:
     """Return a Tensor or array as a value whose first axis `level` hides."""
-    x = x if isinstance(x, Tensor) else wrap(real_numbers("a Tensor inside of vmap", x), None, Storage.new(shared=True))
+    x = x if isinstance(x, Tensor) else wrap(real_numbers("a Tensor inside of vmap", x), None, share(Storage()))
     return with_levels(x, (*levels_of(x), level))
 
 

@@ -1,24 +1,22 @@
-"""Version counters of memory, and the context manager in which every write runs.
+"""Writes to memory: threads, guards and ``t.data``, on top of the clock and the versions of the core.
 
-A saved value is stale if its memory was written to after it was saved. One clock numbers the recorded ops and the
-writes. All views of the same memory share a `Storage`, whose version is the clock time of the last write. Every write
-runs in a `writing` block, which sets the version.
+A saved value is stale if its memory was written to after it was saved.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from threading import RLock
-from typing import Any, NoReturn, Protocol, final
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy import ndarray
 
-clock = itertools.count(1)
+from tinygrad_edu.core import Storage, clock
+
 last_version = [0]  # the maximum over all storages
 lock = RLock()  # reentrant: a signal handler may run while its thread holds the lock
 
@@ -33,29 +31,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-@final
-class Storage:
-    """Version counter of one block of memory, shared by all its views.
+def share(storage: Storage) -> Storage:
+    """Note that other objects may share a block of memory. Return its storage."""
+    vars(storage)["shared"] = True
+    return storage
 
-    Attributes
-    ----------
-    version : int
-        Clock time of the last write, or 0 if there was none.
-    shared : bool
-        Whether other objects may share the memory.
-    """
 
-    __slots__ = ("shared", "version")
-
-    version: int
-    shared: bool
-
-    @classmethod
-    def new(cls, shared: bool = False) -> Storage:
-        """Return the storage of new memory. An ``__init__`` would add a call to each op."""
-        storage = cls()
-        storage.version, storage.shared = 0, shared
-        return storage
+def is_shared(storage: Storage) -> bool:
+    """Return whether other objects may share a block of memory."""
+    return getattr(storage, "shared", False)
 
 
 class Guard(Protocol):
@@ -118,7 +102,7 @@ class TrackedArray(ndarray[Any, Any]):
 
     def __array_finalize__(self, source: Any) -> None:
         # A view has the storage of its base; a copy has its own.
-        self.storage = (getattr(source, "storage", None) if self.base is not None else None) or Storage.new()
+        self.storage = (getattr(source, "storage", None) if self.base is not None else None) or Storage()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         """Compute on plain arrays. ``+=``, ``out=`` and ``ufunc.at`` are writes."""

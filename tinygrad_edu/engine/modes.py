@@ -8,6 +8,7 @@ from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, ParamSpec, TypeVar, overload
 
+from tinygrad_edu.core import recording
 from tinygrad_edu.errors import DTypeError
 
 P = ParamSpec("P")
@@ -29,19 +30,27 @@ class Block:
 
     __slots__ = ("mode", "observers", "outer", "recording", "site")  # faster to read than a NamedTuple
 
-    def __init__(self, recording: bool, observers: tuple[Any, ...], site: Any, mode: Mode, outer: Block | None) -> None:
+    def __init__(self, recording: bool, observers: tuple[Any, ...], site: Any, mode: Mode, outer: Block | bool) -> None:
         self.recording, self.observers, self.site, self.mode, self.outer = recording, observers, site, mode, outer
 
+    def __bool__(self) -> bool:
+        """Return whether ops are recorded, which is all that the core reads."""
+        return self.recording
 
-_innermost: ContextVar[Block | None] = ContextVar("tinygrad_edu_mode", default=None)
-# Generated calls use this directly. None means outside of all blocks: ops are recorded, and there are no observers.
-innermost_block: Callable[[], Block | None] = _innermost.get
+
+# A Block, or a bool: True outside of all blocks, and what a `no_grad` of the core sets.
+_innermost: ContextVar[Any] = recording
 
 
 def is_grad_enabled() -> bool:
     """Return whether ops are recorded at this point of this thread or task."""
-    block = innermost_block()
-    return block is None or block.recording
+    return bool(_innermost.get())
+
+
+def innermost_block() -> Block | None:
+    """Return the innermost block, or None outside of all blocks."""
+    block = _innermost.get()
+    return block if block.__class__ is Block else None
 
 
 def observers() -> tuple[Any, ...]:
@@ -62,7 +71,7 @@ class Mode:
         self._recording, self._observer, self._site, self._unobserved = recording, observer, site, unobserved
 
     def __enter__(self) -> None:
-        before = innermost_block()
+        before = _innermost.get()
         try:
             _innermost.set(self._new_block(before))
         except BaseException:  # Ctrl-C in this block: __exit__ will not run
@@ -71,9 +80,9 @@ class Mode:
 
     def __exit__(self, *error: object) -> None:
         try:
-            _innermost.set(_close_block(self, innermost_block()))
+            _innermost.set(_close_block(self, _innermost.get()))
         except BaseException:  # Ctrl-C in this block: __exit__ will not run again
-            _innermost.set(_close_block(self, innermost_block()))
+            _innermost.set(_close_block(self, _innermost.get()))
             raise
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -91,11 +100,10 @@ class Mode:
 
         return in_mode
 
-    def _new_block(self, outer: Block | None) -> Block:
-        recording, observers, site = True, (), None
-        if outer is not None:
-            recording, site = outer.recording, outer.site
-            observers = () if self._unobserved else outer.observers
+    def _new_block(self, outer: Block | bool) -> Block:
+        recording, observers, site = bool(outer), (), None
+        if isinstance(outer, Block):
+            site, observers = outer.site, () if self._unobserved else outer.observers
         return Block(
             recording if self._recording is None else self._recording,
             observers if self._observer is None or self._observer in observers else (*observers, self._observer),
@@ -105,14 +113,15 @@ class Mode:
         )
 
 
-def _close_block(mode: Mode, block: Block | None) -> Block | None:
+def _close_block(mode: Mode, block: Block | bool) -> Block | bool:
     """Close the last block of a mode. A generator may close it late, or in another thread."""
     inner_blocks: list[Block] = []
-    while block is not None and block.mode is not mode:
+    while isinstance(block, Block) and block.mode is not mode:
         inner_blocks.append(block)
         block = block.outer
-    if block is None:
-        return innermost_block()
+    if not isinstance(block, Block):
+        current: Block | bool = _innermost.get()
+        return current
     block = block.outer
     for inner in reversed(inner_blocks):
         block = inner.mode._new_block(block)

@@ -1,84 +1,30 @@
-"""Declaration of an op: a forward function on arrays, and one vjp for each input.
+"""Ops of the library: any number of inputs, inputs that keep their dtype, keywords, and names in errors.
 
-A vjp returns the gradient of an input, given the gradient of the result. `recorder.py` calls an op and records it.
+`call.py` calls an op and records it.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence, Set
-from functools import partial, update_wrapper
+from functools import wraps
 from inspect import Parameter
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import NDArray
 
+from tinygrad_edu import core
+from tinygrad_edu.core import Node, checks
 from tinygrad_edu.engine.fast.parameters import parameters
-from tinygrad_edu.errors import MissingVJPError, VJPDefinitionError
-from tinygrad_edu.names import nearest
+from tinygrad_edu.errors import VJPDefinitionError, WrongGradientError
+from tinygrad_edu.names import nearest, raise_unexpected_keyword
 
 Array = NDArray[Any]
 Operand = Array | float
 PlainArrayLike = Array | np.generic | float | Sequence[Any]  # NumPy's ArrayLike includes Tensors
 TensorLike = Any  # a Tensor or a PlainArrayLike: tools/stubs.py declares the results for both
-
-
-class Saved(NamedTuple):
-    """A value that a vjp requests by its name: ``x``, ``x_shape``, ``out``, ``axis``.
-
-    Attributes
-    ----------
-    name : str
-    source : int or None
-        Position of the input that the value belongs to; the number of inputs for the result; None for a setting.
-    """
-
-    name: str
-    source: int | None
-
-
-class VJPs:
-    """The vjps of an op for a number of inputs, and the values that they save. All nodes of such calls share them.
-
-    Attributes
-    ----------
-    op : Op or None
-        None for a leaf.
-    names : tuple of str
-        Names of the inputs.
-    saves : dict
-        Maps each saved value to the positions of the inputs whose vjps need it.
-    functions : list of (callable, dict)
-        For each input, the function given to `Op.vjps`, and the index of the saved value for each of its parameters.
-    pairs : tuple of (int, callable)
-        For each input, its position and its vjp in the form that the backward pass calls: ``vjp(g, saved)``.
-    hooks : GradientHooks or None
-        Hooks of a node. A node with hooks has its own copy of the vjps.
-    """
-
-    __slots__ = ("_positions", "functions", "hooks", "names", "op", "pairs", "saves")
-
-    def __init__(self, op: Op | None, names: tuple[str, ...]) -> None:
-        self.op, self.names = op, names
-        self.saves: dict[Saved, list[int]] = {}
-        self.functions: list[tuple[Callable[..., Any], dict[str, int]]] = []
-        self.pairs: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
-        self.hooks: Any = None
-        self._positions: dict[Saved, int] = {}
-
-    def add(self, function: Callable[..., Any], saved: dict[str, Saved]) -> None:
-        """Add the vjp of the next input, and the saved value of each of its parameters."""
-        k = len(self.functions)
-        for value in saved.values():
-            self.saves.setdefault(value, []).append(k)
-            self._positions.setdefault(value, len(self._positions))
-        self.functions.append((function, {parameter: self._positions[value] for parameter, value in saved.items()}))
-
-
-def _vjp(function: Callable[..., Any], positions: dict[str, int]) -> Callable[[Any, Any], Any]:
-    """Return a vjp as a function of the gradient and of the saved values of a node."""
-    return lambda g, saved: function(g, **{parameter: saved[i] for parameter, i in positions.items()})
 
 
 class _LazyCall:
@@ -90,11 +36,11 @@ class _LazyCall:
     def __get__(self, op: Op | None, kind: type) -> Any:
         if op is None:  # accessed on the class: return the descriptor, as a property does
             return self
-        vars(op)["call"] = written = op._make_call(op)
+        vars(op)["call"] = written = op.make_call()
         return written
 
 
-class Op:
+class Op(core.Op):
     """A differentiable function of arrays. The decorator `op` makes it, and `vjps` completes it.
 
     On plain arrays it calls its forward function and returns an array. On Tensors it also records a node.
@@ -123,48 +69,44 @@ class Op:
         Returns an array for arrays and a Tensor for Tensors. Calling the op calls it.
     """
 
-    # Calling an op calls the content of this slot. A method __call__ would add a second call.
-    __slots__ = ("__call__", "__dict__", "__weakref__")
-
     name: str
-    __call__: Callable[..., Any]
     __name__: str
     __qualname__: str
     __wrapped__: Callable[..., Any]
     call = _LazyCall()
 
+    def make_call(self) -> Callable[..., Any]:
+        """Return the function that a call runs."""
+
+        @wraps(self.forward)
+        def call(*args: Any, **keywords: Any) -> Any:
+            return Op.__call__(self, *args, **keywords)
+
+        return call
+
     def __init__(
         self,
         forward: Callable[..., Any],
-        broadcasts: bool,
-        promotes: bool | Iterable[str],
-        make_call: Callable[[Op], Callable[..., Any]],
+        broadcasts: bool = False,
+        promotes: bool | Iterable[str] = True,
         name: str | None = None,
         batching: Callable[..., Any] | None = None,
     ) -> None:
-        update_wrapper(self, forward)
-        self.name, self.forward, self.broadcasts = name or forward.__name__, forward, broadcasts
-        self.batching = batching
+        super().__init__(forward, broadcasts)
+        self.name, self.batching = name or self.name, batching
         self.composition: Callable[..., Any] | None = None
         self.keywords: dict[str, Any] = {}
-        read = list(parameters(forward))
+        read = list(self.signature.parameters.values())
         kinds = {p.kind for p in read}
         self.variadic = Parameter.VAR_POSITIONAL in kinds
         self.slash = Parameter.POSITIONAL_ONLY in kinds
-        self.inputs = tuple(p.name for p in read if self._is_input(p))
-        self.settings = {p.name: p.default for p in read if not self._is_input(p)}
-        self.vjp_functions: dict[str, Callable[..., Any]] = {}
-        self._vjps: dict[int, VJPs] = {}
+        if self.variadic:
+            self.inputs = tuple(p.name for p in read if p.kind is Parameter.VAR_POSITIONAL)
+        self.settings = {p.name: p.default for p in read if p.name not in self.inputs}
         self._check_names(kinds)
         self.promotes = tuple(promotes) if not isinstance(promotes, bool) else self.inputs if promotes else ()
-        for name in self.promotes:
-            self._require_name(name, self.inputs, f"@op(promotes={self.promotes})")
-        self._make_call = make_call
-        self.__call__ = self._first_call
-
-    def _first_call(self, *inputs: Any, **settings: Any) -> Any:
-        self.__call__ = self.call
-        return self.call(*inputs, **settings)
+        for x in self.promotes:
+            self._require_name(x, self.inputs, f"@op(promotes={self.promotes})")
 
     def vjps(self, **functions: Callable[..., Any]) -> None:
         """Set the vjp of each input: a function of ``g`` and saved values that returns the gradient of the input.
@@ -191,14 +133,33 @@ class Op:
         >>> float(x.grad)
         12.0
         """
-        saveable = self._saveable(self.names(2))  # a vjp can request the same for any number of inputs
-        for argument, function in functions.items():
-            self._require_name(argument, self.inputs, f"{self.name}.vjps")
-            self._inspect_vjp(argument, function, saveable)
-        self.vjp_functions = self.vjp_functions | functions
-        self._vjps = {}
-        vars(self).pop("call", None)  # generated from the previous vjps
-        self.__call__ = self._first_call
+        saveable = self.saveable()
+        for x, function in functions.items():
+            self._require_name(x, self.inputs, f"{self.name}.vjps")
+            for name in self.requested(function):
+                self._require_name(name, saveable, f"{self.name}.vjps({x}=...)")
+        self.vjp_functions = dict(self.vjp_functions)  # a call that was made keeps its own
+        super().vjps(**functions)
+        self.forget_call()
+
+    def forget_call(self) -> None:
+        """Make the call anew at its next use: the present one was made for other vjps."""
+        vars(self).pop("call", None)
+
+    def requested(self, function: Callable[..., Any]) -> list[str]:
+        """Return the names of the values that a vjp requests: ``**settings`` requests all settings."""
+        read = list(parameters(function))[1:]
+        names = [p.name for p in read if p.kind is not Parameter.VAR_KEYWORD]
+        others = [name for name in self.settings if name not in names] if len(names) < len(read) else []
+        return [*(name for name in names if not (self.variadic and name == "k")), *others]
+
+    def saveable(self) -> list[str]:
+        """Return the names of all that a vjp can request."""
+        if not self.variadic:
+            return super().saveable()
+        names = self.names(2)  # the same for any number of inputs
+        parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
+        return [*names, "out", *parts, f"{self.inputs[0]}_shapes", *self.settings]
 
     def with_keywords(self, composition: Callable[..., Any]) -> Callable[..., Any]:
         """Add the keyword-only parameters of a function composed of ops, which computes the calls that give one.
@@ -243,49 +204,55 @@ class Op:
 
     def names(self, count: int) -> tuple[str, ...]:
         """Return the names of `count` inputs: ``arrays0, arrays1, ...`` for a variadic input."""
-        return tuple(f"{self.inputs[0]}{k}" for k in range(count)) if self.variadic else self.inputs
+        if not self.variadic:
+            return self.inputs
+        (arrays,) = self.inputs
+        names = tuple(f"{arrays}{k}" for k in range(count))
+        self.requests.update(dict.fromkeys(names, self.requests[arrays]))  # one vjp for all of them
+        return names
 
-    def promoted(self, k: int) -> bool:
-        """Return whether input `k` is promoted to the common dtype."""
-        return self.inputs[0 if self.variadic else k] in self.promotes
+    def promoted(self, x: str) -> bool:
+        """Return whether the input x is promoted to the common dtype."""
+        return (self.inputs[0] if self.variadic else x) in self.promotes
 
-    def vjps_for(self, count: int) -> VJPs:
-        """Return the vjps for a call with `count` inputs, which are made once."""
-        if count not in self._vjps:
-            self._vjps[count] = self._make_vjps(self.names(count))
-        return self._vjps[count]
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """Compute and record, by the composition if a keyword is given that the forward lacks."""
+        others = [name for name in keywords if name not in self.signature.parameters]
+        if others:
+            return call_with_keywords(self, args, keywords, {name: keywords.pop(name) for name in others})
+        return super().__call__(*args, **keywords)
 
-    def _make_vjps(self, names: tuple[str, ...]) -> VJPs:
-        vjps, saveable = VJPs(self, names), self._saveable(names)
-        inspected = [
-            self._inspect_vjp(x, self.vjp_functions.get(x, _missing_vjp(self.name, x)), saveable) for x in self.inputs
-        ]
-        for k in range(len(names)):
-            function, takes_k, saved = inspected[0 if self.variadic else k]
-            vjps.add(partial(function, k=k) if takes_k else function, saved)
-        vjps.pairs = tuple((k, _vjp(*call)) for k, call in enumerate(vjps.functions))
-        return vjps
+    def bind(self, args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the inputs and the settings of a call, by name."""
+        try:
+            inputs, settings = super().bind(args, settings)
+        except TypeError as error:
+            raise TypeError(f"{self.name}() got unexpected arguments: {error}.") from None
+        if self.variadic:
+            (arrays,) = inputs.values()
+            inputs = dict(zip(self.names(len(arrays)), arrays, strict=True))
+        return inputs, settings
 
-    def _inspect_vjp(
-        self, argument: str, function: Callable[..., Any], saveable: dict[str, Saved]
-    ) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
-        """Return the vjp of an argument, whether it has the parameter `k`, and the saved values of its parameters."""
-        vjp_parameters = list(parameters(function))[1:]
-        names = [p.name for p in vjp_parameters if p.kind is not Parameter.VAR_KEYWORD]
-        takes_k = self.variadic and "k" in names
-        requested = [name for name in names if not (takes_k and name == "k")]
-        for name in requested:
-            self._require_name(name, saveable, f"{self.name}.vjps({argument}=...)")
-        if len(names) < len(vjp_parameters):  # **settings
-            requested += [setting for setting in self.settings if setting not in names]
-        return function, takes_k, {name: saveable[name] for name in requested}
+    def vjp(self, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Compute the gradient of the input x. Name the vjp in errors."""
+        try:
+            return self._vjp_of_any(x, g, saved) if self.variadic else super().vjp(x, g, saved)
+        except Exception as error:
+            error.add_note(f"In the vjp of {self!r} for its argument {x}.")
+            raise
 
-    def _saveable(self, names: tuple[str, ...]) -> dict[str, Saved]:
-        """Return the values that a vjp can save, by the name of the parameter."""
-        values = {x: k for k, x in enumerate((*names, "out"))}
-        shapes = [f"{self.inputs[0]}_shapes"] if self.variadic else []
-        parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
-        return {name: Saved(name, values.get(name)) for name in (*values, *parts, *shapes, *self.settings)}
+    def _vjp_of_any(self, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Call the vjp of a variadic input for the input x, whose position is k."""
+        (arrays,) = self.inputs
+        checks.has_vjp(self, arrays, g)
+        requested = {name: saved[name] for name in self.requests[x]}
+        return self.vjp_functions[arrays](g, **requested, **self.position(x))
+
+    def position(self, x: str) -> dict[str, int]:
+        """Return the position k of the input x, for the vjp of a variadic input that asks for it; else nothing."""
+        (arrays, *_) = self.inputs
+        takes_k = self.variadic and "k" in (p.name for p in parameters(self.vjp_functions[arrays]))
+        return {"k": int(x.removeprefix(arrays))} if takes_k else {}
 
     def _check_names(self, kinds: Set[Any]) -> None:
         """Raise for invalid names, including those that a vjp or the generated call uses."""
@@ -306,17 +273,24 @@ class Op:
                 f"the parameters {sorted(names)}. Names must not begin with _ or be one of {sorted(reserved)}."
             )
 
-    def _is_input(self, parameter: Parameter) -> bool:
-        if self.slash or self.variadic:
-            return parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
-        return parameter.default is Parameter.empty and parameter.kind is not Parameter.KEYWORD_ONLY
-
     def _require_name(self, name: str, known: Iterable[str], where: str) -> None:
         """Raise for an unknown name, and suggest the closest one."""
         if name not in known:
             closest = nearest(name, known)
             hint = f"did you mean {closest!r}?" if closest else f"expected one of {', '.join(known)}."
             raise VJPDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
+
+
+def call_with_keywords(op: Op, args: Any, settings: dict[str, Any], others: dict[str, Any]) -> Any:
+    """Compute a call with keywords that the forward lacks by the op's composition. Raise for unknown keywords."""
+    unknown = [name for name in others if name not in op.keywords]
+    if unknown:
+        raise_unexpected_keyword(op.name, unknown, (*op.settings, *op.keywords))
+    given = {k: x for k, x in others.items() if x is not op.keywords[k]}
+    plain = core.Tensor.result_class
+    values = {k: checks.setting(op, k, x)._data if x.__class__ is plain else x for k, x in (settings | given).items()}
+    function = op.composition if given and op.composition else op
+    return function(*args, **values)
 
 
 def _source_text(function: Callable[..., Any]) -> str:
@@ -326,13 +300,22 @@ def _source_text(function: Callable[..., Any]) -> str:
     return repr(function) if source is None else source.text
 
 
-def _missing_vjp(name: str, argument: str) -> Callable[..., NoReturn]:
-    """Return a function that raises an error when a gradient reaches an argument without a vjp."""
+def checked_gradient(node: Node, x: str, found: Any, kind: type[Any]) -> Any:
+    """Return the result of a vjp as an array, or as a Tensor if `kind`, the class of all gradients of a pass, is that.
 
-    def vjp(g: Any) -> NoReturn:
-        raise MissingVJPError(
-            f"op {name} has no vjp for its argument {argument} (a gradient of shape {g.shape} reached it): define one "
-            f"with {name}.vjps({argument}=lambda g, ...: ...), or detach() the argument."
+    A bare array would be promoted by Tensors. The dtype is that of x, or that of the result if x is promoted.
+    """
+    op, parent, where = node.op, node.parents[x], f"op {node.op.name}: the vjp of {x}"
+    found = np.asarray(found) if isinstance(found, np.generic) else found
+    if not isinstance(found, ndarray | kind):
+        raise WrongGradientError(
+            f"{where} returned a {type(found).__name__}; expected an array, or a Tensor for Tensors."
         )
-
-    return vjp
+    if found.dtype != parent.dtype:
+        is_promoted = op.promoted(x)
+        if not is_promoted or found.dtype != node.dtype:
+            hint = "" if is_promoted else f" If {x} is promoted, name it in @op(promotes=...)."
+            raise WrongGradientError(
+                f"{where} returned dtype {found.dtype}; expected the dtype of {x}, {parent.dtype}.{hint}"
+            )
+    return found if kind is ndarray or isinstance(found, kind) else kind(found)

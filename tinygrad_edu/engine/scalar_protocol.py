@@ -7,7 +7,7 @@ import operator
 
 from numpy import ndarray
 
-from tinygrad_edu.engine.node import Node
+from tinygrad_edu.core import Node
 
 
 class NumberProtocol:

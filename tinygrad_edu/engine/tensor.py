@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import core
-from tinygrad_edu.engine import memory
+from tinygrad_edu.core import Node, Storage
 from tinygrad_edu.engine.debug.call_site import call_site
-from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_of
+from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_in, hooks_of
 from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, warn_of_a_lost_gradient
-from tinygrad_edu.engine.memory import Storage, TrackedArray, tracked_view, writing
+from tinygrad_edu.engine.memory import TrackedArray, share, tracked_view, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
-from tinygrad_edu.engine.node import Node, leaf
-from tinygrad_edu.engine.run_backward import backward_pass
+from tinygrad_edu.engine.node import leaf
+from tinygrad_edu.engine.run_backward import new_pass
 from tinygrad_edu.engine.scalar_protocol import NumberProtocol
 from tinygrad_edu.errors import (
     DTypeError,
     MappedValueError,
     NoGraphError,
-    NonScalarBackwardError,
     ReadOnlyError,
     ShapeError,
-    StaleValueError,
 )
 
 if TYPE_CHECKING:
@@ -131,9 +127,6 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
     __slots__ = ("_levels", "_role", "_tracked_view")
 
-    _data: ndarray
-    _node: Node | None
-    _storage: Storage
     _tracked_view: TrackedArray
     _role: str | None
     _levels: tuple[Any, ...]  # of a value inside of vmap only
@@ -151,7 +144,7 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
                 f"Tensor([[1, 2]]); to make one from a shape, use zeros((2, 3)) or empty((2, 3))."
             )
         self._data = as_array(data, dtype)
-        self._storage = Storage.new()
+        self._storage = Storage()
         self._node = leaf(self._data) if flag("requires_grad", requires_grad) else None
         self._role = BUFFER if self._node is None else PARAMETER
 
@@ -219,37 +212,12 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
     @staticmethod
     def _keeps_grad(node: Node) -> bool:
-        return not node.links or (node.vjps.hooks is not None and node.vjps.hooks.retains)
+        return node.op is None or ((hooks := hooks_in(node)) is not None and hooks.retains)
 
     @property
     def frozen(self) -> bool:
         """Whether this is a frozen parameter: ``requires_grad`` was true and has been set to False."""
         return self._node is None and role_of(self) == PARAMETER
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether this tensor is a leaf: not the result of a recorded op."""
-        return self._node is None or self._node.op is None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return self._data.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self._data.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self._data.size
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype of the elements."""
-        return self._data.dtype
 
     @property
     def itemsize(self) -> int:
@@ -266,20 +234,9 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         """The distance in bytes between neighbouring elements along each axis."""
         return self._data.strides
 
-    def item(self) -> float:
-        """Return the only element as a Python number. Raise ValueError unless the size is 1."""
-        number: float = self._data.item()  # or an int or a bool, which are floats for type checkers
-        return number
-
     def tolist(self) -> Any:
         """Return the elements as nested lists of Python numbers, or the number of a 0-d tensor."""
         return self._data.tolist()
-
-    def numpy(self) -> ndarray:
-        """Return the values as a read-only view. ``.numpy().copy()`` returns a writable array."""
-        view = self._data.view()
-        view.setflags(write=False)  # in half the time of an assignment to flags.writeable
-        return view
 
     def to_numpy(self) -> ndarray:
         """Return `numpy()`: Matplotlib and pandas call this name to read the values."""
@@ -287,8 +244,8 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
     def detach(self) -> Tensor:
         """Return a tensor that shares the memory but not the graph: no gradient flows through it."""
-        self._storage.shared = True
-        result = wrap(self._data, None, self._storage)
+        share(self._storage)
+        result: Tensor = super().detach()
         if role_of(self) is not None:
             result._role = BUFFER
         return result
@@ -296,7 +253,7 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
     def zero_grad(self) -> None:
         """Set ``grad`` to None."""
         if self._node is not None and self._keeps_grad(self._node):
-            self._node.grad = None
+            super().zero_grad()
 
     def assign(self, values: Any) -> None:
         """Write `values` to this tensor in place, without recording. Views change too, and saved values become stale.
@@ -314,8 +271,11 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         values = real_numbers("a Tensor", values)
         demand_shape("assigning to a tensor in place", values.shape, self.shape)
         refuse_read_only("assign", self)
-        with writing(self._storage):
-            self._data[...] = values
+        super().assign(values)
+
+    def writing(self) -> writing:
+        """Return the block for a write, which the threads and the guards know."""
+        return writing(self._storage)
 
     def backward(self, gradient: Any = None, retain_graph: bool = False, *, create_graph: bool = False) -> None:
         """Compute the gradient of this tensor with respect to each leaf, and add it to the leaf's ``grad``.
@@ -337,22 +297,15 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         GraphFreedError, StaleValueError, MissingVJPError, WrongGradientError
             Saved values were freed or changed in place, a vjp is missing, or it returned an invalid gradient.
         """
-        if self._node is None or create_graph:
-            if create_graph:
-                raise TypeError(
-                    "backward() has no create_graph. Second derivatives are functions of functions here: write "
-                    "tg.grad(tg.grad(f)), or tg.hvp(f, x, v)."
-                )
-            raise NoGraphError(
-                "backward() on a tensor without a graph: no input had requires_grad=True, "
-                "or it was computed under no_grad() or detached."
+        if create_graph:
+            raise TypeError(
+                "backward() has no create_graph. Second derivatives are functions of functions here: write "
+                "tg.grad(tg.grad(f)), or tg.hvp(f, x, v)."
             )
-        refuse_stale("backward()", "tensor", self)
-        gradients = backward_pass([(self._node, _cotangent(self, gradient))], retain_graph=retain_graph)
-        with memory.lock:
-            sums = [g if node.grad is None else np.asarray(node.grad + g) for node, g in gradients.items()]
-            # One call in C, so that Ctrl-C cannot interrupt it between two leaves.
-            deque(map(setattr, gradients, repeat("grad"), sums), maxlen=0)
+        super().backward(gradient, retain_graph)
+
+    def _start(self, gradient: Any) -> ndarray:
+        return super()._start(gradient if gradient is None else real_numbers("a gradient", gradient))
 
     def retain_grad(self) -> None:
         """Make `backward` store the gradient of this tensor in ``grad``, although an op computed it.
@@ -504,6 +457,7 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
 
 core.Tensor.result_class = Tensor
+core.Tensor.pass_class = staticmethod(new_pass)  # type: ignore[assignment]
 
 
 def values_of(x: Any) -> Any:
@@ -521,8 +475,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:
     """Make a Tensor from its three parts, without a copy."""
-    tensor = Tensor.__new__(Tensor)
-    tensor._data, tensor._node, tensor._storage = array, node, storage
+    tensor: Tensor = Tensor.of(array, storage, node)
     return tensor
 
 
@@ -543,7 +496,7 @@ def role_of(tensor: Tensor) -> str | None:
 
 def time_of(result: Tensor) -> int:
     """Return the time at which an op computed a tensor, by the clock, and 0 for a constant."""
-    return result._node.number if result._node is not None else 0
+    return result._node.time if result._node is not None else 0
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:
@@ -555,32 +508,7 @@ def refuse_read_only(where: str, tensor: Tensor) -> None:
         )
 
 
-def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
-    """Raise if a computed tensor was changed in place after it was computed: its graph has other values."""
-    node = tensor._node
-    if node is not None and node.links and tensor._storage.version > node.number:
-        assert node.op is not None
-        raise StaleValueError(
-            f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "
-            f"was changed in place after it was computed, so its gradient would belong to other values. "
-            f"Compute it again after the change, or change a copy."
-        )
-
-
 def demand_shape(where: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     """Raise if a shape is not the expected one."""
     if shape != expected:
         raise ShapeError(f"{where}: expected shape {expected}, got {shape}.")
-
-
-def _cotangent(tensor: Tensor, gradient: Any) -> ndarray:
-    if gradient is None:
-        if tensor.size != 1:
-            raise NonScalarBackwardError(
-                f"backward() on a tensor of shape {tensor.shape} needs a gradient of that shape; "
-                f"or reduce the tensor to a scalar first, with .sum() or .mean()."
-            )
-        return np.ones(tensor.shape, tensor.dtype)
-    array = real_numbers("a gradient", gradient).astype(tensor.dtype, copy=False)
-    demand_shape("the gradient given to backward()", array.shape, tensor.shape)
-    return array

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu import ops
+from tinygrad_edu import core, ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike, random, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import filled, generator_or_new
@@ -257,7 +257,7 @@ class LogSigmoid(Elementwise):
     function = staticmethod(ops.logsigmoid)
 
 
-class Tanh(Elementwise):
+class Tanh(core.Tanh, Elementwise):
     """Compute the hyperbolic tangent elementwise.
 
     Examples
@@ -267,6 +267,7 @@ class Tanh(Elementwise):
     """
 
     function = staticmethod(ops.tanh)
+    forward = Elementwise.forward  # of this function
 
 
 class Tanhshrink(Elementwise):
@@ -430,8 +431,7 @@ class GLU(AlongAxis):
     function = staticmethod(ops.glu)
 
 
-@with_settings
-class Softmax(AlongAxis):
+class Softmax(core.Softmax, AlongAxis):
     """Compute exp(x) / sum(exp(x)) along `axis`. `CrossEntropyLoss` takes logits: do not apply Softmax before it.
 
     Parameters
@@ -445,8 +445,9 @@ class Softmax(AlongAxis):
     array([[0.134, 0.134, 0.366, 0.366]])
     """
 
-    axis: int = -1
+    _setting_names = ("axis",)
     function = staticmethod(ops.softmax)
+    forward = AlongAxis.forward  # of this function, with the check of the axis
 
 
 @with_settings

@@ -6,9 +6,10 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
+from tinygrad_edu import core
 from tinygrad_edu.engine import Tensor, TensorLike, listed_tensors, shape_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.module import Module, name_of
+from tinygrad_edu.nn.module import Module, library_layer, name_of
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import Element, Out, SameOutput
@@ -79,10 +80,8 @@ class Lambda(Module):
         """Return the name of the function."""
         return name_of(self.function)
 
-    def _named_members(self) -> Iterator[tuple[str, Any]]:
-        return (
-            (name, part) for name, part in super()._named_members() if name != "function" or isinstance(part, Module)
-        )
+    def _members(self) -> Iterable[tuple[str, Any]]:
+        return ((name, part) for name, part in super()._members() if name != "function" or isinstance(part, Module))
 
 
 class _Container(Module):
@@ -98,8 +97,8 @@ class _Container(Module):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def _named_members(self) -> Iterator[tuple[str, Any]]:
-        return ((name.removeprefix("layers."), part) for name, part in super()._named_members())
+    def _members(self) -> Iterable[tuple[str, Any]]:
+        return ((name.removeprefix("layers."), part) for name, part in super()._members())
 
     def _as_module(self, name: Any, layer: Any) -> Module:
         """Convert a layer to a module, or raise if it is not callable."""
@@ -109,7 +108,7 @@ class _Container(Module):
         if not callable(layer):
             hint = " For a list of layers, use Sequential(*layers)." if isinstance(layer, list | tuple) else ""
             raise DTypeError(f"{where} must be callable, got {type(layer).__name__}.{hint}")
-        return layer if isinstance(layer, Module) else Lambda(layer)
+        return library_layer(where, layer) if isinstance(layer, core.Module) else Lambda(layer)
 
     def _as_modules(self, layers: Mapping[str, Any]) -> dict[str, Any]:
         """Convert layers to modules by name, or raise for an invalid name."""
@@ -159,7 +158,7 @@ def _renumbered(named: list[tuple[str, Any]]) -> dict[str, Any]:
     return {str(position) if name.isdecimal() else name: layer for position, (name, layer) in enumerate(named)}
 
 
-class Sequential(_OrderedContainer[Any], Generic[Out]):
+class Sequential(core.Sequential, _OrderedContainer[Any], Generic[Out]):
     """Apply layers in sequence: the output of each is the input of the next.
 
     A Sequential behaves like a list: ``model[-1]``, ``len(model)``, ``model[1] = layer``, ``del model[0]`` and
@@ -209,22 +208,24 @@ class Sequential(_OrderedContainer[Any], Generic[Out]):
     @overload
     def __init__(self, *layers: Callable[..., Any]) -> None: ...
     def __init__(self, *layers: Any) -> None:  # type: ignore[misc]
-        named = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
-        self.layers = self._as_modules({str(k): layer for k, layer in enumerate(layers)} if named is None else named)
+        super().__init__(*layers)
+        is_named = len(layers) == 1 and isinstance(layers[0], Mapping)
+        self.layers = self._as_modules(layers[0] if is_named else self.layers)
 
     def forward(self, x: TensorLike) -> Out:
         """Apply the layers in order."""
         try:
-            for layer in self.layers.values():
-                x = layer(x)
+            out: Out = super().forward(x)
         except DTypeError as error:
-            self._explain_tuple(error, x, layer)
+            self._explain_tuple(error)
             raise
-        return x
+        return out
 
-    def _explain_tuple(self, error: DTypeError, x: Any, layer: Module) -> None:
+    def _explain_tuple(self, error: DTypeError) -> None:
         """Raise an error that names the layer that returned a tuple of tensors, if the next layer refused it."""
-        layers = list(self.layers.values())
+        traceback: Any = error.__traceback__
+        loop = traceback.tb_next.tb_frame.f_locals  # the variables of the loop over the layers, when it stopped
+        x, layer, layers = loop["x"], loop["layer"], list(self.layers.values())
         k = layers.index(layer)
         if k and (tensors := listed_tensors(x)) and tensors in str(error):
             before, kind = layers[k - 1], type(x).__name__

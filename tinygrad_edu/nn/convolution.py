@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu import ops
+from tinygrad_edu import core, ops
 from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.linear import affine, require_sizes, shape_of_floats
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn import init
+from tinygrad_edu.nn.linear import Affine, require_sizes, shape_of_floats
 from tinygrad_edu.nn.normalization import require_channels
 from tinygrad_edu.nn.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_sample_axis
@@ -29,7 +30,7 @@ def window_option(layer: Any, setting: str, value: Any) -> tuple[int, ...]:
     return per_axis(value, f"{type(layer).__name__}: {setting}", 0 if "padding" in setting else 1, layer.axes)
 
 
-class _ConvNd(Module):
+class _ConvNd(Affine):
     """Base class of convolutions and transposed convolutions: options and parameters."""
 
     axes = 2
@@ -55,13 +56,6 @@ class _ConvNd(Module):
             if named and value not in ("same", "valid"):
                 raise invalid_choice(f"{name}: padding", value, ("same", "valid"), "an integer", "a pair of integers")
             setattr(self, setting, value if named else window_option(self, setting, value))
-
-    def _init_parameters(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
-        first, second = self.in_channels, self.out_channels
-        if not self.transposed:
-            first, second = second, first
-        shape = (first, second // self.groups, *self.kernel_size)
-        self.weight, self.bias = affine(shape, bias, rng, dtype, self.out_channels)
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise for another number of channels, and in a shard for an input without a sample axis."""
@@ -92,7 +86,7 @@ class _Conv(_ConvNd):
         self._store_settings((in_channels, out_channels), groups, padding_mode, **window, output_padding=0)
         if self.padding == "same" and max(self.stride) > 1:
             raise ShapeError(f"{type(self).__name__}: padding='same' requires stride 1, got {stride}.")
-        self._init_parameters(bias, rng, dtype)
+        self._draw((out_channels, in_channels // groups, *self.kernel_size), bias, rng, dtype)
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
@@ -112,7 +106,7 @@ class _Conv(_ConvNd):
         return [(n // 2, n - n // 2) for n in totals]
 
 
-class Conv2D(_Conv):
+class Conv2D(_Conv, core.Conv2D):  # type: ignore[misc]  # `_Conv` has more options, and any number of axes
     """2-D convolution (cross-correlation): (N, in_channels, H, W) becomes (N, out_channels, H_out, W_out).
 
     Parameters
@@ -260,7 +254,10 @@ class _ConvTranspose(_ConvNd):
     ) -> None:  # fmt: skip
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         self._store_settings((in_channels, out_channels), groups, padding_mode, **window, output_padding=output_padding)
-        self._init_parameters(bias, rng, dtype)
+        shape, rng = (in_channels, out_channels // groups, *self.kernel_size), init.generator_or_new(rng)
+        self._draw(shape, False, rng, dtype)
+        if bias:  # its length is not that of the first axis of the weight
+            self.bias = init.uniform((out_channels,), 1 / math.sqrt(init.fans(shape)[0]), rng, dtype)
 
     def forward(self, x: TensorLike, output_size: Sequence[int] | None = None) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out).

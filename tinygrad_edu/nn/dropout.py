@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu import core
 from tinygrad_edu.engine import Array, Tensor, TensorLike, random
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "Dropout3D", "FeatureAlphaDropout"]
 
 
-class _DropoutBase(Module):
+class _DropoutBase(core.Dropout, Module):
     """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input."""
 
     __call__: OneInput
@@ -30,8 +31,7 @@ class _DropoutBase(Module):
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__}: p must be a probability from 0 to 1, got {p!r}.")
-        self.p = float(p)
-        self.rng = init.generator_or_new(rng)
+        super().__init__(float(p), init.generator_or_new(rng))
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply dropout in training; return x itself in evaluation."""
@@ -39,7 +39,7 @@ class _DropoutBase(Module):
             return x
         if (x := shaped(x)).dtype.kind != "f":
             raise DTypeError(f"{type(self).__name__}: the input must be floating point, got {x.dtype}.")
-        return self.apply_mask(x)
+        return self.apply_mask(x)  # without super(): one bit for each element takes less time than a float
 
     @property
     def unbiased(self) -> bool:  # type: ignore[override]

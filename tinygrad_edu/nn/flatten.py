@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu import core
 from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Flatten", "Unflatten"]
 
 
-class Flatten(Module):
+class Flatten(core.Flatten, Module):
     """Merge consecutive axes into one. By default, a batch (N, ...) becomes (N, length).
 
     Parameters
@@ -52,7 +53,7 @@ class Flatten(Module):
         """Apply `ops.flatten`."""
         if self.start_axis in (0, -len(shape_of(x))):
             refuse_in_shard(f"{self!r}: it merges the sample axis of its input of shape {shape_of(x)}")
-        return flatten(x, self.start_axis, self.end_axis)
+        return flatten(x, self.start_axis, self.end_axis)  # without super(): the core merges all axes but the first
 
     def extra_repr(self) -> str:
         """Return the axes if they are not the defaults."""

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu import ops
+from tinygrad_edu import core, ops
 from tinygrad_edu._checks import integer
+from tinygrad_edu.core import layers as core_layers
 from tinygrad_edu.engine import Tensor, TensorLike, shape_of, to_array
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
@@ -37,17 +38,19 @@ def shape_of_floats(layer: str, x: Any) -> tuple[int, ...]:
     return shape_of(x)
 
 
-def affine(
-    shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike, outputs: int | None = None,
-) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """Return a weight, and a bias of `outputs` or shape[0] elements, drawn from [-a, a) for a = 1 / sqrt(fan_in)."""
-    rng = init.generator_or_new(rng)
-    bound = 1 / math.sqrt(init.fans(shape)[0])
-    weight = init.uniform(shape, bound, rng, dtype)
-    return weight, init.uniform((outputs or shape[0],), bound, rng, dtype) if bias else None
+class Affine(core_layers.Affine, Module):
+    """Base class of layers with a weight and a bias, which `init.uniform` draws."""
+
+    weight: Tensor
+    bias: Tensor | None
+    _uniform = staticmethod(init.uniform)
+
+    def _draw(self, shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
+        """Draw both, from a new generator by default."""
+        super()._draw(shape, bias, init.generator_or_new(rng), dtype)
 
 
-class Linear(Module):
+class Linear(core.Linear, Affine):
     """Apply an affine map: y = x @ weight.T + bias.
 
     Parameters
@@ -88,14 +91,13 @@ class Linear(Module):
         *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         require_sizes("Linear", in_features=in_features, out_features=out_features)
-        self.in_features, self.out_features = in_features, out_features
-        self.weight, self.bias = affine((out_features, in_features), bias, rng, dtype)
+        super().__init__(in_features, out_features, bias, rng=rng, dtype=dtype)
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
         if len(shape := shape_of_floats("Linear", x)) < 2 or shape[-1] != self.in_features:
             self._check_shape(shape)
-        return ops.linear(x, self.weight, self.bias)
+        return ops.linear(x, self.weight, self.bias)  # one op, where the core has three
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise for another number of features, and in a shard for an input without a sample axis."""

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.core.module import walk
 from tinygrad_edu.engine import Tensor, from_numpy, no_grad, role_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.containers import Lambda
-from tinygrad_edu.nn.module import Module, duplicate, is_buffer, name_of, warn_of_made_results
+from tinygrad_edu.nn.module import Module, duplicate, is_buffer, library_layer, name_of, warn_of_made_results
 from tinygrad_edu.nn.randomness import random_stream
 from tinygrad_edu.notebook import table_html
 
@@ -153,7 +154,7 @@ def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     3     Linear        (1, 10)             108,170
     Total: 108,330 parameters, 108,330 of them trainable.
     """
-    warn_of_made_results("summary", model)
+    warn_of_made_results("summary", library_layer("summary: model", model))
     dtypes = (tensor.dtype for tensor in model._tensors().values())
     dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
     batches = [_example_input(input_spec, dtype) for input_spec in inputs]
@@ -161,7 +162,7 @@ def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     shapes = _record_shapes(copied)
     with no_grad(), random_stream(np.random.default_rng(0)):
         copied(*batches, **settings)
-    parts = {name: part for name, part in model._walk() if name in shapes}
+    parts = {name: part for name, part in walk(model) if name in shapes}
     return Summary(list(_rows({name: (part, shapes[name]) for name, part in parts.items()})))
 
 
@@ -205,7 +206,7 @@ def _record_shapes(model: Module) -> dict[str, Counter[str]]:
     """Wrap the modules and functions of a model. Return counters of their output shapes by name."""
     shapes: dict[str, Counter[str]] = {}
     for name, module in model.named_modules():
-        functions = {path for path, part in module._named_members() if not isinstance(part, Module | Tensor)}
+        functions = {path for path, part in module._members() if not isinstance(part, Module | Tensor)}
         for path, observed in _wrap_functions(vars(module), "", functions):
             shapes[f"{name}.{path}" if name else path] = observed.shapes
         vars(module)["forward"] = observed = _ShapeRecorder(module.forward)
@@ -235,7 +236,7 @@ def _rows(calls: dict[str, tuple[Any, Counter[str]]]) -> Iterator[LayerRow]:
         if not isinstance(part, Module):
             yield LayerRow(name, name_of(part), output)
             continue
-        parts = [member for _, member in part._named_members()]
+        parts = [member for _, member in part._members()]
         tensors = {id(member): member for member in parts if isinstance(member, Tensor) and role_of(member)}
         if tensors or not any(isinstance(member, Module) for member in parts):
             kind = repr(part) if isinstance(part, Lambda) else type(part).__name__

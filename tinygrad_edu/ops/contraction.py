@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Storage, Tensor, op, values_of, wrap
+from tinygrad_edu.engine import Array, Storage, Tensor, op, share, values_of, wrap
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import cast, multiply
 from tinygrad_edu.ops.products import matmul
@@ -57,7 +57,7 @@ def einsum(*operands: Any, optimize: Any = True) -> Tensor | Array:
     lengths = _label_lengths(subscripts, inputs, tuple(x.shape for x in arrays))
     if np.result_type(*(x.dtype for x in arrays)).kind != "f":
         out = np.asarray(np.einsum(subscripts, *map(values_of, arrays)))
-        return wrap(out, None, Storage.new(shared=True)) if any(isinstance(x, Tensor) for x in arrays) else out
+        return wrap(out, None, share(Storage())) if any(isinstance(x, Tensor) for x in arrays) else out
     promoted = _promote_operands(arrays)
     terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(promoted, inputs, strict=True)]
     x, labels = _contract(terms, output, optimize)

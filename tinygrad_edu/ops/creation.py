@@ -350,7 +350,7 @@ def permutation(x: TensorLike, axis: int = 0, *, rng: np.random.Generator) -> Te
 
 def _tensor(array: ndarray, requires_grad: bool) -> Tensor:
     """Return a Tensor of an array that has no other reference."""
-    return from_array(array, requires_grad, Storage.new())
+    return from_array(array, requires_grad, Storage())
 
 
 def _dtype(where: str, dtype: Any, default: Any = np.float32) -> np.dtype[Any]:

@@ -248,4 +248,4 @@ def _wrong(values: Array, is_wrong: Array) -> Any:
 
 def _tensor(values: Array) -> Tensor:
     """Return a Tensor of an array that has no other reference."""
-    return from_array(np.asarray(values), False, Storage.new())
+    return from_array(np.asarray(values), False, Storage())

@@ -120,7 +120,7 @@ def take_along(x: Any, indices: ndarray, axis: int) -> Any:
 
 def take_owned(x: Any, indices: ndarray) -> Any:
     """Return `take_flat`. Its node saves the indices without a copy, as they have no other reference."""
-    return take_flat(x, wrap(indices, None, Storage.new()) if isinstance(x, Tensor) else indices)
+    return take_flat(x, wrap(indices, None, Storage()) if isinstance(x, Tensor) else indices)
 
 
 def _flat_of_samples(batch: MappedCall) -> tuple[Any, Any]:

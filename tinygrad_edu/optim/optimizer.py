@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from numpy import ndarray
 
+from tinygrad_edu import core
+from tinygrad_edu.core.sgd import Ready
 from tinygrad_edu.engine import Tensor, enable_grad, writing
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.optim.fast.chunks import update_in_chunks
@@ -17,10 +19,8 @@ from tinygrad_edu.optim.settings import NON_NEGATIVE, HasSettings, checked, defa
 from tinygrad_edu.optim.state import Slot, read_state
 from tinygrad_edu.plain_mode import faster_than
 
-ParamToUpdate = tuple[Tensor, ndarray, dict[str, Any]]  # parameter, gradient, hyperparameters
 
-
-class Optimizer(HasSettings):
+class Optimizer(HasSettings, core.Optimizer):
     """Base class of optimizers. A subclass declares its hyperparameters and state, and defines `update`.
 
     Parameters
@@ -73,10 +73,11 @@ class Optimizer(HasSettings):
     state_slots: ClassVar[Mapping[str, Slot]] = {}
 
     def __init__(self, params: Any, *values: Any, **settings: Any) -> None:
+        # Not the core's __init__, which makes one group of all parameters.
         where = type(self).__name__
         self.defaults = defaults_of(where, self._settings, values, settings)
-        self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[Tensor, dict[str, ndarray]] = {}
+        self.param_groups = []
+        self.state = {}
         self._owner_refs = OwnerRefs()
         for group in groups_of(where, params):
             self.add_param_group(group)
@@ -86,7 +87,9 @@ class Optimizer(HasSettings):
     def __init_subclass__(cls) -> None:
         """Generate an ``__init__`` from the hyperparameters, unless the class defines or inherits another."""
         super().__init_subclass__()
-        if cls.__init__ is Optimizer.__init__ or "__signature__" in vars(cls.__init__):
+        bases = (base for base in cls.__mro__ if issubclass(base, Optimizer))  # not those of the core
+        init = next(vars(base)["__init__"] for base in bases if "__init__" in vars(base))
+        if init is Optimizer.__init__ or "__signature__" in vars(init):
             cls.__init__ = init_of(cls._settings, Optimizer.__init__)  # type: ignore[method-assign]
 
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
@@ -101,9 +104,7 @@ class Optimizer(HasSettings):
         group : dict
             The hyperparameters of its parameter group.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no update: define update(self, param, grad, state, group) in it."
-        )
+        super().update(param, grad, state, group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
@@ -129,9 +130,7 @@ class Optimizer(HasSettings):
             longer a leaf, or its storage is read-only. No parameter is updated then.
         """
         loss = None if closure is None else evaluated(closure)
-        params = self._params_with_grad()
-        with writing(*(p._storage for p, _, _ in params)):
-            update_all(self, params)
+        super().step()
         return loss
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
@@ -191,11 +190,6 @@ class Optimizer(HasSettings):
         """
         set_rates(type(self).__name__, self.param_groups, schedule, step, self.defaults["lr"])
 
-    def zero_grad(self) -> None:
-        """Set the gradient of each parameter to None."""
-        for p in self._parameters():
-            p.zero_grad()
-
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the hyperparameters and the state, in PyTorch's format.
 
@@ -248,9 +242,6 @@ class Optimizer(HasSettings):
         ]
         return f"{type(self).__name__}(\n  " + "\n  ".join(groups) + "\n)"
 
-    def _parameters(self) -> list[Tensor]:
-        return [p for group in self.param_groups for p in group["params"]]
-
     def _check_parameter(self, label: str, p: Any) -> None:
         """Raise for a parameter that this optimizer cannot update."""
         check_parameter(type(self).__name__, label, p)
@@ -259,37 +250,43 @@ class Optimizer(HasSettings):
         """Return the hyperparameters of a group. Raise for an invalid one."""
         return checked(type(self).__name__, self._settings, group)
 
-    def _params_with_grad(self) -> list[ParamToUpdate]:
-        """Return each parameter that has a gradient. Raise for one that cannot be updated."""
-        to_update, without_grad = list[ParamToUpdate](), list[Tensor]()
-        for group in self.param_groups:
-            settings = self._checked(group)
-            for p in group["params"]:
-                node = p._node
-                if node is None or (not node.links and node.grad is None):
-                    without_grad.append(p)
-                elif not node.links and p._data.flags.writeable:
-                    to_update.append((p, node.grad, settings))
-                else:
-                    self._check_parameter(self._label(p), p)
-        for p in self._owner_refs.replaced(without_grad) if without_grad else ():
+    def _with_grad(self) -> list[Ready]:
+        """Return the parameters that have a gradient, with valid hyperparameters. Raise for an unusable one."""
+        settings = {id(group): self._checked(group) for group in self.param_groups}
+        if others := [p for p in self._parameters() if not is_ready(p)]:
+            self._refuse_unusable(others)
+        return [(p, grad, settings[id(group)]) for p, grad, group in super()._with_grad()]
+
+    def _refuse_unusable(self, params: list[Tensor]) -> None:
+        """Raise for a parameter that cannot be updated, or that has no gradient and was replaced in its model."""
+        for p in params:
+            if not p.is_leaf or p.grad is not None:
+                self._check_parameter(self._label(p), p)
+        for p in self._owner_refs.replaced(params):
             raise NoGraphError(
                 f"{type(self).__name__}: {self._label(p)}, of shape {p.shape}, was replaced in the model, and has no "
                 f"gradient. Create a new optimizer from model.parameters(), or change a parameter with "
                 f".assign(values) instead of replacing it."
             )
-        return to_update
+
+    def _update_all(self, params: list[Ready]) -> None:
+        """Create the missing arrays of the state with their initial values, and update parameters."""
+        for p, _, group in params:
+            state = self.state.setdefault(p, {})
+            for name, slot in self.state_slots.items():
+                if name not in state and slot.initial is not None and slot.is_used(group):
+                    state[name] = slot.new(p._data, group)
+        with writing(*(p._storage for p, _, _ in params)):
+            update_all(self, params)  # the core's method, or its faster twin
 
     def _label(self, p: Tensor) -> str:
         return dict(zip(map(id, self._parameters()), parameter_labels(self.param_groups), strict=True))[id(p)]
 
-    def _state_of(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, ndarray]:
-        """Return the state of a parameter. Create missing arrays with their initial values."""
-        state = self.state.setdefault(p, {})
-        for name, slot in self.state_slots.items():
-            if name not in state and slot.initial is not None and slot.is_used(group):
-                state[name] = slot.new(p._data, group)
-        return state
+
+def is_ready(p: Tensor) -> bool:
+    """Return whether a parameter has a gradient and can be updated."""
+    node = p._node
+    return node is not None and node.op is None and node.grad is not None and p._data.flags.writeable
 
 
 def evaluated(closure: Callable[[], Any]) -> Any:
@@ -312,10 +309,4 @@ def with_weight_decay(param: ndarray, grad: ndarray, group: Mapping[str, Any]) -
     return grad
 
 
-def update_each(optimizer: Optimizer, params: list[ParamToUpdate]) -> None:
-    """Update parameters one by one."""
-    for p, grad, group in params:
-        optimizer.update(p._data, grad, optimizer._state_of(p, group), group)
-
-
-update_all = faster_than(update_each)(update_in_chunks)
+update_all = faster_than(core.Optimizer._update_all)(update_in_chunks)

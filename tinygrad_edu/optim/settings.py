@@ -212,7 +212,7 @@ def _tuple_of(count: int, convert: Callable[[Any], float]) -> Callable[[Any], tu
 
 
 def _to_bool(value: Any) -> bool:
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, (bool, np.bool_)):  # a union would be made in each step
         return bool(value)
     raise TypeError
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu import core
 from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer, with_weight_decay
 from tinygrad_edu.optim.settings import FINITE, FLAG, NON_NEGATIVE, hyperparameter
 from tinygrad_edu.optim.state import Slot
 
 
-class SGD(Optimizer):
+class SGD(core.SGD, Optimizer):
     """Stochastic gradient descent, as in PyTorch, with optional momentum, Nesterov momentum and weight decay.
 
     With g = grad + weight_decay * p, the momentum buffer is b = g in the first step, and
@@ -69,17 +69,13 @@ class SGD(Optimizer):
     @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
-        lr, grad = group["lr"], with_weight_decay(param, grad, group)
-        if not group["momentum"]:
-            param -= lr * grad
-            return
-        if "momentum_buffer" in state:
-            buffer = state["momentum_buffer"]
-            buffer *= group["momentum"]
-            buffer += (1 - group["dampening"]) * grad
-        else:
-            buffer = state["momentum_buffer"] = np.array(grad)
-        if group["nesterov"]:
-            param -= lr * grad
-            lr *= group["momentum"]
-        param -= lr * buffer
+        grad = with_weight_decay(param, grad, group)
+        if group["nesterov"]:  # two parts of the step: lr * g here, lr * momentum * b by the core
+            param -= group["lr"] * grad
+            group = {**group, "lr": group["lr"] * group["momentum"]}
+        super().update(param, grad, state, group)
+
+    def _with_momentum(self, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> ndarray:
+        if group["dampening"] and "momentum_buffer" in state:
+            grad = (1 - group["dampening"]) * grad
+        return super()._with_momentum(grad, state, group)

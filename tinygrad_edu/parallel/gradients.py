@@ -16,6 +16,7 @@ from numpy import ndarray
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, run_hooks
+from tinygrad_edu.engine.debug.hooks import hooks_in
 from tinygrad_edu.errors import LeafInPlaceError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import Loss, denominator_of
@@ -121,7 +122,7 @@ def after_hooks(tensors: Iterable[Tensor], gradients: Iterable[ndarray | None]) 
 
 
 def _apply_hooks(node: Node | None, g: ndarray | None) -> ndarray | None:
-    if g is None or node is None or not node.vjps.hooks:
+    if g is None or node is None or not hooks_in(node):
         return g
     return np.array(run_hooks(node, g, ndarray))  # copy: a hook may keep a reference to its result
 

@@ -95,13 +95,13 @@ def _concatenate(*parts: ndarray) -> ndarray:
 
 
 def has_ops_between(root: Node, first: int, last: int) -> bool:
-    """Return whether the graph of a node contains an op with a number between `first` and `last`."""
+    """Return whether the graph of a node contains an op with a time between `first` and `last`."""
     seen, waiting = {root}, [root]
     while waiting:
         node = waiting.pop()
-        if node.op is not None and first < node.number < last:
+        if node.op is not None and first < node.time < last:
             return True
-        new = {parent for parent in node.parents if parent is not None and parent not in seen}
+        new = {parent for parent in node.parents.values() if parent not in seen}
         seen |= new
         waiting += new
     return False

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.module import walk
 from tinygrad_edu.engine import Storage, Tensor, clock
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.batching import as_tensors
@@ -95,7 +96,7 @@ class ShardedModel:
         tensors : iterable of Tensor
             The trained tensors.
         """
-        parts = [(prefix + path, part) for prefix, root in self._roots for path, part in root._walk()]
+        parts = [(prefix + path, part) for prefix, root in self._roots for path, part in walk(root)]
         buffers = [(path, part) for path, part in parts if isinstance(part, Tensor) and is_buffer(part)]
         state = [*(("a parameter", tensor) for tensor in tensors), *((f"the buffer {path}", t) for path, t in buffers)]
         self._state = {id(tensor): name for name, tensor in state}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from tinygrad_edu.engine import Node, Tensor
+from tinygrad_edu.engine import Node, Tensor, input_names
 from tinygrad_edu.engine.debug.call_site import CallSite
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.tape.values import memory_of
@@ -117,8 +117,8 @@ def nodes_behind(roots: Iterable[Node]) -> list[Node]:
         node = stack.pop()
         if node not in found:
             found.add(node)
-            stack.extend(parent for parent in node.parents if parent is not None)
-    return sorted(found, key=lambda node: node.number)
+            stack.extend(node.parents.values())
+    return sorted(found, key=lambda node: node.time)
 
 
 def node_of(result: Any) -> Node:
@@ -145,13 +145,13 @@ def _row(index: dict[Node, int], node: Node, seen: set[int], layers: _Layers) ->
     row = TapeRow(index[node], node, "leaf" if node.op is None else node.op.name)
     if node.op is None:
         return row
-    row.inputs = tuple(None if parent is None else index[parent] for parent in node.parents)
-    row.freed, names, parents = node.saved is None, node.vjps.names, node.parents
-    for (saved, askers), value in zip(node.vjps.saves.items(), node.saved or (), strict=False):
-        vjps = tuple(names[k] for k in askers if parents[k] is not None)
-        if vjps:
-            parts = getattr(value, "saved_values", {saved.name: value})  # a joint node keeps several values
-            row.saved += [SavedValue(name, part, vjps) for name, part in parts.items()]
+    parents = node.parents
+    row.inputs = tuple(index[parents[x]] if x in parents else None for x in input_names(node))
+    row.freed = node.saved is None
+    for saved, value in (node.saved or {}).items():
+        vjps = tuple(x for x in parents if saved in node.op.requests[x])
+        parts = getattr(value, "saved_values", {saved: value})  # a joint node keeps several values
+        row.saved += [SavedValue(name, part, vjps) for name, part in parts.items()]
     for _, value, _ in row.saved:
         memory, size = memory_of(value)
         row.bytes += 0 if memory in seen else size

@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Storage, Tensor, backward_pass
+from tinygrad_edu.engine import Node, Storage, Tensor, backward_pass, input_names, is_shared
 from tinygrad_edu.notebook import table_html
 from tinygrad_edu.tape.naming import Names, named_tensors
 from tinygrad_edu.tape.reading import RowGroup, TapeRow, grouped, node_of, rows_behind
@@ -92,11 +92,11 @@ class Tape:
     def constants(self, row: TapeRow) -> Iterator[Constant]:
         """Yield the inputs of a row that need no gradient."""
         saved = {name: value for name, value, _ in row.saved}
-        for k, argument in enumerate(row.node.vjps.names if row.inputs else ()):
+        for k, argument in enumerate(input_names(row.node) if row.inputs else ()):
             if row.inputs[k] is None:
-                storage: Any = row.node.storages[k]  # None if the input is not a Tensor
+                storage: Any = row.node.storages.get(argument)  # None if the input is not a Tensor
                 tensor = self.values.get(storage)
-                value = saved.get(argument, None if storage is None or storage.shared else tensor)
+                value = saved.get(argument, None if storage is None or is_shared(storage) else tensor)
                 is_view = tensor is not None and value is not None and value.shape != tensor.shape
                 yield Constant(argument, "" if is_view else self.names.get(storage, ""), value)
 
@@ -158,11 +158,8 @@ class Tape:
 def _saved_results(rows: list[TapeRow]) -> Iterator[tuple[Node, Any]]:
     """Yield the results that are saved for vjps, with their nodes."""
     for row in rows:
-        about = (*row.node.parents, row.node)
-        for (_, source), value in zip(row.node.vjps.saves, row.node.saved or (), strict=False):
-            node = None if source is None else about[source]
-            if node is not None and value is not None:
-                yield node, array_of(value)
+        about = {**row.node.parents, "out": row.node}
+        yield from ((about[x], array_of(value)) for x, value in (row.node.saved or {}).items() if x in about)
 
 
 def folded(rows: list[TapeRow], depth: int) -> Iterator[TapeRow | tuple[RowGroup, list[TapeRow]]]:

@@ -56,7 +56,7 @@ def copied(value: Any) -> Any:
     """Return a copy of a gradient or a saved value, which later in-place changes do not affect."""
     value = densify(value)
     if isinstance(value, Tensor):
-        return wrap(value._data.copy(), value._node, Storage.new())
+        return wrap(value._data.copy(), value._node, Storage())
     return value.copy() if isinstance(value, ndarray) else value
 
 

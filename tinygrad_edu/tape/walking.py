@@ -204,13 +204,12 @@ class Recording(Observer):
     walks: list[Walk] = field(default_factory=list)
     values: dict[Node, Any] = field(default_factory=dict)
 
-    def on_op(self, vjps: Any, arrays: Any, settings: dict[str, Any], made: Any, site: Any) -> None:
+    def on_op(self, op: Any, arrays: dict[str, Any], settings: dict[str, Any], made: Any, site: Any) -> None:
         """Record the result of an op, and its leaf inputs."""
         if made._node is not None:
             self.values[made._node] = made._data.copy()
-            for parent, array in zip(made._node.parents, arrays, strict=True):
-                if parent is not None and parent.op is None:
-                    self.values[parent] = array.copy()
+            leaves = ((x, parent) for x, parent in made._node.parents.items() if parent.op is None)
+            self.values |= {parent: arrays[x].copy() for x, parent in leaves}
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
         """Return an observer that records the backward pass in a new Walk."""
@@ -229,23 +228,20 @@ class RecordedWalk(PassObserver):
         self.walk, self.gradients = walk, gradients
         self._kept: dict[int, tuple[Any, Any]] = {}
 
-    def vjp(self, node: Node, k: int, vjp: Any) -> Any:
+    def vjp(self, node: Node, x: str, vjp: Any) -> Any:
         """Wrap the vjp so that each call adds a step."""
-        return partial(self._step, node, k, vjp)
+        return partial(self._step, node, x, vjp)
 
-    def _step(self, node: Node, k: int, vjp: Any, g: Any, saved: Any) -> Any:
-        walk, vjps = self.walk, node.vjps
+    def _step(self, node: Node, x: str, vjp: Any, g: Any, saved: dict[str, Any]) -> Any:
+        walk, op = self.walk, node.op
         walk.rows  # noqa: B018 (reads the saved values before they are freed)
-        function, places = vjps.functions[k]
-        asked = {name: self._copy(saved[place]) for name, place in places.items()}
-        asked |= getattr(function, "keywords", {})  # k, the position among any number of inputs
-        for (_, source), value in zip(vjps.saves, saved, strict=True):
-            about = None if source is None else (*node.parents, node)[source]
-            if about is not None and value is not None:
-                walk.values.setdefault(about, array_of(self._copy(value)))
-        parent = node.parents[k]
-        assert parent is not None
-        step = VJPCall(node, vjps.names[k], parent, self._whole(node, g), asked)
+        asked = {name: self._copy(saved[name]) for name in op.requests[x]}
+        asked |= op.position(x)
+        about = {**node.parents, "out": node}
+        for name, value in saved.items():
+            if name in about:
+                walk.values.setdefault(about[name], array_of(self._copy(value)))
+        step = VJPCall(node, x, node.parents[x], self._whole(node, g), asked)
         walk._steps.append(step)
         began = perf_counter()
         returned = vjp(g, saved)
@@ -253,7 +249,7 @@ class RecordedWalk(PassObserver):
         step.returned = copied(returned)
         return returned
 
-    def match(self, node: Node, k: int, match: Any) -> Any:
+    def match(self, node: Node, x: str, match: Any) -> Any:
         """Wrap the match so that the step records its result."""
 
         def matched(returned: Any) -> Any:

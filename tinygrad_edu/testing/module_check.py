@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Storage, leaf
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.module import warn_of_made_results
+from tinygrad_edu.nn.module import library_layer, warn_of_made_results
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.failures import LawBroken
@@ -148,6 +148,7 @@ def check_module(
         raise DTypeError(
             f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
         )
+    library_layer("check_module: module", module)
     contract, call = Contract.of(module, causal, reference, ties, unused, samples), ModuleCall.of(module, inputs)
     require_batched(samples, call.arrays)
     if isinstance(module, Module):
@@ -236,9 +237,9 @@ def _with_parameters(call: ModuleCall, values: Sequence[Array], dtype: Any) -> I
     originals = [(p._data, p._node, p._storage) for p in parameters]
     try:
         for p, x in zip(trained, values, strict=True):
-            p._data, p._node, p._storage = x, leaf(x), Storage.new()
+            p._data, p._node, p._storage = x, leaf(x), Storage()
         for p in parameters[len(trained) :]:
-            p._data, p._storage = p._data.astype(np.promote_types(p.dtype, dtype)), Storage.new()
+            p._data, p._storage = p._data.astype(np.promote_types(p.dtype, dtype)), Storage()
         yield
     finally:
         for p, (data, node, storage) in zip(parameters, originals, strict=True):

@@ -114,7 +114,7 @@ class Call:
             return floats
         arguments = [op.inputs[0] if op.variadic else name for name in names]
         for k in floats:
-            if arguments[k] not in op.vjp_functions and op.promoted(k):
+            if arguments[k] not in op.vjp_functions and op.promoted(arguments[k]):
                 raise _missing_vjp(op, arguments[k])
         return [k for k in floats if arguments[k] in op.vjp_functions]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import Storage, clock
 from tinygrad_edu.engine import Tensor, swap_storage, with_levels_of, wrap
-from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.errors import StaleValueError
 
 __all__ = ["CapturedState", "as_at_the_call", "captured", "contents_of", "has_contents", "refill", "refuse_changed"]
@@ -113,7 +113,7 @@ class CapturedState:
         """Give everything the state that it had before the call, and at the end the state that it has now."""
         pairs = [(x, y) for _, x, y in self.tensors if x._storage is not y._storage or x._node is not y._node]
         # The repeated call changes the copies.
-        pairs += [(x, with_levels_of(wrap(values.copy(), None, Storage.new()), x)) for x, values in self.buffers]
+        pairs += [(x, with_levels_of(wrap(values.copy(), None, Storage()), x)) for x, values in self.buffers]
         swap_in, swap_out = swap_storage([x for x, _ in pairs], [y for _, y in pairs])
         arrays = [(x, x.copy()) for x, _ in self._arrays]
         states = [(x, x.bit_generator.state) for x, _ in self._generators]

@@ -109,12 +109,12 @@ class _Call:
                     f"checkpoint: {self.name} uses a Tensor of shape {node.shape} that requires a gradient and is "
                     f"neither an argument nor an attribute or a variable of the function. Pass it as an argument."
                 )
-            stack += [parent for parent in node.parents if parent is not None] if node not in ends else []
+            stack += node.parents.values() if node not in ends else ()
         return reached
 
     def _captured_inputs(self, nodes: set[Node]) -> Iterator[tuple[str, Tensor]]:
         """Yield the path of each captured Tensor that is an input of a node, and that the call did not change."""
-        read = {storage for node in nodes for storage in node.storages}
+        read = {storage for node in nodes for storage in node.storages.values()}
         changed = {id(x) for x, _ in self.state.buffers}
         yield from ((path, y) for path, x, y in self.state.tensors if y._storage in read and id(x) not in changed)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import clock
 from tinygrad_edu.engine import (
     ArgumentNode,
     Node,
@@ -19,7 +20,6 @@ from tinygrad_edu.engine import (
     open_levels,
     spread,
 )
-from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.errors import NoGraphError, VJPDefinitionError, WrongGradientError
 from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.captured import as_at_the_call, captured, refuse_changed
@@ -167,7 +167,7 @@ class _Call:
             node = stack.pop()
             if node not in reached:
                 reached.add(node)
-                stack += [parent for parent in node.parents if parent is not None]
+                stack += node.parents.values()
         if reached:
             everything = captured(self.function.forward)
             name = next((path for path, x in everything if is_recorded(x) and x._node in reached), "a Tensor")

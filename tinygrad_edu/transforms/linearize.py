@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import checks
 from tinygrad_edu.engine import (
     ArgumentNode,
     Level,
@@ -25,8 +26,8 @@ from tinygrad_edu.engine import (
     levels_of,
     no_grad,
     open_levels,
-    refuse_stale,
     reordered,
+    share,
     spread,
     with_levels,
     with_levels_of,
@@ -228,7 +229,7 @@ def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:
         node = stack.pop()
         if node.op is None and node not in targets and is_active(node):
             return True
-        new = [parent for parent in node.parents if parent is not None and parent not in seen]
+        new = [parent for parent in node.parents.values() if parent not in seen]
         seen.update(new)
         stack.extend(new)
     return False
@@ -238,7 +239,7 @@ def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
     """Return a pair of a result and its cotangent, cast to its dtype, or no pair if the result has no graph."""
     if not isinstance(result, Tensor) or result._node is None:
         return []
-    refuse_stale("the pullback", "result", result)
+    checks.unchanged("the pullback", "result", result)
     cotangent = g if isinstance(g, Tensor) else Tensor(g, dtype=result.dtype)
     if cotangent.shape != result.shape:
         raise ShapeError(f"pullback: expected a cotangent of shape {result.shape}, got {cotangent.shape}.")
@@ -276,4 +277,4 @@ def as_gradient(g: Any, node: Node) -> Tensor:
     if isinstance(g, Tensor):
         copy: Tensor = identity(g)
         return copy
-    return wrap(np.zeros(node.shape, node.dtype) if g is None else np.asarray(g), None, Storage.new(shared=True))
+    return wrap(np.zeros(node.shape, node.dtype) if g is None else np.asarray(g), None, share(Storage()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from reprlib import repr as shortened
 from typing import Any, NamedTuple
@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.core import Node
 from tinygrad_edu.engine.debug.call_site import CallSite
 from tinygrad_edu.engine.debug.observers import VJP, Add, Match, Observer, PassObserver, site_of
 from tinygrad_edu.engine.fast.indexed_slices import densify
 from tinygrad_edu.engine.modes import Mode
-from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.op import Op, VJPs
+from tinygrad_edu.engine.node import input_names
+from tinygrad_edu.engine.op import Op
 from tinygrad_edu.errors import AnomalyError
 
 _Values = dict[str, Any]
@@ -58,11 +59,8 @@ def detect_anomaly() -> Mode:
 class _AnomalyObserver(Observer):
     """Observer that checks every element for NaN and infinities."""
 
-    def on_op(self, vjps: VJPs, arrays: Iterable[Any], settings: _Values, result: Any, site: _Site) -> None:
-        op = vjps.op
-        assert op is not None
-        inputs = dict(zip(vjps.names, arrays, strict=True))
-        computed = _Computation(op, site, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
+    def on_op(self, op: Op, arrays: _Values, settings: _Values, result: Any, site: _Site) -> None:
+        computed = _Computation(op, site, arrays, settings, lambda parts: op.forward(*parts.values(), **settings))
         computed.check("result", result)
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
@@ -75,13 +73,12 @@ class _AnomalyPassObserver(PassObserver):
     def __init__(self, gradients: dict[Node, Any]) -> None:
         self.gradients = gradients
 
-    def vjp(self, node: Node, k: int, vjp: VJP) -> VJP:
-        return partial(_checked_vjp, node, k, vjp)
+    def vjp(self, node: Node, x: str, vjp: VJP) -> VJP:
+        return partial(_checked_vjp, node, x, vjp)
 
-    def match(self, node: Node, k: int, match: Match) -> Match:
+    def match(self, node: Node, x: str, match: Match) -> Match:
         def checked(contribution: Any) -> Any:
-            assert node.op is not None
-            matched, name = match(contribution), f"gradient of {node.vjps.names[k]}"
+            matched, name = match(contribution), f"gradient of {x}"
             computation = _Computation(node.op, site_of(node), {name: contribution}, {}, lambda parts: parts[name])
             computation.check(f"unbroadcast {name}", matched)
             return matched
@@ -107,19 +104,18 @@ class _AnomalyPassObserver(PassObserver):
 _ANOMALY_OBSERVER = _AnomalyObserver()
 
 
-def _checked_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -> Any:
-    op, vjps, site = node.op, node.vjps, site_of(node)
-    assert op is not None
+def _checked_vjp(node: Node, x: str, vjp: VJP, g: Any, saved: _Values) -> Any:
     contribution = vjp(g, saved)
-    pairs = [(value, x) for value, x in zip(vjps.saves, saved, strict=True) if x is not None]
-    values = {"g": g} | {value.name: x for value, x in pairs if value.source is not None}
-    constants = {value.name: x for value, x in pairs if value.source is None}
+    requested = {name: saved[name] for name in node.op.requests[x]}
+    arrays = {*node.storages, *input_names(node)}
+    values = {"g": g} | {name: value for name, value in requested.items() if name in arrays}
+    constants = {name: value for name, value in requested.items() if name not in values}
 
     def recompute(parts: _Values) -> Any:
-        arguments = constants | parts
-        return vjp(arguments["g"], tuple(arguments.get(value.name) for value in vjps.saves))
+        known = constants | parts
+        return node.op.vjp_functions[x](known["g"], **{name: known[name] for name in requested})
 
-    _Computation(op, site, values, constants, recompute).check(f"gradient of {vjps.names[k]}", contribution)
+    _Computation(node.op, site_of(node), values, constants, recompute).check(f"gradient of {x}", contribution)
     return contribution
 
 

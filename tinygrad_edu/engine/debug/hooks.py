@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.core import Node
 from tinygrad_edu.engine import memory
-from tinygrad_edu.engine.node import Node
 from tinygrad_edu.errors import DTypeError, WrongGradientError
 
 Hook = Callable[..., Any]
@@ -72,19 +71,22 @@ class GradientHooks(dict[int, Hook]):
 
 
 def hooks_of(node: Node) -> GradientHooks:
-    """Return the hooks of a node. The node gets a copy of its op's vjps, to which the hooks belong."""
+    """Return the hooks of a node, for one more."""
     with memory.lock:
-        if node.vjps.hooks is None:
-            own = copy(node.vjps)
-            own.hooks = GradientHooks()
-            node.vjps = own
-        hooks: GradientHooks = node.vjps.hooks
+        if (hooks := hooks_in(node)) is None:
+            hooks = GradientHooks()
+            setattr(node, "hooks", hooks)  # noqa: B010 (only nodes of this library know it)
         return hooks
+
+
+def hooks_in(node: Node) -> GradientHooks | None:
+    """Return the hooks of a node, or None if it has none."""
+    return getattr(node, "hooks", None)
 
 
 def run_hooks(node: Node, g: Any, kind: type[Any]) -> Any:
     """Run the hooks of a node on its complete gradient, of class `kind` (ndarray or Tensor), and return the result."""
-    for hook in list(node.vjps.hooks.values()):
+    for hook in list((hooks_in(node) or {}).values()):
         try:
             changed = hook(_read_only(g))
         except Exception as error:

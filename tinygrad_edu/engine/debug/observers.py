@@ -1,24 +1,23 @@
 """Observers of ops and backward passes, for `detect_anomaly` and the tape.
 
-The recorder and `backward_pass` check for observers. Without one, none of this code runs.
+Calls and passes check for observers. Without one, none of this code runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
-from tinygrad_edu.engine.backward import Roots, Targets, plain_backward_pass
+from tinygrad_edu.core import Node
+from tinygrad_edu.engine.backward import BackwardPass, Targets, WrapSaved
 from tinygrad_edu.engine.debug.call_site import CallSite, call_site
-from tinygrad_edu.engine.fast.backward import GradientAccumulator, match_unless_sliced
+from tinygrad_edu.engine.fast.backward import FastPass
 from tinygrad_edu.engine.modes import Mode, innermost_block, observers
-from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.op import VJPs
 
 _UNKNOWN_SITE = "Unknown call site: run the forward pass inside of detect_anomaly(), too, to see it."
 
-VJP = Callable[[Any, Any], Any]
+VJP = Callable[[Any, dict[str, Any]], Any]
 Match = Callable[[Any], Any]
 Add = Callable[[Node, Any], None]
 
@@ -26,11 +25,11 @@ Add = Callable[[Node, Any], None]
 class PassObserver:
     """Observes one backward pass. Each method receives a step of the pass, and may wrap it."""
 
-    def vjp(self, node: Node, k: int, vjp: VJP) -> VJP:
-        """Return the vjp of input k, as ``vjp(g, saved)``."""
+    def vjp(self, node: Node, x: str, vjp: VJP) -> VJP:
+        """Return the vjp of the input x, as ``vjp(g, saved)``."""
         return vjp
 
-    def match(self, node: Node, k: int, match: Match) -> Match:
+    def match(self, node: Node, x: str, match: Match) -> Match:
         """Return the step that undoes broadcasting and promotion, as ``match(contribution)``."""
         return match
 
@@ -45,8 +44,10 @@ class PassObserver:
 class Observer:
     """Observes the ops and the backward passes inside of a block ``with Mode(observer=...)``."""
 
-    def on_op(self, vjps: VJPs, arrays: Any, settings: dict[str, Any], result: Any, site: CallSite | str) -> None:
-        """Observe the result of an op, its inputs, its settings and its call site."""
+    def on_op(
+        self, op: Any, arrays: dict[str, Any], settings: dict[str, Any], result: Any, site: CallSite | str
+    ) -> None:
+        """Observe the result of an op, its inputs and settings by name, and its call site."""
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
         """Return the observer of a new backward pass. `gradients` has the sums of the contributions so far."""
@@ -65,42 +66,47 @@ def site_of(node: Node) -> CallSite | str:
     return getattr(node, "site", _UNKNOWN_SITE)
 
 
-def observed_backward_pass(seeds: Roots, targets: Targets, **settings: Any) -> dict[Node, Any]:
-    """Run the plain backward pass with each of its steps wrapped by the observers.
+class ObservedPass(FastPass):
+    """A backward pass with each of its steps wrapped by the observers.
 
     It adds gradients in the order of the fast pass, so that an observer does not change the results.
     """
-    accumulator = GradientAccumulator(targets)
-    passes = [observer.on_backward(accumulator.gradients) for observer in observers()]
-    vars(accumulator)["add"] = _observed_add(passes, accumulator.add)
-    pull = partial(_observed_vjp, passes)
-    gradients = plain_backward_pass(seeds, targets, accumulator=accumulator, pull=pull, **settings)
-    for observer in passes:
-        observer.end(gradients)
-    return gradients
 
+    def __init__(
+        self, retain_graph: bool = False, targets: Targets = None, wrap_saved: WrapSaved | None = None,
+        unhooked: Collection[Node] = (),
+    ) -> None:  # fmt: skip
+        super().__init__(retain_graph, targets, wrap_saved, unhooked)
+        self.observers = [observer.on_backward(self.gradients) for observer in observers()]
+        step: Add = self._add_at_site
+        for observer in self.observers:
+            step = observer.add(step)
+        self._observed_add = step
 
-def _observed_add(passes: list[PassObserver], add: Add) -> Add:
-    def at_site(node: Node, g: Any) -> None:
+    def run(self) -> dict[Node, Any]:
+        """Visit the nodes one by one."""
+        gradients = BackwardPass.run(self)
+        for observer in self.observers:
+            observer.end(gradients)
+        return gradients
+
+    def add(self, node: Node, g: Any) -> None:
+        """Add a contribution to the gradient of a node."""
+        if g is not None:
+            self._observed_add(node, g)
+
+    def _add_at_site(self, node: Node, g: Any) -> None:
         with Mode(site=site_of(node)):  # the addition of Tensors is an op
-            add(node, g)
+            super().add(node, g)
 
-    observed: Add = at_site
-    for observer in passes:
-        observed = observer.add(observed)
-    return observed
-
-
-def _observed_vjp(passes: list[PassObserver], node: Node, k: int, vjp: VJP, g: Any, saved: Any, kind: type[Any]) -> Any:
-    match: Match = partial(match_unless_sliced, node, k, kind)
-    for observer in passes:
-        vjp, match = observer.vjp(node, k, vjp), observer.match(node, k, match)
-    site, op, argument = site_of(node), node.op, node.vjps.names[k]
-    assert op is not None
-    with Mode(site=site.in_vjp(op.name, argument) if isinstance(site, CallSite) else site):
-        try:
-            contribution = vjp(g, saved)
-        except Exception as error:
-            error.add_note(f"In the vjp of {op!r} for its argument {argument}.")
-            raise
-        return match(contribution)
+    def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Pull the gradient of a node back to its input x."""
+        if not self.is_needed(node.parents[x]):
+            return None
+        vjp: VJP = partial(node.op.vjp, x)
+        match: Match = partial(self.match, node, x)
+        for observer in self.observers:
+            vjp, match = observer.vjp(node, x, vjp), observer.match(node, x, match)
+        site = site_of(node)
+        with Mode(site=site.in_vjp(node.op.name, x) if isinstance(site, CallSite) else site):
+            return match(vjp(g, saved))

@@ -11,101 +11,92 @@ from weakref import getweakrefcount
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import backward
-from tinygrad_edu.engine.debug.hooks import run_hooks
+from tinygrad_edu.core import Node, checks
+from tinygrad_edu.engine.backward import BackwardPass, Targets, WrapSaved
+from tinygrad_edu.engine.debug.hooks import hooks_in, run_hooks
+from tinygrad_edu.engine.fast.generated_node import GeneratedNode
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.memory import last_version
-from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.unbroadcast import match_input
 from tinygrad_edu.plain_mode import faster_than
 
 
-@faster_than(backward.plain_backward_pass)
-def fast_backward_pass(
-    roots: backward.Roots,
-    targets: backward.Targets = None,
-    *,
-    retain_graph: bool = False,
-    wrap_saved: backward.WrapSaved | None = None,
-    unhooked: Collection[Node] = (),
-) -> dict[Node, Any]:
-    """Implement `plain_backward_pass`."""
-    accumulator = GradientAccumulator(targets)
-    queue, gradients, add = accumulator.queue, accumulator.gradients, accumulator.add
-    kind, keep = ndarray, retain_graph or wrap_saved is not None
-    for root, g in roots:
-        add(root, g)
-        kind = getattr(g, "_kind", g.__class__)
-    while queue:
-        node = heappop(queue)[1]
-        g = gradients.pop(node)
-        if g.__class__ is IndexedSlices:
-            g = densify(g)
-        saved, links, vjps = node.saved, node.links, node.vjps
-        if saved is None:
-            backward.raise_freed(node)
-        if last_version[0] > node.number:
-            backward.refuse_stale_saved(node)
-        if wrap_saved is not None:
-            saved = backward.wrap_saved_values(node, wrap_saved)
-        if vjps.hooks is not None:
-            g = accumulator.apply_hooks(node, g, kind)
-        for k, vjp in vjps.pairs:
-            parent = links[k]
-            if parent is None or (targets is not None and accumulator.is_unreachable(parent)):
-                continue
-            try:
-                contribution = vjp(g, saved)
-            except Exception as error:
-                error.add_note(f"In the vjp of {node.op!r} for its argument {vjps.names[k]}.")
-                raise
-            if (
-                contribution.__class__ is not kind
-                or contribution.shape != parent.shape
-                or contribution.dtype is not parent.dtype
-            ):
-                contribution = match_unless_sliced(node, k, kind, contribution)
-            add(parent, contribution)
-        if not keep:
-            node.saved = None
-    saved = g = contribution = None  # release the gradients that these names refer to
-    return accumulator.result(kind, unhooked)
-
-
-@faster_than(match_input)
-def match_unless_sliced(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
-    """Call `match_input`, but return indexed slices unchanged, and sum over the first axes by `sum_first`."""
-    if contribution.__class__ is IndexedSlices:
-        return contribution
-    op, shape = node.vjps.op, node.links[k].shape
-    if contribution.__class__ is ndarray and op is not None and op.broadcasts:
-        count = contribution.ndim - len(shape)
-        if count > 0 and contribution.shape[count:] == shape:
-            contribution = sum_first(contribution, count)
-    return match_input(node, k, kind, contribution)
-
-
-@faster_than(backward.PlainAccumulator)
-class GradientAccumulator(backward.PlainAccumulator):
-    """Sums gradients in place in arrays that it owns.
+@faster_than(BackwardPass)
+class FastPass(BackwardPass):
+    """A backward pass that sums gradients in place in arrays that it owns.
 
     The first contribution may be a shared array, so it is not modified. The second one creates a new array for the sum,
     which is owned, and to which later contributions are added in place.
     """
 
-    def __init__(self, targets: backward.Targets) -> None:
-        backward.PlainAccumulator.__init__(self, targets)
+    def __init__(
+        self, retain_graph: bool = False, targets: Targets = None, wrap_saved: WrapSaved | None = None,
+        unhooked: Collection[Node] = (),
+    ) -> None:  # fmt: skip
+        super().__init__(retain_graph, targets, wrap_saved, unhooked)
         self.owned: set[Node] = set()
-        self.oldest = min(node.number for node in targets) if targets else 0
+        self.oldest = min(node.time for node in targets) if targets else 0
+
+    def run(self) -> dict[Node, Any]:
+        """Visit the nodes. Those of generated calls are visited without a call for each step."""
+        queue, gradients, add, kind = self.queue, self.gradients, self.add, self.kind
+        targets, wrap_saved, keep = self.targets, self.wrap_saved, self.retain_graph
+        while queue:
+            node: Any = heappop(queue)[1]
+            if node.__class__ is not GeneratedNode:
+                self.visit(node)
+                continue
+            values, links, vjps = node.values, node.links, node.vjps
+            if values is None or last_version[0] > node.time:
+                checks.valid_saved(node)
+            if wrap_saved is not None:
+                values = node.wrapped(wrap_saved)
+            g = gradients.pop(node) if node.hooks is None else self.take(node)
+            if g.__class__ is IndexedSlices:
+                g = densify(g)
+            for k, vjp in vjps.pairs:
+                parent = links[k]
+                if parent is None or (targets is not None and self.is_unreachable(parent)):
+                    continue
+                try:
+                    contribution = vjp(g, values)
+                except Exception as error:
+                    error.add_note(f"In the vjp of {node.op!r} for its argument {vjps.names[k]}.")
+                    raise
+                if (
+                    contribution.__class__ is not kind
+                    or contribution.shape != parent.shape
+                    or contribution.dtype is not parent.dtype
+                ):
+                    contribution = self.match(node, vjps.names[k], contribution)
+                add(parent, contribution)
+            if not keep:
+                node.values = None
+        values = g = contribution = None  # release the gradients that these names refer to
+        return self.finished()
+
+    def match(self, node: Node, x: str, g: Any) -> Any:
+        """Return a contribution in the shape and the dtype of x. Indexed slices stay as they are."""
+        if g.__class__ is IndexedSlices:
+            return g
+        if g.__class__ is ndarray and node.op.broadcasts:
+            shape = node.parents[x].shape
+            count = g.ndim - len(shape)
+            g = sum_first(g, count) if count > 0 and g.shape[count:] == shape else g
+        return super().match(node, x, g)
 
     def add(self, node: Node, g: Any) -> None:
         """Add a contribution to the gradient of a node."""
         current = self.gradients.get(node)
         if current is None:
+            if g is None:
+                return
             self.gradients[node] = g
-            if node.links and not (self.targets and node in self.targets):
-                heappush(self.queue, (-node.number, node))
+            is_computed = node.__class__ is GeneratedNode or node.op is not None
+            if is_computed and not (self.targets and node in self.targets):
+                heappush(self.queue, (-node.time, node))
+        elif g is None:
+            return
         elif node in self.owned and g.__class__ is not IndexedSlices:
             current += g
         elif g.__class__ is IndexedSlices or current.__class__ is IndexedSlices:
@@ -130,23 +121,20 @@ class GradientAccumulator(backward.PlainAccumulator):
         self.gradients[node] = total
         self.owned.add(node)
 
-    def pop(self, node: Node) -> Any:
-        """Remove the gradient of a node and return it as one array or Tensor."""
-        return densify(self.gradients.pop(node))
+    def take(self, node: Node) -> Any:
+        """Remove the gradient of a node, and return it as one array or Tensor, which hooks may keep."""
+        self.owned.discard(node)
+        self.gradients[node] = densify(self.gradients[node])
+        return super().take(node)
 
     def is_unreachable(self, node: Node) -> bool:
         """Return whether no path leads from a node to a target. There must be targets."""
-        return node.number < self.oldest or (not node.links and node not in (self.targets or ()))
+        return node.time < self.oldest or (node.op is None and node not in (self.targets or ()))
 
-    def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
-        """Call the plain method. The gradient is no longer owned, since it may be retained."""
-        self.owned.discard(node)
-        return backward.PlainAccumulator.apply_hooks(self, node, g, kind)
-
-    def result(self, kind: type[Any], unhooked: Collection[Node] = ()) -> dict[Node, Any]:
+    def finished(self) -> dict[Node, Any]:
         """Return the gradients of the leaves or targets, and the retained gradients, without shared memory."""
-        gradients = self.gradients
-        for node in [node for node in gradients if node.vjps.hooks and node not in unhooked]:
+        gradients, kind = self.gradients, self.kind
+        for node in [node for node in gradients if hooks_in(node) and node not in self.unhooked]:
             gradients[node] = run_hooks(node, densify(gradients[node]), kind)
             self.owned.discard(node)
         gradients |= self.retained

@@ -10,24 +10,24 @@ import itertools
 import linecache
 import re
 from collections.abc import Callable
+from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.core import Storage, checks, clock, recording
 from tinygrad_edu.engine import arguments
 from tinygrad_edu.engine.batching import call_mapped
+from tinygrad_edu.engine.fast.generated_node import GeneratedNode, GeneratedVJPs, Saved
+from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.mapped import Mapped, innermost_level
-from tinygrad_edu.engine.memory import Storage, clock
-from tinygrad_edu.engine.modes import innermost_block
-from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.op import Op, VJPs
-from tinygrad_edu.engine.recorder import call_with_keywords, plain_call, record, recorded
-from tinygrad_edu.engine.tensor import Tensor, refuse_stale
+from tinygrad_edu.engine.modes import Block
+from tinygrad_edu.engine.op import Op, call_with_keywords
+from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.errors import MappedValueError
 from tinygrad_edu.names import RENAMED
-from tinygrad_edu.plain_mode import faster_than
 
 # A line that begins with x is repeated for each input, one that begins with s for each setting; <x> and <s> are their
 # names. A line that begins with k is used if a call may have keywords that the forward lacks. The content of
@@ -53,7 +53,10 @@ x     elif <x>.__class__ is _Mapped:
 x         return _call_mapped(_op, '<op>', _op.batching, (<each <x>, >), _dict(<keywords>))
 x     else:
 x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
-      _number = _next(_clock)
+      _block = _recording()
+      if _block.__class__ is _Block and _block.observers and (<any _<x>_storage is not None>):
+          return _record(_op, (<each <x>, >), _dict(<keywords>))
+      _time = _next(_clock)
       try:
           _out = _forward(<each _<x>_data, ><keywords>)
       except _MappedValueError as _error:
@@ -63,33 +66,31 @@ x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
           raise
       if <all _<x>_storage is None>:
           return _out
-      _block = _innermost_block()
-      if _block is not None and _block.observers:
-          return _recorded(_vjps, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<keywords>), _out)
       if _out.__class__ is not _ndarray:
           if _out.__class__ is _Mapped:  # from a mapped setting
               return _call_mapped(_op, '<op>', _op.batching, (<each <x>, >), _dict(<keywords>))
           _out = _result(_op, _out)
       _dtype = _out.dtype
       if (<any (_<x>_storage is not None and _<x>_data.dtype is not _dtype)>) and not (<fits>):
-          <each _<x>_data, >_out = _promote_result(_op, (<each <x>, >), (<each _<x>_data, >), _out, _dict(<keywords>))
+          <each _<x>_data, >_out = _promote_result(
+              _op, _names, (<each <x>, >), (<each _<x>_data, >), _out, _dict(<keywords>))
           _dtype = _out.dtype
       _tensor = _make(_Tensor)
       _tensor._data = _out
       if _out.base is None and <all _out is not _<x>_data>:
-          _tensor._storage = _storage = _Storage(); _storage.version = 0; _storage.shared = False
+          _tensor._storage = _storage = _Storage(); _storage.version = 0
       else:
           _tensor._storage = _storage = _storage_of(_out, (<each <x>, >))
-      _records = (_block is None or _block.recording) and (_dtype is _FLOAT32 or _dtype.kind == 'f')
+      _records = _block and (_dtype is _FLOAT32 or _dtype.kind == 'f')
       if not _records or <all _<x>_node is None>:
           _tensor._node = None
           return _tensor
 x     if _<x>_node is not None and _<x>_storage.version:
-x         _refuse_stale('op <op>', 'argument <x>', <x>)
+x         _unchanged('op <op>', 'argument <x>', <x>)
       _tensor._node = _node = _Node()
-      _node.number = _number; _node.vjps = _vjps; _node.shape = _out.shape; _node.dtype = _dtype
+      _node.time = _time; _node.hooks = None; _node.vjps = _vjps; _node.shape = _out.shape; _node.dtype = _dtype
       _node.links = (<each _<x>_node, ><each _<x>_storage, >_storage)
-      _node.saved = (<saved>)
+      _node.values = (<saved>)
       return _tensor
 x
 x
@@ -101,11 +102,10 @@ _SEPARATORS = {"each": "", "any": " or ", "all": " and "}
 _MAX_GENERATED = 16
 
 
-@faster_than(plain_call)
 def generated_call(op: Op) -> Callable[..., Any]:
     """Return the call of an op. For a variadic op, generate a call for each number of inputs at its first use."""
     if not op.variadic:
-        return _compile_call(op, op.vjps_for(1))
+        return _compile_call(op, op.inputs)
     written: dict[int, Callable[..., Any]] = {}
 
     def call(*inputs: Any, **settings: Any) -> Any:
@@ -113,12 +113,37 @@ def generated_call(op: Op) -> Callable[..., Any]:
         if not count:
             return op.forward(**settings)  # the forward raises its own error
         if count > _MAX_GENERATED:
-            return record(op, inputs, op.settings | settings)
+            return _record(op, inputs, op.settings | settings)
         if count not in written:
-            written[count] = _compile_call(op, op.vjps_for(count))
+            written[count] = _compile_call(op, op.names(count))
         return written[count](*inputs, **settings)
 
     return call
+
+
+def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """Compute a call that is not generated: one of many inputs, or one that observers watch."""
+    return op.call_class(op, dict(zip(op.names(len(inputs)), inputs, strict=True)), settings).run()
+
+
+def vjps_of(op: Op, names: tuple[str, ...]) -> GeneratedVJPs:
+    """Return the vjps of an op for these inputs, and the values that they request."""
+    vjps, places = GeneratedVJPs(op, names), dict[str, int]()
+    sources = {x: k for k, x in enumerate((*names, "out"))}
+    for k, x in enumerate(names):
+        argument = op.inputs[0] if op.variadic else x
+        function = op.vjp_functions.get(argument) or partial(_missing_vjp, op, argument)
+        for name in op.requests[x]:
+            vjps.saves.setdefault(Saved(name, sources.get(name)), []).append(k)
+            places.setdefault(name, len(places))
+        if op.variadic and "k" in (p.name for p in parameters(function)):
+            function = partial(function, k=k)
+        vjps.functions.append((function, {name: places[name] for name in op.requests[x]}))
+    return vjps
+
+
+def _missing_vjp(op: Op, x: str, g: Any) -> None:
+    checks.has_vjp(op, x, g)
 
 
 def call_with_mapped_settings(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any], error: Exception) -> Any:
@@ -128,7 +153,7 @@ def call_with_mapped_settings(op: Op, inputs: tuple[Any, ...], settings: dict[st
     return call_mapped(op, op.name, op.batching, inputs, settings)
 
 
-def source(op: Op, vjps: VJPs) -> str:
+def source(op: Op, vjps: GeneratedVJPs) -> str:
     """Return the call of an op and its vjps, as Python source."""
     values = {"op": op.name, "parameters": ", ".join(_parameters(op, vjps.names)), "saved": _saved_values(op, vjps)}
     values["fits"] = _fitting_dtype(op, vjps.names)
@@ -175,11 +200,11 @@ def _fitting_dtype(op: Op, names: tuple[str, ...]) -> str:
 
     If it is float64, a warning may be needed.
     """
-    fits = [f"_{x}_storage is not None and _{x}_data.dtype is _dtype" for k, x in enumerate(names) if op.promoted(k)]
+    fits = [f"_{x}_storage is not None and _{x}_data.dtype is _dtype" for x in names if op.promoted(x)]
     return f"_dtype is not _FLOAT64 and ({' or '.join(fits) or False})"
 
 
-def _saved_values(op: Op, vjps: VJPs) -> str:
+def _saved_values(op: Op, vjps: GeneratedVJPs) -> str:
     """Return the source of the saved values: those that the vjps of inputs with a gradient need."""
     code = _expressions(op, vjps.names)
     written = ""
@@ -209,8 +234,9 @@ def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
     return code | {name: f"_copy_saved(_op, {name!r}, {name})" for name in op.settings}
 
 
-def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
+def _compile_call(op: Op, names: tuple[str, ...]) -> Callable[..., Any]:
     """Compile the call of an op. Tracebacks show its source."""
+    vjps = vjps_of(op, names)
     text = source(op, vjps)
     filename = f"<op {op.__name__}, {len(vjps.names)} inputs>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
@@ -218,11 +244,12 @@ def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
         **{f"_default_{name}": default for name, default in op.settings.items()},
         **{f"_function_{x}": vjp for x, (vjp, _) in zip(vjps.names, vjps.functions, strict=True)},
         "_op": op, "_forward": op.forward, "_vjps": vjps, "_dict": dict, "_Exception": Exception, "_next": next,
-        "_Tensor": Tensor, "_Node": Node, "_Storage": Storage, "_make": object.__new__, "_clock": clock,
+        "_Tensor": Tensor, "_Node": GeneratedNode, "_names": names,
+        "_Storage": Storage, "_make": object.__new__, "_clock": clock,
         "_Mapped": Mapped, "_MappedValueError": MappedValueError,
         "_call_mapped": call_mapped, "_call_with_mapped_settings": call_with_mapped_settings,
-        "_ndarray": ndarray, "_shape_of": np.shape, "_innermost_block": innermost_block, "_recorded": recorded,
-        "_refuse_stale": refuse_stale, "_call_with_keywords": call_with_keywords,
+        "_ndarray": ndarray, "_shape_of": np.shape, "_recording": recording.get, "_Block": Block, "_record": _record,
+        "_unchanged": checks.unchanged, "_call_with_keywords": call_with_keywords,
         "_FLOAT32": arguments.FLOAT32, "_FLOAT64": np.dtype(np.float64),
         "_UNCONVERTED_TYPES": arguments.UNCONVERTED_TYPES, "_operand": arguments.operand,
         "_MISSING": arguments.MISSING, "_setting": arguments.setting,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.memory import Storage
+from tinygrad_edu.core import Storage
+from tinygrad_edu.engine.memory import share
 from tinygrad_edu.engine.tensor import Tensor, from_array
 from tinygrad_edu.errors import DTypeError
 
@@ -32,7 +33,7 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
             f"{kind}; Tensor(values) copies, and accepts more."
         )
     array = np.asarray(array)  # a subclass, such as a memory map, becomes a plain array on the same memory
-    return from_array(array, requires_grad, Storage.new(shared=True))
+    return from_array(array, requires_grad, share(Storage()))
 
 
 def from_dlpack(x: Any) -> Tensor:

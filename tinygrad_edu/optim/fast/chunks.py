@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
 
+from tinygrad_edu.core.sgd import Ready
 from tinygrad_edu.cores.threads import map_parts
-from tinygrad_edu.engine import Tensor
 from tinygrad_edu.thresholds import SizeThreshold
 
 Update = TypeVar("Update", bound=Callable[..., Any])
@@ -29,24 +29,27 @@ def elementwise(update: Update) -> Update:
     return update
 
 
-def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, ndarray, dict[str, Any]]]) -> None:
+def update_in_chunks(optimizer: Any, params: list[Ready]) -> None:
     """Update parameters. Elementwise updates run in chunks, and on several threads if the parameters are large."""
-    is_elementwise = hasattr(type(optimizer).update, "elementwise")
+    large = [p for p, _, _ in params if p._data.nbytes > _CHUNK_BYTES]
+    if not large or not hasattr(type(optimizer).update, "elementwise"):
+        for p, grad, group in params:
+            optimizer.update(p._data, grad, optimizer.state[p], group)
+        return
     calls: list[Callable[[], None]] = []
     for p, grad, group in params:
-        state = optimizer._state_of(p, group)
-        if is_elementwise and p._data.ndim and p._data.nbytes > _CHUNK_BYTES and _is_complete(optimizer, state, group):
-            calls += _chunks(optimizer, p._data, grad, state, group)
-        else:
-            calls.append(partial(optimizer.update, p._data, grad, state, group))
-    large = is_elementwise and _should_use_threads(optimizer, [p for p, _, _ in params])
-    map_parts(lambda update: update(), calls, large, multiplies=False)
+        calls += _chunks(optimizer, p._data, grad, optimizer.state[p], group)
+    read = sum(p._data.size * (2 + len(optimizer.state[p])) for p in large)
+    threads = read >= _MIN_ELEMENTS_FOR_THREADS and _are_disjoint(p._data for p, _, _ in params)
+    map_parts(lambda update: update(), calls, threads, multiplies=False)
 
 
 def _chunks(
     optimizer: Any, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Any
 ) -> list[Callable[[], None]]:
     """Return the update of each chunk. The first updates the scalars of the state, the others update copies."""
+    if not param.ndim or param.nbytes <= _CHUNK_BYTES or not _is_complete(optimizer, state, group):
+        return [partial(optimizer.update, param, grad, state, group)]
     scalars = {name: array for name, array in state.items() if optimizer.state_slots[name].scalar}
     arrays = {name: array for name, array in state.items() if name not in scalars}
     calls: list[Callable[[], None]] = []
@@ -62,13 +65,6 @@ def _chunks(
 def _is_complete(optimizer: Any, state: dict[str, ndarray], group: Any) -> bool:
     """Return whether the state has all its arrays. Otherwise `update` adds arrays of the shape of the parameter."""
     return all(name in state for name, slot in optimizer.state_slots.items() if slot.is_used(group))
-
-
-def _should_use_threads(optimizer: Any, params: list[Tensor]) -> bool:
-    """Return whether several threads may update the parameters: large enough in total, and without overlap."""
-    large = [p for p in params if p._data.nbytes > _CHUNK_BYTES]
-    read = sum(p._data.size * (2 + len(optimizer.state[p])) for p in large)
-    return read >= _MIN_ELEMENTS_FOR_THREADS and _are_disjoint(p._data for p in params)
 
 
 def _are_disjoint(arrays: Iterable[ndarray]) -> bool:

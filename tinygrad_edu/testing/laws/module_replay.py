@@ -76,7 +76,7 @@ def _undo(part: Any) -> Callable[[], Any]:
     if isinstance(part, Tensor):
         state = part._data, part._storage, part._node, role_of(part)
         if part._node is None and role_of(part) != PARAMETER:
-            part._data, part._storage = part._data.copy(), Storage.new()
+            part._data, part._storage = part._data.copy(), Storage()
         return partial(_set_state, part, *state)
     return partial(refill, part, contents_of(part))
 

@@ -171,7 +171,7 @@ def memory_is_freed(call: Call, p: Probe) -> None:
         out = call(*leaves)
         node = out._node
         names, alive = ("the result", *call.names), [weakref.ref(t._data) for t in (out, *leaves)]
-        alive += [weakref.ref(x) for x in node.saved if type(x) is np.ndarray and x.base is None]
+        alive += [weakref.ref(x) for x in node.saved.values() if type(x) is np.ndarray and x.base is None]
         out.backward(p.cotangents[0])
         del out, leaves
         names += ("a saved value",) * (len(alive) - len(names))
