@@ -597,9 +597,9 @@ def test_a_shared_layer_gets_the_gradients_of_both_calls() -> None:
         np.testing.assert_allclose(p.grad, differences(lambda: layer(layer(x)).sum(), p, 1e-5), 1e-6)
 
 
-def test_sequential_numbers_its_layers() -> None:
+def test_a_sequence_of_layers() -> None:
     model = core.Sequential(core.Linear(1, 1), core.Tanh(), core.Linear(1, 1, bias=False))
-    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "2.weight"]
+    assert [name for name, _ in model.named_parameters()] == ["layers.0.weight", "layers.0.bias", "layers.2.weight"]
     assert [type(layer).__name__ for layer in model] == ["Linear", "Tanh", "Linear"]
 
 
