@@ -5,6 +5,7 @@ that `backward` of a product enters; and the methods of the core that the librar
 """
 
 import ast
+import dataclasses
 import inspect
 import os
 import pkgutil
@@ -26,15 +27,7 @@ from tinygrad_edu import core
 from tinygrad_edu.plain_mode import PLAIN
 
 PACKAGE = Path(tg.__file__).parent
-ROOMS = (
-    "engine",
-    "ops",
-    "nn",
-    "optim",
-    "transforms",
-    "parallel",
-    "tape",
-)  # they may have subclasses of the core's classes
+ROOMS = ("engine", "ops", "nn", "optim", "transforms", "parallel", "tape")  # those with subclasses of the core's
 
 
 def training_step() -> Callable[[], None]:
@@ -128,8 +121,9 @@ def _is_in_core(cls: type) -> bool:
 def _overridden(name: str, cls: type) -> type | None:
     """Return the class of the core whose method of this name a class overrides, if the method does not only raise."""
     owner = next((each for each in cls.__mro__ if _is_in_core(each) and _functions(vars(each).get(name))), None)
-    is_abstract = owner and "raise NotImplementedError" in inspect.getsource(_functions(vars(owner)[name])[0])
-    return None if is_abstract else owner
+    if owner is None or dataclasses.is_dataclass(owner) and name == "__init__":  # which has no source
+        return owner
+    return None if "raise NotImplementedError" in inspect.getsource(_functions(vars(owner)[name])[0]) else owner
 
 
 def _functions(member: Any) -> list[Any]:

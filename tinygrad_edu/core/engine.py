@@ -49,7 +49,7 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Record no calls: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
+    """Record nothing: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
     token = recording.set(False)
     try:
         yield
@@ -75,19 +75,6 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.op.name if self.op else 'leaf'} {self.time}, shape {self.shape}, {self.dtype}>"
-
-
-recording: ContextVar[bool] = ContextVar("recording", default=True)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
-    token = recording.set(False)
-    try:
-        yield
-    finally:
-        recording.reset(token)
 
 
 class BackwardPass:

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinygrad_edu.core import checks
-from tinygrad_edu.core.engine import Array
-from tinygrad_edu.core.engine import BackwardPass, Node, Storage, writing
+from tinygrad_edu.core.engine import Array, BackwardPass, Node, Storage, writing
 from tinygrad_edu.core.operators import Operators
 
 
