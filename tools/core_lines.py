@@ -5,7 +5,6 @@ that `backward` of a product enters; and the methods of the core that the librar
 """
 
 import ast
-import dataclasses
 import inspect
 import os
 import pkgutil
@@ -119,11 +118,17 @@ def _is_in_core(cls: type) -> bool:
 
 
 def _overridden(name: str, cls: type) -> type | None:
-    """Return the class of the core whose method of this name a class overrides, if the method does not only raise."""
-    owner = next((each for each in cls.__mro__ if _is_in_core(each) and _functions(vars(each).get(name))), None)
-    if owner is None or dataclasses.is_dataclass(owner) and name == "__init__":  # which has no source
-        return owner
-    return None if "raise NotImplementedError" in inspect.getsource(_functions(vars(owner)[name])[0]) else owner
+    """Return the class of the core from which a class would inherit a method, unless the method only raises.
+
+    A base class that overrides it without calling super() is listed itself. What overrides that is not.
+    """
+    for each in cls.__mro__[1:]:
+        member = vars(each).get(name)
+        if member is not None and _is_in_core(each):
+            return each if _functions(member) and "raise NotImplementedError" not in _source(member) else None
+        if member is not None and not _calls_super(member):
+            return None
+    return None
 
 
 def _functions(member: Any) -> list[Any]:
@@ -132,9 +137,14 @@ def _functions(member: Any) -> list[Any]:
     return [inspect.unwrap(part) for part in parts if inspect.isfunction(part)]
 
 
+def _source(member: Any) -> str:
+    """Return the source of a method or a property. Generated functions have none."""
+    written = [each for each in _functions(member) if not each.__code__.co_filename.startswith("<")]
+    return "\n".join(textwrap.dedent(inspect.getsource(each)) for each in written)
+
+
 def _calls_super(member: Any) -> bool:
-    trees = (ast.parse(textwrap.dedent(inspect.getsource(function))) for function in _functions(member))
-    return any(isinstance(node, ast.Name) and node.id == "super" for tree in trees for node in ast.walk(tree))
+    return any(isinstance(node, ast.Name) and node.id == "super" for node in ast.walk(ast.parse(_source(member))))
 
 
 def report() -> Iterator[str]:
