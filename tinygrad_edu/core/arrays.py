@@ -47,7 +47,7 @@ def sum(x: Any, /, axis: Any = None, keepdims: bool = False, dtype: Any = None) 
     return np.sum(x, axis, dtype, keepdims=keepdims)
 
 
-sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, kept_shape(x_shape, axis)), x_shape))
+sum.vjps(x=lambda g, x_shape, axis: spread(g, x_shape, axis))
 
 
 @op
@@ -56,22 +56,13 @@ def mean(x: Any, /, axis: Any = None, keepdims: bool = False) -> Any:
     return np.mean(x, axis, keepdims=keepdims)
 
 
-def share(g: Any, x_shape: tuple[int, ...], axis: Any) -> Any:
-    """Return the share of one element in the gradient of a mean, with the axes of x."""
-    kept = kept_shape(x_shape, axis)
-    count = math.prod(n for n, k in zip(x_shape, kept, strict=True) if n != k)
-    return reshape(g / count, kept)
+mean.vjps(x=lambda g, x_shape, axis: spread(g / (math.prod(x_shape) // max(g.size, 1)), x_shape, axis))
 
 
-mean.vjps(x=lambda g, x_shape, axis: broadcast_to(share(g, x_shape, axis), x_shape))
-
-
-def kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """Return the shape of a sum with ``keepdims=True``: length 1 along one axis, several, or all."""
-    if axis is None or not shape:
-        return (1,) * len(shape)
-    axes = normalize_axis_tuple(axis, len(shape))
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
+    """Return the gradient of the elements of a sum along one axis, several, or all: each of them gets g."""
+    axes = range(len(shape)) if axis is None or not shape else normalize_axis_tuple(axis, len(shape))
+    return broadcast_to(reshape(g, tuple(1 if i in axes else n for i, n in enumerate(shape))), shape)
 
 
 @op

@@ -267,7 +267,7 @@ def test_paths_of_different_lengths() -> None:
     early = core.exp(x)
     late = core.tanh(core.tanh(early) * early)
     (early * late).backward()
-    slope = differences(lambda: core.exp(x) * core.tanh(core.tanh(core.exp(x)) * core.exp(x)), x, 1e-6)
+    slope = differences(lambda: core.exp(x) * core.tanh(core.tanh(core.exp(x)) * core.exp(x)), x)
     np.testing.assert_allclose(x.grad, slope, 1e-6)
 
 
@@ -519,7 +519,7 @@ def test_gradients_of_layers(layer: Any, shape: str, seed: int) -> None:
     if module.parameters():
         loss().backward()
     for parameter in module.parameters():
-        np.testing.assert_allclose(parameter.grad, differences(loss, parameter, 1e-5), 1e-6, 1e-6)
+        np.testing.assert_allclose(parameter.grad, differences(loss, parameter), 1e-6, 1e-6)
 
 
 def network(rng: Any) -> Any:
@@ -594,7 +594,7 @@ def test_a_shared_layer_gets_the_gradients_of_both_calls() -> None:
     layer, x = core.Linear(2, 2, dtype=F64), np.ones((1, 2))
     layer(layer(x)).sum().backward()
     for p in layer.parameters():
-        np.testing.assert_allclose(p.grad, differences(lambda: layer(layer(x)).sum(), p, 1e-5), 1e-6)
+        np.testing.assert_allclose(p.grad, differences(lambda: layer(layer(x)).sum(), p), 1e-6)
 
 
 def test_a_sequence_of_layers() -> None:
