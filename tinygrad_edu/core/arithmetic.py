@@ -82,7 +82,10 @@ def power(x: Any, y: Any) -> Any:
     return np.power(x, y)
 
 
-power.vjps(x=lambda g, x, y: g * (y * x ** (y - 1)), y=lambda g, x, out: g * (out * log(x)))
+power.vjps(
+    x=lambda g, x, y: g * (y * x ** (y - (y != 0))),  # x ** 0 is constant, also at 0
+    y=lambda g, x, y, out: g * (out * log(x + ((x == 0) & (y >= 0)))),  # and so is 0 ** y
+)
 
 
 @op

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.typing import DTypeLike
 
-from tinygrad_edu.core.engine import unbroadcast
+from tinygrad_edu.core.engine import unbroadcast, wide
 from tinygrad_edu.core.op import op
+
+Axis = int | Sequence[int] | None
 
 
 @op
-def reshape(x: Any, /, shape: Any, order: Any = "C") -> Any:
+def reshape(x: Any, /, shape: Any, order: Literal["C", "F"] = "C") -> Any:
     """Return x in another shape, with its elements in the same order: the last index changes fastest."""
-    return np.reshape(x, shape, order)
+    return np.asarray(x).reshape(shape, order=order)
 
 
 reshape.vjps(x=lambda g, x_shape, order: reshape(g, x_shape, order))
 
 
 @op
-def transpose(x: Any, /, axes: Any = None) -> Any:
+def transpose(x: Any, /, axes: Sequence[int] | None = None) -> Any:
     """Return x with its axes in another order, by default reversed."""
     return np.transpose(x, axes)
 
 
-transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes])))
+transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else inverse(axes)))
+
+
+def inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    """Return the order that undoes another order of axes."""
+    positions = [axis % len(axes) for axis in axes]
+    return tuple(positions.index(axis) for axis in range(len(axes)))
 
 
 @op
@@ -40,29 +49,43 @@ broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
 
 
 @op
-def sum(x: Any, /, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+def sum(x: Any, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Any:
     """Return the sum along one axis, several, or all."""
-    if np.result_type(x) == np.float16 and dtype is None:  # in float16, 2048 + 1 is 2048
-        return np.sum(x, axis, np.float32, keepdims=keepdims).astype(np.float16)
-    return np.sum(x, axis, dtype, keepdims=keepdims)
+    if (np.result_type(x) if dtype is None else np.dtype(dtype)) == np.float16:
+        return np.sum(x, plain_axes(axis), np.float32, keepdims=keepdims).astype(np.float16)
+    return np.sum(x, plain_axes(axis), dtype, keepdims=keepdims)
 
 
-sum.vjps(x=lambda g, x_shape, axis: spread(g, x_shape, axis))
+sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, kept_shape(x_shape, axis)), x_shape))
 
 
 @op
-def mean(x: Any, /, axis: Any = None, keepdims: bool = False) -> Any:
+def mean(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the mean along one axis, several, or all."""
-    return np.mean(x, axis, keepdims=keepdims)
+    return np.mean(x, plain_axes(axis), keepdims=keepdims)
 
 
-mean.vjps(x=lambda g, x_shape, axis: spread(g / (math.prod(x_shape) // max(g.size, 1)), x_shape, axis))
+def share(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    """Return the share of one element in the gradient of a mean, with the axes of x."""
+    kept = kept_shape(x_shape, axis)
+    count = math.prod(n for n, k in zip(x_shape, kept, strict=True) if n != k)
+    return reshape(g / count, kept)
 
 
-def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
-    """Return the gradient of the elements of a sum along one axis, several, or all: each of them gets g."""
-    axes = range(len(shape)) if axis is None or not shape else normalize_axis_tuple(axis, len(shape))
-    return broadcast_to(reshape(g, tuple(1 if i in axes else n for i, n in enumerate(shape))), shape)
+mean.vjps(x=lambda g, x_shape, axis: broadcast_to(share(g, x_shape, axis), x_shape))
+
+
+def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """Return the shape of a sum with ``keepdims=True``: length 1 along one axis, several, or all."""
+    if axis is None or not shape:
+        return (1,) * len(shape)
+    axes = [a % len(shape) for a in ((axis,) if isinstance(axis, int | np.integer) else axis)]
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def plain_axes(axis: Axis) -> Any:
+    """Return axes as NumPy accepts them: a list as a tuple."""
+    return tuple(axis) if isinstance(axis, list) else axis
 
 
 @op
@@ -74,9 +97,10 @@ def getitem(x: Any, /, index: Any) -> Any:
 @op
 def scatter(x: Any, /, index: Any, shape: Any) -> Any:
     """Return zeros with x added at the index: an element that the index names twice gets both."""
-    out = np.zeros(shape, x.dtype)
+    dtype = np.result_type(x)
+    out = np.zeros(shape, wide(dtype))
     np.add.at(out, index, x)
-    return out
+    return out.astype(dtype, copy=False)
 
 
 getitem.vjps(x=lambda g, x_shape, index: scatter(g, index, x_shape))

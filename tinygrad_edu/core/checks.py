@@ -31,9 +31,7 @@ def real_numbers(array: Any) -> Any:
 def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Refuse a dtype without fractions, which has no derivatives."""
     if dtype.kind != "f":
-        raise IntegerGradientError(
-            f"a tensor of dtype {dtype} cannot require a gradient: the dtype must be floating point."
-        )
+        raise IntegerGradientError(f"a tensor of dtype {dtype} cannot require a gradient: make it floating point.")
     return dtype
 
 
@@ -108,9 +106,7 @@ def known_names(op: Any, where: str, names: Iterable[str], known: Iterable[str])
     """Refuse names in the declaration of a vjp that the op does not have."""
     for name in names:
         if name not in known:
-            raise VJPDefinitionError(
-                f"{where}: op {op.name} has nothing named {name!r}; expected one of {', '.join(known)}."
-            )
+            raise VJPDefinitionError(f"{where}: op {op.name} has no {name!r}; expected one of {', '.join(known)}.")
 
 
 def has_vjp(op: Any, x: str, g: Any) -> None:

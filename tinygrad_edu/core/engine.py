@@ -140,5 +140,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum over the axes along which an input of this shape was repeated: every copy contributes."""
     new = g.ndim - len(shape)
     repeated = (new + i for i, n in enumerate(shape) if n == 1 and g.shape[new + i] != 1)
-    wide = np.float32 if g.dtype == np.float16 else g.dtype  # in float16, 2048 + 1 is 2048
-    return g.sum(axis=(*range(new), *repeated), dtype=wide).astype(g.dtype).reshape(shape)
+    return g.sum(axis=(*range(new), *repeated), dtype=wide(g.dtype)).astype(g.dtype).reshape(shape)
+
+
+def wide(dtype: np.dtype[Any]) -> Any:
+    """Return the dtype in which to sum: in float16, 2048 + 1 is 2048."""
+    return np.float32 if dtype == np.float16 else dtype

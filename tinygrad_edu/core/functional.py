@@ -22,10 +22,11 @@ import numpy as np
 from tinygrad_edu.core import checks
 from tinygrad_edu.core.arithmetic import exp
 from tinygrad_edu.core.arrays import getitem, matmul, mean, reshape, sum
+from tinygrad_edu.core.engine import wide
 from tinygrad_edu.core.op import op
 from tinygrad_edu.core.tensor import values_of
 
-Pair = Any  # an integer, or two: vertical, horizontal
+Pair = int | tuple[int, int]  # an integer, or two: vertical, horizontal
 
 
 @op
@@ -39,10 +40,16 @@ def im2col(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, di
 
 @op
 def col2im(
-    columns: Any, /, output_size: Pair, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+    columns: Any,
+    /,
+    output_size: tuple[int, int],
+    kernel_size: Pair,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
 ) -> Any:
     """Add columns to images (N, C, H, W): each element to the pixel from which `im2col` copied it."""
-    (h, w), (top, left), window = pair(output_size), pair(padding), (kernel_size, stride, padding, dilation)
+    (h, w), (top, left), window = output_size, pair(padding), (kernel_size, stride, padding, dilation)
     places = taps((h, w), *window)
     channels = columns.shape[1] // len(places)
     columns = columns.reshape(len(columns), channels, len(places), *counts((h, w), *window))
@@ -71,7 +78,8 @@ def taps(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pa
 
 def pair(setting: Pair) -> tuple[int, int]:
     """Return an integer twice, and a pair as it is."""
-    return (setting, setting) if np.ndim(setting) == 0 else tuple(setting)
+    vertical, horizontal = (setting, setting) if isinstance(setting, int | np.integer) else setting
+    return vertical, horizontal
 
 
 im2col.vjps(
@@ -93,8 +101,8 @@ def conv2d(x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pai
 @op
 def softmax(x: Any, /, axis: int = -1) -> Any:
     """Return exp(x) / sum(exp(x)) along an axis: positive numbers whose sum is 1."""
-    e = np.exp(x - np.max(x, axis, keepdims=True))  # at most 1: no overflow
-    return e / np.sum(e, axis, keepdims=True)
+    e = np.exp(below_0(x, axis))
+    return (e / np.sum(e, axis, wide(e.dtype), keepdims=True)).astype(e.dtype)
 
 
 softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
@@ -103,8 +111,13 @@ softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)
 @op
 def log_softmax(x: Any, /, axis: int = -1) -> Any:
     """Return log(softmax(x)), without the logarithm of a number that was rounded to 0."""
-    shifted = x - np.max(x, axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis, keepdims=True))
+    x = below_0(x, axis)
+    return x - np.log(np.sum(np.exp(x), axis, wide(x.dtype), keepdims=True)).astype(x.dtype)
+
+
+def below_0(x: Any, axis: int) -> Any:
+    """Return x minus its maximum along an axis. The softmax is the same, and exp does not overflow."""
+    return x - np.max(x, axis, keepdims=True) if x.size else x
 
 
 log_softmax.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))

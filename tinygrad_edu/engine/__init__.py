@@ -18,7 +18,7 @@ from tinygrad_edu.engine.batching import RULES, MappedCall, batched, composite, 
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, run_hooks
 from tinygrad_edu.engine.debug.observers import Observer, PassObserver
-from tinygrad_edu.engine.decorator import op
+from tinygrad_edu.engine.decorator import extend, op
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.scatter_add import add_at, add_at_zeros, add_rows
 from tinygrad_edu.engine.fast.sums import sum_first
@@ -112,6 +112,7 @@ __all__ = [
     "draw_in_vmap",
     "enable_grad",
     "everywhere",
+    "extend",
     "flag",
     "from_array",
     "from_dlpack",

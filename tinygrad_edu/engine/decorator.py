@@ -129,6 +129,16 @@ def op(
 core.Op.op_class = TypedOp
 
 
+def extend(made: core.Op, batching: str | BatchingRule, promotes: bool = True, doc: str | None = None) -> Op:
+    """Add to an op of the core what `op` declares for others, and return it. `doc` replaces a shorter docstring."""
+    assert isinstance(made, Op)
+    made.batching = rule_of(made.name, batching)
+    made.promotes = made.inputs if promotes else ()
+    made.__doc__ = doc or made.__doc__
+    made.forget_call()
+    return made
+
+
 def _adopt_core_ops() -> None:
     """Make the ops of the core, which are older than this class, ops of this class."""
     for made in [x for x in vars(core).values() if isinstance(x, core.Op)]:

@@ -78,7 +78,7 @@ class Op(core.Op):
     def make_call(self) -> Callable[..., Any]:
         """Return the function that a call runs."""
 
-        @wraps(self.forward)
+        @wraps(self.__wrapped__)
         def call(*args: Any, **keywords: Any) -> Any:
             return Op.__call__(self, *args, **keywords)
 
@@ -146,6 +146,12 @@ class Op(core.Op):
         """Make the call anew at its next use: the present one was made for other vjps."""
         vars(self).pop("call", None)
 
+    def replace_forward(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """Compute the op by another function of the same arguments with the same result, and return that function."""
+        self.forward = forward
+        self.forget_call()
+        return forward
+
     def requested(self, function: Callable[..., Any]) -> list[str]:
         """Return the names of the values that a vjp requests: ``**settings`` requests all settings."""
         read = list(parameters(function))[1:]
@@ -178,7 +184,7 @@ class Op(core.Op):
     @property
     def __signature__(self) -> inspect.Signature:
         """The signature of the forward, with the further keywords. The inputs and the result can be Tensors."""
-        forward = inspect.signature(self.composition or self.forward)
+        forward = inspect.signature(self.composition) if self.composition else self.signature
         named = forward.parameters.values()
         read = [p.replace(annotation="TensorLike") if p.name in self.inputs else p for p in named]
         return forward.replace(parameters=read, return_annotation="Tensor | Array")
@@ -194,7 +200,7 @@ class Op(core.Op):
 
         vjps = [(argument, _source_text(function)) for argument, function in self.vjp_functions.items()]
         table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in vjps)
-        parameters = inspect.signature(self.forward).parameters.values()
+        parameters = self.signature.parameters.values()
         signature = inspect.Signature([p.replace(annotation=Parameter.empty) for p in parameters])
         return fold_html(f"op {self.name}{signature}", table, is_open=True)
 

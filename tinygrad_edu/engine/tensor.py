@@ -9,14 +9,16 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import core
-from tinygrad_edu.core import Node, Storage
+from tinygrad_edu.core import Node, Storage, recording
+from tinygrad_edu.engine.backward import BackwardPass
 from tinygrad_edu.engine.debug.call_site import call_site
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_in, hooks_of
 from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, warn_of_a_lost_gradient
+from tinygrad_edu.engine.debug.observers import ObservedPass
+from tinygrad_edu.engine.fast.backward import FastPass
 from tinygrad_edu.engine.memory import TrackedArray, share, tracked_view, writing
-from tinygrad_edu.engine.modes import is_grad_enabled
+from tinygrad_edu.engine.modes import Block, is_grad_enabled
 from tinygrad_edu.engine.node import leaf
-from tinygrad_edu.engine.run_backward import new_pass
 from tinygrad_edu.engine.scalar_protocol import NumberProtocol
 from tinygrad_edu.errors import (
     DTypeError,
@@ -25,6 +27,7 @@ from tinygrad_edu.errors import (
     ReadOnlyError,
     ShapeError,
 )
+from tinygrad_edu.plain_mode import PLAIN
 
 if TYPE_CHECKING:
     from tinygrad_edu.surface import Surface
@@ -457,7 +460,16 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
 
 core.Tensor.result_class = Tensor
-core.Tensor.pass_class = staticmethod(new_pass)  # type: ignore[assignment]
+_PASS = BackwardPass if PLAIN else FastPass  # the plain one has no targets, which `backward` does not need
+
+
+def _pass_class(tensor: Tensor) -> type[BackwardPass]:
+    """Return the class of the pass that `backward` starts."""
+    block: Any = recording.get()
+    return ObservedPass if isinstance(block, Block) and block.observers else _PASS
+
+
+core.Tensor.pass_class = property(_pass_class)  # type: ignore[assignment]
 
 
 def values_of(x: Any) -> Any:

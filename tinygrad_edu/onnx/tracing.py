@@ -227,7 +227,7 @@ def _with_defaults(function: Any, inputs: tuple[Any, ...], settings: dict[str, A
     """Return the arguments of a call, with the defaults of settings."""
     if not isinstance(function, Op | FunctionType):  # of NumPy
         return inputs, settings
-    bound = signature(function.forward if isinstance(function, Op) else function).bind(*inputs, **settings)
+    bound = signature(function.__wrapped__ if isinstance(function, Op) else function).bind(*inputs, **settings)
     bound.apply_defaults()
     return bound.args, bound.kwargs
 

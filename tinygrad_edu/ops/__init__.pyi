@@ -8,12 +8,12 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from tinygrad_edu.core.arrays import Axis
 from tinygrad_edu.engine import Array, Op, PlainArrayLike, Tensor
 from tinygrad_edu.ops import methods as methods
 from tinygrad_edu.ops import on_demand as on_demand
 from tinygrad_edu.ops.adaptive_pooling import OutputSize
-from tinygrad_edu.ops.axes import Axis
-from tinygrad_edu.ops.sliding_windows import Pair, Row, Size, Triple
+from tinygrad_edu.ops.sliding_windows import Pair, Row, Triple
 
 class _Abs(Op):
     @overload
@@ -1772,7 +1772,7 @@ class _Col2Im(Op):
         self,
         columns: Tensor,
         /,
-        output_size: Size,
+        output_size: tuple[int, int],
         kernel_size: Pair,
         stride: Pair = 1,
         padding: Pair = 0,
@@ -1783,7 +1783,7 @@ class _Col2Im(Op):
         self,
         columns: PlainArrayLike,
         /,
-        output_size: Size,
+        output_size: tuple[int, int],
         kernel_size: Pair,
         stride: Pair = 1,
         padding: Pair = 0,

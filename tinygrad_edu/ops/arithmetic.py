@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Operand, Tensor, op, to_array
+from tinygrad_edu import core
+from tinygrad_edu.engine import Array, Operand, Tensor, extend, op, to_array
 
 __all__ = [
     "abs", "add", "astype", "ceil", "copysign", "deg2rad", "divide", "floor", "floor_divide", "fmod", "multiply",
@@ -15,40 +16,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-@op(broadcasts=True, batching="elementwise")
-def add(x: Operand, y: Operand) -> Array:
-    """Return x + y."""
-    return np.add(x, y)
-
-
-add.vjps(x=lambda g: g, y=lambda g: g)
-
-
-@op(broadcasts=True, batching="elementwise")
-def subtract(x: Operand, y: Operand) -> Array:
-    """Return x - y."""
-    return np.subtract(x, y)
-
-
-subtract.vjps(x=lambda g: g, y=lambda g: -g)
-
-
-@op(broadcasts=True, batching="elementwise")
-def multiply(x: Operand, y: Operand) -> Array:
-    """Return x * y."""
-    return np.multiply(x, y)
-
-
-multiply.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
-
-
-@op(broadcasts=True, batching="elementwise")
-def divide(x: Operand, y: Operand) -> Array:
-    """Return x / y."""
-    return np.divide(x, y)
-
-
-divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
+add = extend(core.add, batching="elementwise")
+subtract = extend(core.subtract, batching="elementwise")
+multiply = extend(core.multiply, batching="elementwise")
+divide = extend(core.divide, batching="elementwise")
+negative = extend(core.negative, batching="elementwise")
 
 
 @op(batching="elementwise")
@@ -136,15 +108,6 @@ def positive(x: Array) -> Array:
 
 
 positive.vjps(x=lambda g: g)
-
-
-@op(batching="elementwise")
-def negative(x: Array) -> Array:
-    """Return -x."""
-    return np.negative(x)
-
-
-negative.vjps(x=lambda g: -g)
 
 
 @op(batching="elementwise")

@@ -1,31 +1,15 @@
-"""Normalization of the `axis` argument of reductions, and merging of axes."""
+"""Numbers of reduced elements, and merging of axes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.arrays import Axis, inverse, kept_shape
 from tinygrad_edu.engine import shape_of
-from tinygrad_edu.ops.shape import inverse, reshape, transpose
-
-Axis = int | Sequence[int] | None
-
-
-def plain_axes(axis: Axis) -> Any:
-    """Return `axis` in a form that NumPy accepts, with a list converted to a tuple."""
-    return tuple(axis) if isinstance(axis, list) else axis
-
-
-def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    """Return the shape of a reduction over `axis` with ``keepdims=True``."""
-    if axis is None or not shape:  # NumPy allows the axes 0 and -1 of a 0-d array
-        return (1,) * len(shape)
-    axes = (axis,) if isinstance(axis, int | np.integer) else axis
-    reduced = {a % len(shape) for a in axes}
-    return tuple(1 if i in reduced else n for i, n in enumerate(shape))
+from tinygrad_edu.ops.shape import reshape, transpose
 
 
 def reduced_count(shape: tuple[int, ...], axis: Axis) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
+from tinygrad_edu import core
 from tinygrad_edu.engine import (
     NOT_COMPUTED,
     RULES,
@@ -18,11 +19,13 @@ from tinygrad_edu.engine import (
     Precomputed,
     Tensor,
     TensorLike,
+    extend,
     op,
     values_of,
 )
 from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype, cast, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
+from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import log_sum, mean, mean_along, reduce_along, sum
 from tinygrad_edu.ops.selection import drop, keep, maximum
@@ -41,35 +44,17 @@ def plain_subtract_max(x: ndarray, axis: int) -> ndarray:
 subtract_max = faster_than(plain_subtract_max)(fast.subtract_max)
 
 
-def plain_softmax_values(x: ndarray, axis: int) -> ndarray:
-    """Return exp(x) / sum(exp(x)) along `axis`."""
-    e = np.exp(plain_subtract_max(x, axis))
-    total = np.add.reduce(e, axis, np.float32 if e.dtype == np.float16 else e.dtype, keepdims=True)
-    return np.asarray(e / total).astype(e.dtype, copy=False)
+softmax_along = extend(core.softmax, batching="along")
+log_softmax_along = extend(core.log_softmax, batching="along")
+softmax_values = faster_than(softmax_along.forward)(fast.softmax_values)
+softmax_vjp = faster_than(softmax_along.vjp_functions["x"])(fast.softmax_vjp)
+log_softmax_vjp = faster_than(log_softmax_along.vjp_functions["x"])(fast.log_softmax_vjp)
 
 
-softmax_values = faster_than(plain_softmax_values)(fast.softmax_values)
-
-
-def plain_softmax_vjp(g: ndarray, p: ndarray, axis: int) -> ndarray:
-    """Return p * (g - sum(g * p)) along `axis`, where p is the softmax."""
-    return p * (g - np.add.reduce(g * p, axis=axis, keepdims=True))
-
-
-softmax_vjp = faster_than(plain_softmax_vjp)(fast.softmax_vjp)
-
-
-def plain_log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
-    """Return g - exp(out) * sum(g) along `axis`, where out is the logarithm of the softmax."""
-    return g - np.exp(out) * np.add.reduce(g, axis, keepdims=True)
-
-
-log_softmax_vjp = faster_than(plain_log_softmax_vjp)(fast.log_softmax_vjp)
-
-
-@op(name="softmax", batching="along")
-def softmax_along(x: Array, /, axis: int) -> Array:
-    """Return exp(x) / sum(exp(x)) along `axis`."""
+@softmax_along.replace_forward
+@faster_than(softmax_along.forward)
+def softmax_forward(x: Any, axis: int = -1) -> Any:
+    """Compute the softmax of floating-point numbers in place."""
     return softmax_values(as_floating(x), axis)
 
 
@@ -79,9 +64,13 @@ def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     return softmax_vjp(cotangent, p, axis)
 
 
-softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
+@faster_than(softmax_along.vjp_functions["x"])
+def softmax_x(g: Any, out: Any, axis: int) -> Any:
+    """Compute the vjp of the softmax by one op."""
+    return softmax_gradient(g, out, axis)
 
 
+softmax_along.vjps(x=softmax_x)
 softmax_gradient.vjps(
     cotangent=lambda g, p, axis: softmax_gradient(g, p, axis),
     p=lambda g, cotangent, p, axis: (
@@ -100,20 +89,23 @@ def softmin(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -> Te
     return softmax(multiply(x, -1.0), axis, dtype)  # -1.0 makes unsigned integers floating-point
 
 
-@op(name="log_softmax", batching="along")
-def log_softmax_along(x: Array, /, axis: int) -> Array:
-    """Return log(softmax(x)) along `axis`."""
+@log_softmax_along.replace_forward
+@faster_than(log_softmax_along.forward)
+def log_softmax_forward(x: Any, axis: int = -1) -> Any:
+    """Compute the logarithm of the softmax of floating-point numbers in place."""
     shifted = subtract_max(as_floating(x), axis)
     return np.subtract(shifted, log_sum(np.exp(shifted), axis), out=shifted)
 
 
-def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
+@faster_than(log_softmax_along.vjp_functions["x"])
+def log_softmax_x(g: Any, out: Any, axis: int) -> Any:
+    """Compute the vjp of the logarithm of the softmax in place, if the pass is not recorded."""
     if are_arrays(g, out):
         return log_softmax_vjp(g, out, axis)
     return g - exp(out) * sum(g, axis, keepdims=True)
 
 
-log_softmax_along.vjps(x=_log_softmax_x)
+log_softmax_along.vjps(x=log_softmax_x)
 
 
 def log_softmax(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor | Array:
@@ -223,7 +215,15 @@ softmax_cross_entropy.vjps(
 _MOST_SAVED = SizeThreshold(2**20)
 
 
-@faster_than(softmax_cross_entropy)
+def plain_cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "none") -> Any:
+    """Return the cross entropy of integer labels (N, ...): that of the core for the mean over samples."""
+    if labels.ndim == 1 and reduction == "mean":
+        return core.cross_entropy(logits, labels)
+    losses = -getitem(log_softmax_along(logits, 1), label_index(values_of(labels)))
+    return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
+
+
+@faster_than(plain_cross_entropy_of_labels)
 def cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "none") -> Any:
     """Return `softmax_cross_entropy` for integer labels, which saves the exponentials of few logits."""
     x, y = values_of(logits), values_of(labels)

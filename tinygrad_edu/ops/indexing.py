@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import core
 from tinygrad_edu.engine import (
     Array,
     IndexedSlices,
@@ -18,6 +19,7 @@ from tinygrad_edu.engine import (
     add_at_zeros,
     aligned,
     bare,
+    extend,
     innermost_level,
     is_grad_enabled,
     op,
@@ -92,18 +94,24 @@ def _is_integer(part: Any) -> bool:
     return isinstance(part, int | np.integer) and not isinstance(part, bool)
 
 
-def plain_getitem_values(x: Array, index: Any) -> Any:
-    """Return x[index]."""
-    return x[index]
+getitem = extend(
+    core.getitem,
+    batching=_getitem_of_samples,
+    doc="Return x[index], for every index that NumPy supports: slices, integers, arrays, masks and mixtures.",
+)
+getitem_values = getitem.replace_forward(faster_than(getitem.forward)(fast.getitem_values))
 
 
-getitem_values = faster_than(plain_getitem_values)(fast.getitem_values)
+def _scatter_one_of_samples(batch: MappedCall) -> Any:
+    (x,), shape = batch.spread().inputs, batch.settings["shape"]
+    shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    rows = batch.with_inputs(moveaxis(x, 0, -1))  # long rows are added faster
+    index = _before_samples(_as_tuple(batch.settings["index"]))
+    return rows.on_leading(index=index, shape=(*shape, batch.size)).moveaxis(-1, 0)
 
 
-@op(batching=_getitem_of_samples)
-def getitem(x: Array, /, index: Any) -> Array:
-    """Return x[index], for every index that NumPy supports: slices, integers, arrays, masks and mixtures."""
-    return getitem_values(x, index)
+scatter_one = extend(core.scatter, batching=_scatter_one_of_samples)
+scatter_one.name = "scatter_add"
 
 
 def _scatter_samples(batch: MappedCall) -> Any:
@@ -123,14 +131,9 @@ def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) ->
     return out
 
 
-def plain_getitem_vjp(g: Any, x_shape: tuple[int, ...], index: Any) -> Any:
-    """Return the gradient of x: zeros with g added at the index."""
-    return scatter(g, indices=(index,), shape=x_shape)
-
-
-@faster_than(plain_getitem_vjp)
+@faster_than(getitem.vjp_functions["x"])
 def getitem_vjp(g: Any, x_shape: tuple[int, ...], index: Any) -> Any:
-    """Return `plain_getitem_vjp` as slices, without zeros: the engine adds all slices of an array into one array."""
+    """Return the gradient as slices, without zeros: the engine adds all slices of an array into one array."""
     return IndexedSlices([g], [index], x_shape, scatter)
 
 

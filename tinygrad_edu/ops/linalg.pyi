@@ -8,8 +8,8 @@ from typing import Any, Literal, overload
 from numpy.linalg import LinAlgError as LinAlgError
 from numpy.typing import ArrayLike
 
+from tinygrad_edu.core.arrays import Axis
 from tinygrad_edu.engine import Array, Op, PlainArrayLike, Tensor
-from tinygrad_edu.ops.axes import Axis
 from tinygrad_edu.ops.decompositions import EighResult, QRResult, SVDResult
 from tinygrad_edu.ops.determinants import SlogdetResult
 from tinygrad_edu.ops.lu_decomposition import LUResult

@@ -145,25 +145,21 @@ METHODS: dict[str, Callable[[], Any]] = {
 
 
 def method(name: str) -> Callable[..., Any]:
-    """Return a function as a method called `name`, with the source, the docstring and the parameters of its forward.
+    """Return a function as a method called `name`, with its source, docstring and parameters.
 
     The method is a separate function object with the same code. A method that called the op would add a call.
     """
     function, check = METHODS[name](), CHECKS.get(name)
     call = function.call if isinstance(function, Op) and check is None else with_hints(function, check=check)
-    forward = getattr(function, "forward", function)
     unbound = FunctionType(call.__code__, call.__globals__, name, call.__defaults__, call.__closure__)
-    unbound.__kwdefaults__, unbound.__doc__, unbound.__module__ = (
-        call.__kwdefaults__,
-        forward.__doc__,
-        forward.__module__,
-    )
+    unbound.__kwdefaults__, unbound.__doc__ = call.__kwdefaults__, function.__doc__
+    unbound.__module__ = function.__module__
     unbound.__qualname__ = f"Tensor.{name}"
     original = signature(function)
     parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *list(original.parameters.values())[1:]]
     returns = original.return_annotation.replace("Tensor | Array", "Tensor")
     vars(unbound).update(
-        __wrapped__=forward, __signature__=original.replace(parameters=parameters, return_annotation=returns)
+        __wrapped__=function, __signature__=original.replace(parameters=parameters, return_annotation=returns)
     )
     return unbound
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from tinygrad_edu.core.arrays import inverse
 from tinygrad_edu.engine import (
     NOT_COMPUTED,
     Array,
@@ -36,7 +37,7 @@ from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.selection import clip
-from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, shaped, transpose
+from tinygrad_edu.ops.shape import broadcast_to, reshape, shaped, transpose
 from tinygrad_edu.ops.sliding_windows import per_axis
 from tinygrad_edu.ops.variance import nan_if_infinite, scale_along
 from tinygrad_edu.plain_mode import faster_than

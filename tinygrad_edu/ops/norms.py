@@ -10,10 +10,10 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import invalid_choice
+from tinygrad_edu.core.arrays import Axis
 from tinygrad_edu.engine import Array, PlainArrayLike, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, as_floating, sign
-from tinygrad_edu.ops.axes import Axis
 from tinygrad_edu.ops.decompositions import svdvals
 from tinygrad_edu.ops.inverses import inv
 from tinygrad_edu.ops.powers import all_normal, power, power_of_2_below

@@ -2,64 +2,50 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
-import numpy as np
-from numpy import ndarray
-
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of
+from tinygrad_edu import core
+from tinygrad_edu.engine import Array, Tensor, TensorLike, extend, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast import im2col as fast
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.shape import expand_dims, reshape, shaped, squeeze, swapaxes
-from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, pair, window_of
+from tinygrad_edu.ops.sliding_windows import Pair, Size, pair, window_of
 from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["col2im", "fold", "im2col", "unfold"]
 
 
-def plain_im2col_values(x: ndarray, window: Window) -> ndarray:
-    """Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
-    top, left = (inside.start for inside in window.inside)
-    padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
-    patches = np.stack([padded[:, :, i, j] for i, j in product(*window.taps)], axis=2)
-    return patches.reshape(len(x), x.shape[1] * patches.shape[2], window.size[0] * window.size[1])
-
-
-im2col_values = faster_than(plain_im2col_values)(fast.im2col_values)
-
-
-def plain_col2im_values(columns: ndarray, window: Window) -> ndarray:
-    """Sum columns into images: (N, C * kh * kw, L) -> (N, C, H, W)."""
-    offsets = list(product(*window.taps))
-    n, channels = columns.shape[0], columns.shape[1] // len(offsets)
-    patches = columns.reshape(n, channels, len(offsets), *window.size)
-    padded = np.zeros((n, channels, *window.padded), columns.dtype)
-    for k, (i, j) in enumerate(offsets):
-        padded[:, :, i, j] += patches[:, :, k]
-    return padded[:, :, *window.inside]
-
-
-col2im_values = faster_than(plain_col2im_values)(fast.col2im_values)
-
-
-@op(batching="first")
-def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
-    """Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L) for L windows in row-major order.
+im2col = extend(
+    core.im2col,
+    batching="first",
+    doc="""Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L) for L windows in row-major order.
 
     The layout is that of PyTorch's ``unfold``. Each setting is an integer or a pair (vertical, horizontal).
-    """
+    """,
+)
+col2im = extend(
+    core.col2im,
+    batching="first",
+    doc="Sum columns into images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``.",
+)
+im2col_values = faster_than(im2col.forward)(fast.im2col_values)
+col2im_values = faster_than(col2im.forward)(fast.col2im_values)
+
+
+@im2col.replace_forward
+def im2col_checked(x: Array, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
+    """Refuse other shapes than (N, C, H, W) and invalid windows, and copy."""
     if x.ndim != 4:
         raise ShapeError(f"im2col: x must have shape (N, C, H, W), got {x.shape}.")
-    return im2col_values(x, window_of(x.shape[2:], kernel_size, stride, padding, dilation))
+    return im2col_values(x, *window_of(x.shape[2:], kernel_size, stride, padding, dilation).settings)
 
 
-@op(batching="first")
-def col2im(
-    columns: Array, /, output_size: Size, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+@col2im.replace_forward
+def col2im_checked(
+    columns: Array, output_size: Size, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
 ) -> Array:
-    """Sum columns into images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
+    """Refuse columns of another shape and invalid windows, and sum."""
     h, w = pair(output_size, "output_size", 1)
     window = window_of((h, w), kernel_size, stride, padding, dilation)
     kernel, windows = len(window.rows) * len(window.columns), window.size[0] * window.size[1]
@@ -67,20 +53,19 @@ def col2im(
         raise ShapeError(
             f"col2im: columns must have shape (N, C * {kernel}, {windows}) for images of {h}x{w}, got {columns.shape}."
         )
-    return col2im_values(columns, window)
-
-
-im2col.vjps(x=lambda g, x_shape, **window: col2im(g, x_shape[2:], **window))
-col2im.vjps(columns=lambda g, kernel_size, stride, padding, dilation: im2col(g, kernel_size, stride, padding, dilation))
+    return col2im_values(columns, (h, w), *window.settings)
 
 
 def plain_convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
-    """Convolve images: multiply the kernel matrix with the columns of `im2col` and add the bias.
+    """Convolve images as the core does; with groups, multiply each group of kernels with its part of the columns.
 
     (N, C, H, W), (out, C / groups, kh, kw), (out,) or None -> (N, out, rows, columns)
     """
     out, c, kh, kw = shape_of(weight)
-    rows, columns = window_of(x.shape[2:], (kh, kw), stride, padding, dilation).size
+    window = window_of(x.shape[2:], (kh, kw), stride, padding, dilation)
+    if groups == 1:
+        return core.conv2d(x, shaped(weight), bias, *window.settings[1:])
+    rows, columns = window.size
     patches = im2col(x, (kh, kw), stride, padding, dilation)
     patches = reshape(patches, (len(x), groups, c * kh * kw, rows * columns))
     kernels = reshape(weight, (groups, out // groups, c * kh * kw))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Operand, op, values_of
+from tinygrad_edu import core
+from tinygrad_edu.engine import Array, Operand, extend, op, values_of
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast import powers as fast
 from tinygrad_edu.ops.selection import drop, where
@@ -97,13 +98,7 @@ hypot_ratio.vjps(
 )
 
 
-@op(batching="elementwise")
-def exp(x: Array) -> Array:
-    """Return e ** x."""
-    return np.exp(x)
-
-
-exp.vjps(x=lambda g, out: g * out)
+exp = extend(core.exp, batching="elementwise")
 
 
 @op(batching="elementwise")
@@ -124,13 +119,7 @@ def expm1(x: Array) -> Array:
 expm1.vjps(x=lambda g, x: g * exp(x))  # for negative x, out + 1 suffers from cancellation
 
 
-@op(batching="elementwise")
-def log(x: Array) -> Array:
-    """Return the natural logarithm of x."""
-    return np.log(x)
-
-
-log.vjps(x=lambda g, x: g / x)
+log = extend(core.log, batching="elementwise")
 
 
 @op(batching="elementwise")
@@ -171,25 +160,19 @@ def xlogy(x: Operand, y: Operand) -> Array:
 xlogy.vjps(x=lambda g, x, y: drop(xlogy(g, y), (x == 0) & (y <= 0)), y=lambda g, x, y: g * x / y)
 
 
-def plain_power_values(x: Any, y: Any) -> Any:
-    """Return x ** y."""
-    # NumPy computes the power of a NumPy scalar with another function, and the results may differ in the last digit.
-    return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
-
-
-power_values = faster_than(plain_power_values)(fast.power_values)
-
-
-@op(broadcasts=True, batching="elementwise")
-def power(x: Any, y: Any) -> Array:
-    """Return x ** y.
+power = extend(
+    core.power,
+    batching="elementwise",
+    doc="""Return x ** y.
 
     As in PyTorch, the gradient with respect to x is 0 where y is 0, and the gradient with respect to y is 0 where x is
     0 and y >= 0. For a negative x the gradient with respect to y is NaN.
-    """
-    return power_values(x, y)
+    """,
+)
+power_values = power.replace_forward(faster_than(power.forward)(fast.power_values))
 
 
+# Not the vjps of the core: integers among the operands must not widen g, and these can be differentiated at y = 0.
 def _power_x(g: Any, x: Any, y: Any) -> Any:
     if y.__class__ is int or y.__class__ is float:
         return _scalar_power_x(g, x, y)

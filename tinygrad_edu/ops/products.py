@@ -9,7 +9,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, op, shape_of
+from tinygrad_edu import core
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, extend, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast import linear as fast_linear
@@ -42,21 +43,22 @@ def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray
 product = faster_than(plain_product)(fast.product)
 
 
-def plain_linear_values(x: ndarray, weight: ndarray, bias: ndarray | None = None) -> ndarray:
-    """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
-    out = np.matmul(x, weight.T)
-    return out if bias is None else out + bias
+linear_values = faster_than(core.linear)(fast_linear.linear_values)
 
-
-linear_values = faster_than(plain_linear_values)(fast_linear.linear_values)
-
-
-@op(broadcasts=True, batching=_matmul_samples)
-def matmul(x: Array, y: Array) -> Array:
-    """Return the matrix product x @ y: (..., n, k), (..., k, m) -> (..., n, m). The leading axes broadcast.
+matmul = extend(
+    core.matmul,
+    batching=_matmul_samples,
+    doc="""Return the matrix product x @ y: (..., n, k), (..., k, m) -> (..., n, m). The leading axes broadcast.
 
     A 1-d x is treated as a row, a 1-d y as a column; the added axis is removed from the result.
-    """
+    """,
+)
+
+
+@matmul.replace_forward
+@faster_than(matmul.forward)
+def matmul_values(x: Array, y: Array) -> Array:
+    """Return the matrix product of arrays."""
     if not (isinstance(x, ndarray) and isinstance(y, ndarray) and x.ndim > 1 and y.ndim > 1):
         return np.matmul(x, y)
     return _outer(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # product() is slow for k = 1
@@ -67,7 +69,9 @@ def _outer(x: ndarray, y: ndarray) -> ndarray:
     return np.multiply(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
 
-def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
+@faster_than(matmul.vjp_functions["x"])
+def matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
+    """Compute the vjp of x, without matrices for vectors."""
     if y.ndim == 1:
         return expand_dims(g, -1) * y
     if len(x_shape) == 1:
@@ -75,7 +79,9 @@ def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
     return matmul(g, swapaxes(y, -1, -2))
 
 
-def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
+@faster_than(matmul.vjp_functions["y"])
+def matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
+    """Compute the vjp of y, without matrices for vectors, and for a stack by one product."""
     if len(y_shape) == 1:
         return g * x if x.ndim == 1 else matmul(reshape(g, -1), reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])))
     if x.ndim == 1:
@@ -86,7 +92,7 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
     return matmul(swapaxes(x, -1, -2), g)
 
 
-matmul.vjps(x=_matmul_x, y=_matmul_y)
+matmul.vjps(x=matmul_x, y=matmul_y)
 
 
 @op(name="linear", batching="first")
@@ -156,6 +162,12 @@ linear_with_bias.vjps(
 )
 
 
+@faster_than(core.linear)
+def fused_linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """Return x @ weight.T + bias, computed by one op."""
+    return linear_without_bias(x, weight) if bias is None else linear_with_bias(x, weight, bias)
+
+
 def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor | Array:
     """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
 
@@ -172,12 +184,12 @@ def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) ->
             f"linear: shape mismatch: x {x_shape} and weight {weight_shape}; expected (..., in) and (out, in) or (in,)."
         )
     if len(weight_shape) == 2 and bias_shape == weight_shape[:1]:
-        return linear_with_bias(x, weight, bias)  # type: ignore[arg-type] # it is not None
+        return fused_linear(x, weight, bias)
     if bias is not None and bias_shape not in (weight_shape[:-1], (1,), ()):
         raise ShapeError(
             f"linear: bias for weight {weight_shape} must be {weight_shape[:-1]}, (1,) or (), got {bias_shape}."
         )
-    out = linear_without_bias(x, weight) if len(weight_shape) == 2 else matmul(x, weight)
+    out = fused_linear(x, weight) if len(weight_shape) == 2 else matmul(x, weight)
     return out if bias is None else out + bias
 
 
@@ -201,7 +213,7 @@ def bilinear(x1: TensorLike, x2: TensorLike, weight: TensorLike, bias: TensorLik
         raise ShapeError(f"bilinear: bias must have shape {weight_shape[:1]}, got {shape_of(bias)}.")
     out, n, m = weight_shape
     rows = reshape(transpose(weight, (0, 2, 1)), (out * m, n))
-    halfway = reshape(linear_without_bias(x1, rows), (*x1_shape[:-1], out, m))
+    halfway = reshape(fused_linear(x1, rows), (*x1_shape[:-1], out, m))
     result = squeeze(matmul(halfway, expand_dims(x2, -1)), -1)
     return result if bias is None else result + bias
 

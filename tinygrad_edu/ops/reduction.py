@@ -8,7 +8,9 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, shape_of, values_of
+from tinygrad_edu import core
+from tinygrad_edu.core.arrays import Axis, kept_shape, plain_axes
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, extend, op, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import (
     add,
@@ -21,7 +23,7 @@ from tinygrad_edu.ops.arithmetic import (
     multiply,
     subtract,
 )
-from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes, plain_axes, reduced_count, split_axes
+from tinygrad_edu.ops.axes import merge_axes, reduced_count, split_axes
 from tinygrad_edu.ops.fast import reductions as fast
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.scans import cumprod, neighbor
@@ -49,11 +51,14 @@ def plain_sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dt
 sum_along = faster_than(plain_sum_along)(fast.sum_along)
 
 
+_plain_mean = core.mean.forward
+
+
 def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     """Return the mean over `axis`. A 0-d array has the axes 0 and -1, as in NumPy's sum."""
     if np.ndim(x) == 0 and axis in (0, -1):
         axis = None
-    return np.mean(x, axis=axis, keepdims=keepdims)
+    return _plain_mean(x, axis, keepdims)
 
 
 mean_along = faster_than(plain_mean_along)(fast.mean_along)
@@ -68,25 +73,33 @@ def plain_log_sum(x: ndarray, axis: Any) -> ndarray:
 log_sum = faster_than(plain_log_sum)(fast.log_sum)
 
 
-@op(promotes=False, batching="axis")
-def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
-    """Return the sum over `axis`: all axes, one, or several. An empty sum is 0. `dtype` is the dtype of the result.
+sum = extend(
+    core.sum,
+    batching="axis",
+    promotes=False,
+    doc="""Return the sum over `axis`: all axes, one, or several. An empty sum is 0. `dtype` is the dtype of the result.
 
     As in NumPy, the sum begins with `initial`, and omits elements where `where` is False. float16 is summed in float32.
-    """
-    if x.__class__ is ndarray and (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
-        total: Any = np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32)
-        return total.astype(np.float16)
-    if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
-        return reduce_along(np.add, x, axis, keepdims, dtype=dtype)
-    if x.__class__ is ndarray and (axis is None or axis.__class__ is tuple):
-        return sum_along(x, axis, keepdims, dtype)
-    return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
-
-
-sum.vjps(
-    x=lambda g, x_shape, x_dtype, axis: broadcast_to(reshape(cast(g, x_dtype), kept_shape(x_shape, axis)), x_shape)
+    """,
 )
+_plain_sum, _plain_sum_x = sum.forward, sum.vjp_functions["x"]
+
+
+@sum.replace_forward
+@faster_than(_plain_sum)
+def sum_values(x: Any, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Any:
+    """Return the sum of an array, by the functions for its axes."""
+    if x.__class__ is not ndarray or (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
+        return _plain_sum(x, axis, keepdims, dtype)
+    if axis.__class__ is int and x.ndim:
+        return reduce_along(np.add, x, axis, keepdims, dtype=dtype)
+    if axis is None or axis.__class__ is tuple:
+        return sum_along(x, axis, keepdims, dtype)
+    return _plain_sum(x, axis, keepdims, dtype)
+
+
+# The result does not have the dtype of x if `dtype` says so.
+sum.vjps(x=lambda g, x_shape, x_dtype, axis: _plain_sum_x(cast(g, x_dtype), x_shape, axis))
 
 
 @op(promotes=False, batching="axis")
@@ -126,9 +139,16 @@ def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
 prod.vjps(x=_prod_x)
 
 
-@op(batching="axis")
-def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the mean over `axis`, of the elements where `where` is True. The mean of none is NaN, as in NumPy."""
+mean = extend(
+    core.mean,
+    batching="axis",
+    doc="Return the mean over `axis`, of the elements where `where` is True. The mean of none is NaN, as in NumPy.",
+)
+
+
+@mean.replace_forward
+def mean_values(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return the mean of an array. Unlike that of the core, it accepts the axes 0 and -1 of a 0-d array."""
     return mean_along(x, plain_axes(axis), keepdims)
 
 
@@ -137,7 +157,7 @@ def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     return broadcast_to(reshape(share, kept_shape(x_shape, axis)), x_shape)
 
 
-mean.vjps(x=_mean_x)
+mean.vjps(x=_mean_x)  # not that of the core: a count above 65,504 is infinite in float16
 
 
 def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:

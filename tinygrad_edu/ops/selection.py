@@ -8,7 +8,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, batched, op, values_of
+from tinygrad_edu import core
+from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, batched, extend, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast import elementwise
@@ -93,10 +94,11 @@ def masked_fill(x: TensorLike, mask: ArrayLike, value: TensorLike) -> Tensor | A
     return where(mask, value, x)
 
 
-@op(broadcasts=True, batching="elementwise")
-def maximum(x: Operand, y: Operand) -> Array:
-    """Return the maximum of x and y. At a tie, each gets half of the gradient; where one is NaN, both get all of it."""
-    return np.maximum(x, y)
+maximum = extend(
+    core.maximum,
+    batching="elementwise",
+    doc="""Return the maximum of x and y. At a tie, each gets half of the gradient; where one is NaN, both get all of it.""",
+)
 
 
 def _split_ties(g: Any, not_selected: Any, tied: Any) -> Any:
@@ -105,6 +107,7 @@ def _split_ties(g: Any, not_selected: Any, tied: Any) -> Any:
     return where(tied, g * 0.5, kept) if np.any(tied) else kept
 
 
+# Not the vjps of the core, which multiply: 0 times an infinite gradient is NaN.
 maximum.vjps(x=lambda g, x, y: _split_ties(g, x < y, x == y), y=lambda g, x, y: _split_ties(g, y < x, x == y))
 
 

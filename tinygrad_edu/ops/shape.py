@@ -10,8 +10,9 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu import core
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, op, to_array, unbroadcast
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, extend, op, to_array
 from tinygrad_edu.errors import ShapeError
 
 __all__ = [
@@ -60,19 +61,24 @@ def _reversed_behind(x: Any) -> Any:
     return transpose(x, (0, *range(x.ndim - 1, 0, -1)))
 
 
-@op(batching=_reshape_samples)
-def reshape(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Array:
-    """Return x with a new shape. One length may be -1; it is inferred.
+reshape = extend(
+    core.reshape,
+    batching=_reshape_samples,
+    doc="""Return x with a new shape. One length may be -1; it is inferred.
 
     Order "C" reads and writes the elements with the last index changing fastest, order "F" with the first. NumPy's
     orders "A" and "K" depend on the memory layout and are not supported.
-    """
+    """,
+)
+_reshape_values = reshape.forward
+
+
+@reshape.replace_forward
+def reshape_checked(x: Array, shape: Any, order: Literal["C", "F"] = "C") -> Any:
+    """Refuse orders that depend on the memory layout, and reshape."""
     if order not in ("C", "F"):
         raise invalid_choice("reshape: order", order, ("C", "F"))
-    return np.asarray(x).reshape(shape, order=order)
-
-
-reshape.vjps(x=lambda g, x_shape, order: reshape(g, x_shape, order))
+    return _reshape_values(x, shape, order)
 
 
 def ravel(x: TensorLike, /, order: Literal["C", "F"] = "C") -> Tensor | Array:
@@ -160,13 +166,9 @@ def _broadcast_samples(batch: MappedCall) -> Any:
     return batch.with_inputs(reshape(x, (batch.size, *padded))).on_leading(shape=(batch.size, *shape))
 
 
-@op(batching=_broadcast_samples)
-def broadcast_to(x: Array, /, shape: Any) -> Array:
-    """Broadcast x to a shape. The result is a read-only view."""
-    return np.broadcast_to(x, shape)
-
-
-broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
+broadcast_to = extend(
+    core.broadcast_to, batching=_broadcast_samples, doc="Broadcast x to a shape. The result is a read-only view."
+)
 
 
 def broadcast_arrays(*arrays: TensorLike) -> tuple[Tensor | Array, ...]:
@@ -194,19 +196,11 @@ def _transpose_samples(batch: MappedCall) -> Any:
     return batch.on_leading(axes=(0, *batch.shifted(tuple(axes))))
 
 
-@op(batching=_transpose_samples)
-def transpose(x: Array, /, axes: Sequence[int] | None = None) -> Array:
-    """Permute the axes of x to the order `axes`; by default reverse them."""
-    return np.transpose(x, axes)
-
-
-transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else inverse(axes)))
-
-
-def inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    """Return the inverse of a permutation of axes."""
-    positions = [axis % len(axes) for axis in axes]
-    return tuple(positions.index(axis) for axis in range(len(axes)))
+transpose = extend(
+    core.transpose,
+    batching=_transpose_samples,
+    doc="Permute the axes of x to the order `axes`; by default reverse them.",
+)
 
 
 @op(

@@ -82,6 +82,12 @@ class Window(NamedTuple):
         return self.taps[1]
 
     @property
+    def settings(self) -> tuple[Size, Size, Size, Size]:
+        """The kernel size, the stride, the padding and the dilation, for images."""
+        top, left = (inside.start for inside in self.inside)
+        return (len(self.rows), len(self.columns)), self.stride, (top, left), self.dilation
+
+    @property
     def overlap(self) -> bool:
         """Whether windows overlap."""
         axes = zip(self.dilation, self.taps, self.stride, strict=True)

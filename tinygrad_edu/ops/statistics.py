@@ -9,6 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu._checks import invalid_choice
+from tinygrad_edu.core.arrays import Axis, kept_shape
 from tinygrad_edu.engine import (
     Array,
     MappedCall,
@@ -23,7 +24,7 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
-from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes
+from tinygrad_edu.ops.axes import merge_axes
 from tinygrad_edu.ops.fast.partition import rank_indices
 from tinygrad_edu.ops.gather import flat_indices, take_along, take_owned
 from tinygrad_edu.ops.reduction import mean, sum

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Operand, op
+from tinygrad_edu import core
+from tinygrad_edu.engine import Array, Operand, extend, op
 from tinygrad_edu.ops.fast import elementwise
 from tinygrad_edu.ops.powers import hypot, sqrt
 from tinygrad_edu.ops.selection import where
@@ -137,18 +138,8 @@ arccosh.vjps(x=lambda g, x: g / (sqrt(x - 1) * sqrt(x + 1)))
 arctanh.vjps(x=lambda g, x: g / one_minus_square(x))
 
 
-@op(batching="elementwise")
-def tanh(x: Array) -> Array:
-    """Return the hyperbolic tangent of x."""
-    return np.tanh(x)
-
-
-def plain_tanh_vjp(g: Any, out: Any) -> Any:
-    """Return g * (1 - out * out), where out is tanh(x)."""
-    return g * (1 - out * out)
-
-
-tanh_vjp = faster_than(plain_tanh_vjp)(elementwise.tanh_vjp)
+tanh = extend(core.tanh, batching="elementwise")
+tanh_vjp = faster_than(tanh.vjp_functions["x"])(elementwise.tanh_vjp)
 
 
 @op(name="tanh", batching="elementwise")
@@ -157,7 +148,13 @@ def tanh_gradient(cotangent: Array, t: Array) -> Array:
     return tanh_vjp(cotangent, t)
 
 
-tanh.vjps(x=lambda g, out: tanh_gradient(g, out))
+@faster_than(tanh.vjp_functions["x"])
+def tanh_x(g: Any, out: Any) -> Any:
+    """Compute the vjp of tanh by one op."""
+    return tanh_gradient(g, out)
+
+
+tanh.vjps(x=tanh_x)
 tanh_gradient.vjps(cotangent=lambda g, t: tanh_gradient(g, t), t=lambda g, cotangent, t: g * cotangent * (-2 * t))
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.core.arrays import Axis, kept_shape, plain_axes
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import abs, are_arrays, as_floating, astype, cast, divide_evenly, floor
-from tinygrad_edu.ops.axes import Axis, kept_shape, plain_axes, reduced_count
+from tinygrad_edu.ops.axes import reduced_count
 from tinygrad_edu.ops.fast import reductions
 from tinygrad_edu.ops.powers import exp2, log2, power_of_2_below, sqrt, square
 from tinygrad_edu.ops.reduction import apply_where, count_where, masked_max, mean, plain_reduce_along, sum

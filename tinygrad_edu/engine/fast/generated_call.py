@@ -180,7 +180,7 @@ def _fill_template(text: str, names: tuple[str, ...], values: dict[str, str]) ->
 def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
     """Return the parameters of the call, which are those of the forward."""
     parts = [*names, "/"] if op.slash else [*names]
-    for p in signature(op.forward).parameters.values():
+    for p in op.signature.parameters.values():
         if p.name in op.settings:
             if p.kind is Parameter.KEYWORD_ONLY and "*" not in parts:
                 parts.append("*")
@@ -259,5 +259,5 @@ def _compile_call(op: Op, names: tuple[str, ...]) -> Callable[..., Any]:
     exec(compile(text, filename, "exec"), namespace)
     vjps.pairs = tuple((k, namespace[f"_vjp_{x}"]) for k, x in enumerate(vjps.names))
     call: Callable[..., Any] = namespace[op.name]
-    call.__doc__, call.__module__ = op.forward.__doc__, op.forward.__module__
+    call.__doc__, call.__module__ = op.__doc__, op.__module__
     return call

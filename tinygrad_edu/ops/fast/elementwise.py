@@ -200,7 +200,7 @@ def gelu_tanh_vjp(cotangent: ndarray, x: ndarray, gate: ndarray) -> ndarray:
 
 
 def tanh_vjp(cotangent: Any, t: Any) -> Any:
-    """Return `plain_tanh_vjp`; for large arrays in chunks that stay in the cache."""
+    """Return the vjp of tanh; for large arrays in chunks that stay in the cache."""
     if t.size <= _CHUNK_LENGTH:
         return cotangent * (1 - t * t)
     operands: list[Any] = [cotangent, t, None]

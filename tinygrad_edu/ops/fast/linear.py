@@ -9,7 +9,7 @@ from tinygrad_edu.ops.fast.products import product
 
 
 def linear_values(x: ndarray, weight: ndarray, bias: ndarray | None = None) -> ndarray:
-    """Return `plain_linear_values`. For x of shape (N, in) the result has the samples innermost, as in `conv2d`.
+    """Return x @ weight.T + bias. For x of shape (N, in) the result has the samples innermost, as in `conv2d`.
 
     OpenBLAS is faster in that layout, twice as fast for few samples, and elementwise ops, the loss and the gradients
     keep it. For sequences the features stay innermost, because layers such as layer norm normalize them.

@@ -18,7 +18,7 @@ _PRODUCT_EXPONENTS = frozenset({-8, -7, -6, -5, -4, -3, -2, 3, 4, 5, 6, 7, 8})
 
 
 def power_values(x: Any, y: Any) -> Any:
-    """Return `plain_power_values`; for floating-point x and a small integer exponent as a product."""
+    """Return ``x ** y``; for floating-point x and a small integer exponent as a product."""
     if x.__class__ is not ndarray:
         return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
     n = y

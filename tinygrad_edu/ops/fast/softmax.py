@@ -13,7 +13,7 @@ def subtract_max(x: ndarray, axis: int) -> ndarray:
 
 
 def softmax_values(x: ndarray, axis: int) -> ndarray:
-    """Return `plain_softmax_values`; for large arrays without the maximum if the sums are in range."""
+    """Return exp(x) / sum(exp(x)) along `axis`; for large arrays without the maximum if the sums are in range."""
     if x.size >= _LARGE and x.dtype.char in "fd":
         with np.errstate(over="ignore"):
             e = np.exp(x)
@@ -32,7 +32,7 @@ _LARGE, _SAFE_EXPONENT = SizeThreshold(4000, least=2), 30.0
 
 
 def log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
-    """Return `plain_log_softmax_vjp`, computed in place in one array."""
+    """Return the vjp of the logarithm of the softmax, computed in place in one array."""
     if not g.ndim:
         return g - np.exp(out) * np.add.reduce(g, axis, keepdims=True)
     slope = np.exp(out)
@@ -41,7 +41,7 @@ def log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
 
 
 def softmax_vjp(g: ndarray, p: ndarray, axis: int) -> ndarray:
-    """Return `plain_softmax_vjp`; for contiguous float32 rows in place, with two passes fewer over memory.
+    """Return the vjp of the softmax; for contiguous float32 rows in place, with two passes fewer over memory.
 
     Not for float64: where p is near 1, g - sum(g * p) suffers from cancellation, and BLAS rounds the sum differently.
     """

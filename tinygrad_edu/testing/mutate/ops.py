@@ -68,7 +68,7 @@ def load(path: Path) -> None:
 
 def ops_of(module: str, chosen: Sequence[str]) -> list[Op]:
     """Return the ops with vjps that a loaded file defines, or only the chosen ones."""
-    defined = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.forward.__module__ == module)
+    defined = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.__module__ == module)
     return [op for op in dict.fromkeys(defined) if op.vjp_functions and (not chosen or op.__name__ in chosen)]
 
 
@@ -125,7 +125,7 @@ def nth_fate(module: str, chosen: tuple[str, ...], n: int) -> Fate:
 
 
 def _source_of(original: Op) -> Source:
-    return _source(inspect.getfile(original.forward))
+    return _source(inspect.getfile(original.__wrapped__))
 
 
 @functools.cache
@@ -146,7 +146,7 @@ def _compiled(source: Source, function: FunctionNode, change: Change, original: 
     """Return the changed function, compiled with the global names of the op's module."""
     start, end = source.span(function)
     text = source.edited(change.edits, start, end)
-    namespace = dict(vars(sys.modules[original.forward.__module__]))
+    namespace = dict(vars(sys.modules[original.__module__]))
     if isinstance(function, ast.Lambda):
         return eval(f"({text})", namespace)  # type: ignore[no-any-return]
     exec(textwrap.dedent(" " * function.col_offset + text), namespace)
