@@ -1,11 +1,11 @@
 """How much of the library is its core: ``python -m tools.core_lines``.
 
-Prints, in plain mode, the lines that a training step of the network of `models.mnist_conv` executes, by file; the files
-that `backward` of a product enters; and the methods of the core that the library overrides without calling ``super()``.
+Prints, for plain mode, the lines that a training step of the network of `models.mnist_conv` executes, by file, and the
+files that `backward` of a product enters. Then, without plain mode, it prints the methods of the core that the library
+overrides without calling ``super()``.
 """
 
 import ast
-import dataclasses
 import inspect
 import os
 import pkgutil
@@ -119,11 +119,17 @@ def _is_in_core(cls: type) -> bool:
 
 
 def _overridden(name: str, cls: type) -> type | None:
-    """Return the class of the core whose method of this name a class overrides, if the method does not only raise."""
-    owner = next((each for each in cls.__mro__ if _is_in_core(each) and _functions(vars(each).get(name))), None)
-    if owner is None or (dataclasses.is_dataclass(owner) and name == "__init__"):  # which has no source
-        return owner
-    return None if "raise NotImplementedError" in inspect.getsource(_functions(vars(owner)[name])[0]) else owner
+    """Return the class of the core from which a class would inherit a method, unless the method only raises.
+
+    A base class that overrides it without calling super() is listed itself. What overrides that is not.
+    """
+    for each in cls.__mro__[1:]:
+        member = vars(each).get(name)
+        if member is not None and _is_in_core(each):
+            return each if _functions(member) and "raise NotImplementedError" not in _source(member) else None
+        if member is not None and not _calls_super(member):
+            return None
+    return None
 
 
 def _functions(member: Any) -> list[Any]:
@@ -132,9 +138,14 @@ def _functions(member: Any) -> list[Any]:
     return [inspect.unwrap(part) for part in parts if inspect.isfunction(part)]
 
 
+def _source(member: Any) -> str:
+    """Return the source of a method or a property. Generated functions have none."""
+    written = [each for each in _functions(member) if not each.__code__.co_filename.startswith("<")]
+    return "\n".join(textwrap.dedent(inspect.getsource(each)) for each in written)
+
+
 def _calls_super(member: Any) -> bool:
-    trees = (ast.parse(textwrap.dedent(inspect.getsource(function))) for function in _functions(member))
-    return any(isinstance(node, ast.Name) and node.id == "super" for tree in trees for node in ast.walk(tree))
+    return any(isinstance(node, ast.Name) and node.id == "super" for node in ast.walk(ast.parse(_source(member))))
 
 
 def report() -> Iterator[str]:
@@ -146,12 +157,11 @@ def report() -> Iterator[str]:
     inside = sum(len(numbers) for file, numbers in step.items() if file.startswith("core/"))
     yield f"{total:4} lines in {len(step)} files; {inside} in core/ ({inside / total:.0%}), {total - inside} elsewhere"
     yield f"backward() of a product enters {', '.join(sorted(lines_of_backward()))}"
-    yield "overridden without super():"
-    yield from (f"  {method:28} {cls}" for method, cls in sorted(overrides()))
 
 
 if __name__ == "__main__":
-    if not PLAIN:
-        plain = {**os.environ, "TINYGRAD_EDU_PLAIN": "1"}
-        sys.exit(subprocess.call([sys.executable, "-m", "tools.core_lines"], env=plain))
-    print(*report(), sep="\n")
+    if PLAIN:
+        print(*report(), sep="\n")
+    else:
+        subprocess.check_call([sys.executable, "-m", "tools.core_lines"], env={**os.environ, "TINYGRAD_EDU_PLAIN": "1"})
+        print("overridden without super():", *(f"  {method:28} {cls}" for method, cls in sorted(overrides())), sep="\n")

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_edu.errors import (
     DTypeError,
@@ -21,10 +20,8 @@ from tinygrad_edu.errors import (
     WrongGradientError,
 )
 
-Array = NDArray[Any]
 
-
-def real_numbers(array: Array) -> Array:
+def real_numbers(array: Any) -> Any:
     """Refuse everything but real numbers and booleans."""
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"a Tensor must hold real numbers or booleans, got dtype {array.dtype}.")
@@ -38,7 +35,7 @@ def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype
 
 
-def same_shape(where: str, values: Array, tensor: Any) -> Array:
+def same_shape(where: str, values: Any, tensor: Any) -> Any:
     """Refuse values of another shape than a Tensor's."""
     if values.shape != tensor.shape:
         raise ShapeError(f"{where}: expected shape {tensor.shape}, got {values.shape}.")
@@ -127,9 +124,9 @@ def fits(g: Any, node: Any, x: str) -> None:
     if not hasattr(g, "shape"):
         raise WrongGradientError(f"op {op.name}: the vjp of {x} returned a {type(g).__name__}; expected an array.")
     if g.shape != shape and not (op.broadcasts and is_broadcast(shape, g.shape)):
-        hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
+        advice = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
         raise WrongGradientError(
-            f"op {op.name}: the vjp of {x} returned shape {g.shape}; expected the shape of {x}, {shape}.{hint}"
+            f"op {op.name}: the vjp of {x} returned shape {g.shape}; expected the shape of {x}, {shape}.{advice}"
         )
 
 
@@ -139,7 +136,7 @@ def is_broadcast(shape: tuple[int, ...], result: tuple[int, ...]) -> bool:
     return len(shape) <= len(result) and all(n in (1, m) for n, m in ends)
 
 
-def labels(labels: Array, logits: Any) -> Array:
+def labels(labels: Any, logits: Any) -> Any:
     """Refuse labels that are not one class for each row of logits."""
     if labels.dtype.kind not in "iu" or len(logits.shape) != 2 or labels.shape != logits.shape[:1]:
         raise ShapeError(

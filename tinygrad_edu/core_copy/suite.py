@@ -248,7 +248,7 @@ def test_misspelt_names(vjps: Any) -> None:
     def double(x: Any, /, axis: int = 0) -> Any:
         return 2 * x
 
-    with pytest.raises(VJPDefinitionError, match="op double has nothing named"):
+    with pytest.raises(VJPDefinitionError, match="op double has no"):
         double.vjps(**vjps)
 
 
@@ -267,7 +267,7 @@ def test_paths_of_different_lengths() -> None:
     early = core.exp(x)
     late = core.tanh(core.tanh(early) * early)
     (early * late).backward()
-    slope = differences(lambda: core.exp(x) * core.tanh(core.tanh(core.exp(x)) * core.exp(x)), x, 1e-6)
+    slope = differences(lambda: core.exp(x) * core.tanh(core.tanh(core.exp(x)) * core.exp(x)), x)
     np.testing.assert_allclose(x.grad, slope, 1e-6)
 
 
@@ -519,7 +519,7 @@ def test_gradients_of_layers(layer: Any, shape: str, seed: int) -> None:
     if module.parameters():
         loss().backward()
     for parameter in module.parameters():
-        np.testing.assert_allclose(parameter.grad, differences(loss, parameter, 1e-5), 1e-6, 1e-6)
+        np.testing.assert_allclose(parameter.grad, differences(loss, parameter), 1e-6, 1e-6)
 
 
 def network(rng: Any) -> Any:
@@ -594,12 +594,12 @@ def test_a_shared_layer_gets_the_gradients_of_both_calls() -> None:
     layer, x = core.Linear(2, 2, dtype=F64), np.ones((1, 2))
     layer(layer(x)).sum().backward()
     for p in layer.parameters():
-        np.testing.assert_allclose(p.grad, differences(lambda: layer(layer(x)).sum(), p, 1e-5), 1e-6)
+        np.testing.assert_allclose(p.grad, differences(lambda: layer(layer(x)).sum(), p), 1e-6)
 
 
-def test_sequential_numbers_its_layers() -> None:
+def test_a_sequence_of_layers() -> None:
     model = core.Sequential(core.Linear(1, 1), core.Tanh(), core.Linear(1, 1, bias=False))
-    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "2.weight"]
+    assert [name for name, _ in model.named_parameters()] == ["layers.0.weight", "layers.0.bias", "layers.2.weight"]
     assert [type(layer).__name__ for layer in model] == ["Linear", "Tanh", "Linear"]
 
 
