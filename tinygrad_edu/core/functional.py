@@ -14,6 +14,7 @@ window: the four pixels of its tap. In im2col, a tap is a row::
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,23 +35,19 @@ def im2col(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, di
     (top, left), window = pair(padding), (kernel_size, stride, padding, dilation)
     padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
     columns = np.stack([padded[:, :, rows, columns] for rows, columns in taps(x.shape[2:], *window)], axis=2)
-    return columns.reshape(len(x), x.shape[1] * columns.shape[2], -1)
+    return columns.reshape(len(x), x.shape[1] * columns.shape[2], math.prod(columns.shape[3:]))
 
 
 @op
 def col2im(
-    columns: Any,
-    /,
-    output_size: tuple[int, int],
-    kernel_size: Pair,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-) -> Any:
+    columns: Any, /, output_size: tuple[int, int], kernel_size: Pair,
+    stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1,
+) -> Any:  # fmt: skip
     """Add columns to images (N, C, H, W): each element to the pixel from which `im2col` copied it."""
     (h, w), (top, left), window = output_size, pair(padding), (kernel_size, stride, padding, dilation)
     places = taps((h, w), *window)
-    columns = columns.reshape(len(columns), -1, len(places), *counts((h, w), *window))
+    channels = columns.shape[1] // len(places)
+    columns = columns.reshape(len(columns), channels, len(places), *counts((h, w), *window))
     padded = np.zeros((*columns.shape[:2], h + 2 * top, w + 2 * left), columns.dtype)
     for k, (rows, cols) in enumerate(places):
         padded[:, :, rows, cols] += columns[:, :, k]
@@ -93,7 +90,7 @@ col2im.vjps(columns=lambda g, kernel_size, stride, padding, dilation: im2col(g, 
 def conv2d(x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Any:
     """Multiply each window with each kernel: (N, C, H, W), (K, C, kh, kw), (K,) -> (N, K, rows, columns)."""
     window = (weight.shape[2:], stride, padding, dilation)
-    maps = matmul(reshape(weight, (len(weight), -1)), im2col(x, *window))
+    maps = matmul(reshape(weight, (len(weight), math.prod(weight.shape[1:]))), im2col(x, *window))
     maps = reshape(maps, (len(x), len(weight), *counts(x.shape[2:], *window)))
     return maps if bias is None else maps + reshape(bias, (-1, 1, 1))
 
@@ -117,6 +114,7 @@ def log_softmax(x: Any, /, axis: int = -1) -> Any:
 
 def below_0(x: Any, axis: int) -> Any:
     """Return x minus its maximum along an axis. The softmax is the same, and exp does not overflow."""
+    x = x if x.dtype.kind == "f" else x.astype(float)
     return x - np.max(x, axis, keepdims=True) if x.size else x
 
 
