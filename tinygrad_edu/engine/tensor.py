@@ -67,7 +67,7 @@ def to_array(values: Any, demand: str = "", *names: str) -> ndarray:
     """
     if isinstance(values, core.Tensor) and not isinstance(values, Tensor):  # NumPy would read it as a sequence
         begin = demand.format(*names) or "expected a Tensor or an array"
-        raise DTypeError(f"{begin}, got a {type(values).__name__}: derive it from tinygrad_edu.Tensor, or pass .numpy().")
+        raise DTypeError(f"{begin}, got a {type(values).__name__}, which is no tinygrad_edu.Tensor: pass its numpy().")
     try:
         return np.asarray(values_of(values))
     except (DTypeError, MappedValueError, ValueError):
