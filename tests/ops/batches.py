@@ -106,7 +106,7 @@ def attention(call):
 
 NO_ELEMENTS = {"leaky", "prelu", "glu"}
 ALONG_AN_AXIS = [
-    "glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile",
+    "glu", "softmax", "softmin", "log_softmax", "softmax_gradient", "quantile",
     "percentile", "sort", "topk", "kthvalue", "average", "weighted_mean", "median", "prod", "nanmean", "mean",
     "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "cumulative_extremum", "cumsum",
     "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "p_norm", "vector_norm",

@@ -33,7 +33,7 @@ SMOOTH = [
 # Ops that are linear in all inputs jointly.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
-    "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col", "col2im",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "scatter_slices", "sum", "mean", "im2col", "col2im",
     "avg_pool2d", "keep", "drop", "distribute_to_chosen", "mean_of_chosen", "dropout_by_bits", "cumsum", "take",
     "take_along_axis", "pad_constant", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile",
     "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "index_select",
@@ -57,7 +57,7 @@ BILINEAR = [
 
 # Their first derivatives are rounded to multiples of 1e-16 beyond, which the slope of the second one cannot resolve.
 SATURATED = {
-    "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "logaddexp",
+    "softmax", "softmin", "log_softmax", "softmax_gradient", "logaddexp",
     "logaddexp2", "sigmoid", "tanh",
 }  # fmt: skip
 

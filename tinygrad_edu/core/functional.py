@@ -88,7 +88,7 @@ col2im.vjps(columns=lambda g, kernel_size, stride, padding, dilation: im2col(g, 
 def conv2d(x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Any:
     """Multiply each window with each kernel: (N, C, H, W), (K, C, kh, kw), (K,) -> (N, K, rows, columns)."""
     window = (weight.shape[2:], stride, padding, dilation)
-    maps = matmul(reshape(weight, (len(weight), -1)), im2col(x, *window))
+    maps = matmul(reshape(weight, (len(weight), math.prod(weight.shape[1:]))), im2col(x, *window))
     maps = reshape(maps, (len(x), len(weight), *counts(x.shape[2:], *window)))
     return maps if bias is None else maps + reshape(bias, (-1, 1, 1))
 
@@ -112,6 +112,7 @@ def log_softmax(x: Any, /, axis: int = -1) -> Any:
 
 def below_0(x: Any, axis: int) -> Any:
     """Return x minus its maximum along an axis. The softmax is the same, and exp does not overflow."""
+    x = x if x.dtype.kind == "f" else x.astype(float)
     return x - np.max(x, axis, keepdims=True) if x.size else x
 
 

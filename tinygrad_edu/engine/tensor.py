@@ -65,6 +65,9 @@ def to_array(values: Any, demand: str = "", *names: str) -> ndarray:
 
     It begins with `demand`, formatted with the names.
     """
+    if isinstance(values, core.Tensor) and not isinstance(values, Tensor):  # NumPy would read it as a sequence
+        begin = demand.format(*names) or "expected a Tensor or an array"
+        raise DTypeError(f"{begin}, got a {type(values).__name__}: derive it from tinygrad_edu.Tensor, or pass .numpy().")
     try:
         return np.asarray(values_of(values))
     except (DTypeError, MappedValueError, ValueError):

@@ -53,7 +53,7 @@ log_softmax_vjp = faster_than(log_softmax_along.vjp_functions["x"])(fast.log_sof
 
 @softmax_along.replace_forward
 @faster_than(softmax_along.forward)
-def softmax_forward(x: Any, axis: int = -1) -> Any:
+def softmax_forward(x: Any, /, axis: int = -1) -> Any:
     """Compute the softmax of floating-point numbers in place."""
     return softmax_values(as_floating(x), axis)
 
@@ -91,7 +91,7 @@ def softmin(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -> Te
 
 @log_softmax_along.replace_forward
 @faster_than(log_softmax_along.forward)
-def log_softmax_forward(x: Any, axis: int = -1) -> Any:
+def log_softmax_forward(x: Any, /, axis: int = -1) -> Any:
     """Compute the logarithm of the softmax of floating-point numbers in place."""
     shifted = subtract_max(as_floating(x), axis)
     return np.subtract(shifted, log_sum(np.exp(shifted), axis), out=shifted)

@@ -102,7 +102,7 @@ getitem = extend(
 getitem_values = getitem.replace_forward(faster_than(getitem.forward)(fast.getitem_values))
 
 
-def _scatter_one_of_samples(batch: MappedCall) -> Any:
+def _scatter_samples(batch: MappedCall) -> Any:
     (x,), shape = batch.spread().inputs, batch.settings["shape"]
     shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     rows = batch.with_inputs(moveaxis(x, 0, -1))  # long rows are added faster
@@ -110,11 +110,20 @@ def _scatter_one_of_samples(batch: MappedCall) -> Any:
     return rows.on_leading(index=index, shape=(*shape, batch.size)).moveaxis(-1, 0)
 
 
-scatter_one = extend(core.scatter, batching=_scatter_one_of_samples)
-scatter_one.name = "scatter_add"
+scatter = extend(core.scatter, batching=_scatter_samples)
+scatter.name = "scatter_add"
 
 
-def _scatter_samples(batch: MappedCall) -> Any:
+@scatter.replace_forward
+@faster_than(scatter.forward)
+def scatter_values(x: Any, /, index: Any, shape: Any) -> Array:
+    """Return zeros of `shape` with an array added at the index."""
+    out = np.zeros(shape, np.result_type(x))
+    add_at_zeros(out, index, x)
+    return out
+
+
+def _scatter_slices_of_samples(batch: MappedCall) -> Any:
     shape = batch.settings["shape"]
     shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     indices = tuple(_before_samples(_as_tuple(index)) for index in batch.settings["indices"])
@@ -122,8 +131,8 @@ def _scatter_samples(batch: MappedCall) -> Any:
     return rows.on_leading(indices=indices, shape=(*shape, batch.size)).moveaxis(-1, 0)
 
 
-@op(name="scatter_add", batching=_scatter_samples)
-def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
+@op(name="scatter_add", batching=_scatter_slices_of_samples)
+def scatter_slices(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with each array added at its index."""
     out = np.zeros(shape, np.result_type(*arrays))
     for k, (index, values) in enumerate(zip(indices, arrays, strict=True)):
@@ -134,16 +143,16 @@ def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) ->
 @faster_than(getitem.vjp_functions["x"])
 def getitem_vjp(g: Any, x_shape: tuple[int, ...], index: Any) -> Any:
     """Return the gradient as slices, without zeros: the engine adds all slices of an array into one array."""
-    return IndexedSlices([g], [index], x_shape, scatter)
+    return IndexedSlices([g], [index], x_shape, scatter_slices)
 
 
 getitem.vjps(x=getitem_vjp)
-scatter.vjps(arrays=lambda g, k, indices: getitem(g, indices[k]))
+scatter_slices.vjps(arrays=lambda g, k, indices: getitem(g, indices[k]))
 
 
 def scatter_add(x: TensorLike, index: Any, shape: Any) -> Tensor | Array:
     """Return zeros of `shape` with the elements of x added at `index`; repeated indices accumulate."""
-    return scatter(x, indices=(index,), shape=shape)
+    return scatter(x, index, shape)
 
 
 def plain_index(index: Any) -> Any:

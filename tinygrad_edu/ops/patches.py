@@ -19,7 +19,7 @@ __all__ = ["col2im", "fold", "im2col", "unfold"]
 im2col = extend(
     core.im2col,
     batching="first",
-    doc="""Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L) for L windows in row-major order.
+    doc="""Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L) for L windows, row by row.
 
     The layout is that of PyTorch's ``unfold``. Each setting is an integer or a pair (vertical, horizontal).
     """,
@@ -34,7 +34,7 @@ col2im_values = faster_than(col2im.forward)(fast.col2im_values)
 
 
 @im2col.replace_forward
-def im2col_checked(x: Array, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
+def im2col_checked(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
     """Refuse other shapes than (N, C, H, W) and invalid windows, and copy."""
     if x.ndim != 4:
         raise ShapeError(f"im2col: x must have shape (N, C, H, W), got {x.shape}.")
@@ -43,7 +43,7 @@ def im2col_checked(x: Array, kernel_size: Pair, stride: Pair = 1, padding: Pair 
 
 @col2im.replace_forward
 def col2im_checked(
-    columns: Array, output_size: Size, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+    columns: Array, /, output_size: Size, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
 ) -> Array:
     """Refuse columns of another shape and invalid windows, and sum."""
     h, w = pair(output_size, "output_size", 1)

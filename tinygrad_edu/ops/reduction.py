@@ -87,7 +87,7 @@ _plain_sum, _plain_sum_x = sum.forward, sum.vjp_functions["x"]
 
 @sum.replace_forward
 @faster_than(_plain_sum)
-def sum_values(x: Any, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Any:
+def sum_values(x: Any, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Any:
     """Return the sum of an array, by the functions for its axes."""
     if x.__class__ is not ndarray or (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
         return _plain_sum(x, axis, keepdims, dtype)
@@ -147,7 +147,7 @@ mean = extend(
 
 
 @mean.replace_forward
-def mean_values(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def mean_values(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the mean of an array. Unlike that of the core, it accepts the axes 0 and -1 of a 0-d array."""
     return mean_along(x, plain_axes(axis), keepdims)
 

@@ -74,7 +74,7 @@ _reshape_values = reshape.forward
 
 
 @reshape.replace_forward
-def reshape_checked(x: Array, shape: Any, order: Literal["C", "F"] = "C") -> Any:
+def reshape_checked(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Any:
     """Refuse orders that depend on the memory layout, and reshape."""
     if order not in ("C", "F"):
         raise invalid_choice("reshape: order", order, ("C", "F"))

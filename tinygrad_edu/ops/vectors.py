@@ -11,7 +11,7 @@ from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply, subtract
-from tinygrad_edu.ops.indexing import scatter
+from tinygrad_edu.ops.indexing import scatter_slices
 from tinygrad_edu.ops.powers import power
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import atleast_2d, expand_dims, moveaxis, shaped
@@ -124,4 +124,4 @@ def block_diag(*arrays: TensorLike) -> Tensor | Array:
     indices = [
         tuple(slice(m - n, m) for m, n in zip(end, x.shape, strict=True)) for end, x in zip(ends, blocks, strict=True)
     ]
-    return scatter(*blocks, indices=tuple(indices), shape=tuple(ends[-1]))
+    return scatter_slices(*blocks, indices=tuple(indices), shape=tuple(ends[-1]))

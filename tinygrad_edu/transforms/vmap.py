@@ -22,6 +22,7 @@ from tinygrad_edu.engine import (
     spread,
 )
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops import classification, indexing, patches, trigonometry  # noqa: F401 (batching of core ops)
 from tinygrad_edu.ops.shape import moveaxis
 from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function

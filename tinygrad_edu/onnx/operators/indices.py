@@ -162,7 +162,12 @@ def _take_diagonal(g: Graph, x: Any, labels: Any) -> Any:
 
 
 @rule(indexing.scatter)
-def _scatter(g: Graph, *arrays: Any, indices: Any, shape: Any) -> Any:
+def _scatter(g: Graph, x: Any, index: Any, shape: Any) -> Any:
+    return _scatter_slices(g, x, indices=(index,), shape=shape)
+
+
+@rule(indexing.scatter_slices)
+def _scatter_slices(g: Graph, *arrays: Any, indices: Any, shape: Any) -> Any:
     g.require_fixed([indices, shape])
     positions, dtype = np.arange(int(np.prod(shape))).reshape(shape), g.step.out.dtype
     dtype = np.dtype(np.float32) if dtype == np.float16 else dtype  # ONNX Runtime adds no float16

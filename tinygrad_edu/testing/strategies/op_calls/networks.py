@@ -60,7 +60,7 @@ def _with_probabilities(name: str, **values: Any) -> Strategy[Call]:
 
 @st.composite
 def _softmax_gradients(draw: Any) -> Call:
-    call = draw(one_input("softmax_along", one_axis, least_axes=1, least_size=1))
+    call = draw(one_input("softmax", one_axis, least_axes=1, least_size=1))
     return Call("softmax_gradient", [draw(arrays(call.inputs[0].shape)), *call.inputs], **call.settings)
 
 
@@ -75,7 +75,7 @@ def _dropouts(draw: Any) -> Call:
 NETWORKS: dict[str, Strategy[Call]] = {
     "matmul": _products(), "dropout_by_bits": _dropouts(),
     **{name: one_input(name, one_axis, least_axes=1, least_size=1) for name in (
-        "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along",
+        "softmax", "softmin", "log_softmax",
     )},
     "softmax_gradient": _softmax_gradients(),
     "softmax_cross_entropy": _classifications("softmax_cross_entropy"), "cross_entropy": _weighted_classifications(),

@@ -154,9 +154,9 @@ def _indexings(draw: Any) -> Call:
 @st.composite
 def _scatters(draw: Any, name: str) -> Call:
     shape = draw(_INDEXED)
-    indices_list = [draw(indices(shape)) for _ in range(1 if name == "scatter_add" else draw(st.integers(1, 3)))]
+    indices_list = [draw(indices(shape)) for _ in range(draw(st.integers(1, 3)) if name == "scatter_slices" else 1)]
     values = [draw(arrays(np.empty(shape)[index].shape)) for index in indices_list]
-    where = {"index": indices_list[0]} if name == "scatter_add" else {"indices": tuple(indices_list)}
+    where = {"indices": tuple(indices_list)} if name == "scatter_slices" else {"index": indices_list[0]}
     return Call(name, values, **where, shape=shape)
 
 
@@ -202,5 +202,5 @@ SHAPE: dict[str, Strategy[Call]] = {
     "diag_embed": one_input("diag_embed", _embeddings, least_axes=1, most_axes=3),
     "diag": one_input("diag", _offset, least_axes=1, most_axes=2), "getitem": _indexings(),
     **{name: _positions(name) for name in ("index_select", "add_positions")},
-    **{name: _scatters(name) for name in ("scatter", "scatter_add")},
+    **{name: _scatters(name) for name in ("scatter", "scatter_add", "scatter_slices")},
 }  # fmt: skip
