@@ -84,13 +84,17 @@ def valid_saved(node: Any) -> dict[str, Any]:
         )
     for name in node.saved:
         if name in node.storages and node.storages[name].version > node.time:
-            x = next(x for x in node.parents if name in node.op.requests[x])
-            raise StaleValueError(
-                f"op {node.op.name}: the vjp of {x} saved {name if name != 'out' else 'its result'}, which has since "
-                f"been changed in place. Call backward() before the change, or change a copy: t = t + 1 makes one, "
-                f"t += 1 does not."
-            )
+            raise stale_value(node, name)
     return node.saved
+
+
+def stale_value(node: Any, name: str) -> StaleValueError:
+    """Return the error for a saved value that was written to."""
+    x = next(x for x in node.parents if name in node.op.requests[x])
+    return StaleValueError(
+        f"op {node.op.name}: the vjp of {x} saved {name if name != 'out' else 'its result'}, which has since been "
+        f"changed in place. Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
+    )
 
 
 def setting(op: Any, name: str, value: Any) -> Any:

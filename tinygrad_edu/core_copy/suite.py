@@ -172,6 +172,14 @@ def test_equal_elements_of_a_maximum_share_the_gradient() -> None:
     assert y.grad.tolist() == [1, 0.5, 0]
 
 
+def test_powers_at_0() -> None:
+    x, y = leaf([0.0, 2.0]), leaf([2.0, 0.0])
+    (x**0 + x**2).sum().backward()
+    (0**y).sum().backward()
+    assert x.grad.tolist() == [0, 4]
+    assert y.grad[0] == 0
+
+
 def test_softmax_and_log_softmax_of_large_numbers() -> None:
     x = Tensor([1000.0, 0.0])
     assert core.softmax(x).numpy().tolist() == [1, 0]
