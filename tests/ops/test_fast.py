@@ -13,7 +13,7 @@ from tests.effort import thorough
 from tinygrad_edu.cores import threads
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops import error_function, fast, nondifferentiable, normalization, powers, products, reduction
+from tinygrad_edu.ops import error_function, fast, nondifferentiable, normalization, products, reduction
 from tinygrad_edu.ops.fast import recurrent_products
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of

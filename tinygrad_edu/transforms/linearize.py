@@ -180,7 +180,8 @@ def with_own_node(tensor: Tensor, kind: type[Node] = Node) -> Tensor:
         return with_levels_of(wrap(tensor._data, leaf(tensor._data, kind), tensor._storage), tensor)
     with enable_grad():
         if isinstance(tensor, Mapped):  # a view: nothing writes to it
-            return reshape(tensor, tensor.shape)
+            view: Tensor = reshape(tensor, tensor.shape)
+            return view
         copy: Tensor = identity(tensor)
         return copy
 
