@@ -109,7 +109,10 @@ scatter.vjps(x=lambda g, index: getitem(g, index))
 
 @op(broadcasts=True)
 def matmul(x: Any, y: Any) -> Any:
-    """Return the matrix product x @ y: (..., n, k), (..., k, m) -> (..., n, m). A vector x is a row, a vector y a column."""
+    """Return the matrix product x @ y: (..., n, k), (..., k, m) -> (..., n, m).
+
+    A vector x is a row, a vector y a column.
+    """
     return np.matmul(x, y)
 
 
