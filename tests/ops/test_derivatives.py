@@ -33,7 +33,9 @@ SMOOTH = [
 # Ops that are linear in all inputs jointly.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
-    "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "scatter_slices", "sum", "mean", "im2col", "col2im",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "scatter_slices", "sum", "mean",
+    "im2col",
+    "col2im",
     "avg_pool2d", "keep", "drop", "distribute_to_chosen", "mean_of_chosen", "dropout_by_bits", "cumsum", "take",
     "take_along_axis", "pad_constant", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile",
     "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "index_select",

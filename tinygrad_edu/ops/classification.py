@@ -23,7 +23,7 @@ from tinygrad_edu.engine import (
     op,
     values_of,
 )
-from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype, cast, divide_evenly, multiply
+from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype, cast, divide_evenly, in_dtype_of, multiply
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.powers import exp
@@ -219,8 +219,22 @@ def plain_cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "no
     """Return the cross entropy of integer labels (N, ...): that of the core for the mean over samples."""
     if labels.ndim == 1 and reduction == "mean":
         return core.cross_entropy(logits, labels)
-    losses = -getitem(log_softmax_along(logits, 1), label_index(values_of(labels)))
+    return _reduced(-getitem(log_softmax_along(logits, 1), label_index(values_of(labels))), reduction)
+
+
+def _reduced(losses: Any, reduction: str) -> Any:
     return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
+
+
+def plain_cross_entropy_of_probabilities(logits: Any, targets: Any, reduction: str = "none") -> Any:
+    """Return the cross entropy of probabilities (N, C, ...)."""
+    return _reduced(-sum(in_dtype_of(logits, targets) * log_softmax_along(logits, 1), 1), reduction)
+
+
+@faster_than(plain_cross_entropy_of_probabilities)
+def cross_entropy_of_probabilities(logits: Any, targets: Any, reduction: str = "none") -> Any:
+    """Compute the cross entropy of probabilities by one op."""
+    return softmax_cross_entropy(logits, targets, reduction)
 
 
 @faster_than(plain_cross_entropy_of_labels)

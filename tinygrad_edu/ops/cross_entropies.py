@@ -12,7 +12,7 @@ from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, open_levels, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
-from tinygrad_edu.ops.classification import as_probabilities, cross_entropy_of_labels, softmax_cross_entropy
+from tinygrad_edu.ops.classification import as_probabilities, cross_entropy_of_labels, cross_entropy_of_probabilities
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import keep
@@ -268,7 +268,7 @@ def _smoothed_class_indices_loss(
     counts = np.ones(labels.shape, bool) if counts is None else counts
     labels = np.where(counts, labels, 0)
     targets = _weight_targets(_smooth_targets(as_probabilities(labels, logits), smoothing), weight)
-    losses = keep(softmax_cross_entropy(logits, targets), counts)
+    losses = keep(cross_entropy_of_probabilities(logits, targets), counts)
     weights = counts.astype(logits.dtype) if weight is None else keep(getitem(weight, labels), counts)
     return reduce_losses(losses, reduction, weights)
 
@@ -284,7 +284,7 @@ def _class_probabilities_loss(
     if integer("cross_entropy: ignore_index", ignore_index) >= 0:
         raise ValueError(f"cross_entropy: ignore_index is not supported for probabilities, got {ignore_index}.")
     targets = _smooth_targets(target, smoothing) if smoothing else target
-    return softmax_cross_entropy(logits, _weight_targets(targets, weight), reduction)
+    return cross_entropy_of_probabilities(logits, _weight_targets(targets, weight), reduction)
 
 
 def _smooth_targets(probabilities: Any, smoothing: float) -> Any:
