@@ -56,7 +56,12 @@ def sum(x: Any, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike |
     return np.sum(x, plain_axes(axis), dtype, keepdims=keepdims)
 
 
-sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, kept_shape(x_shape, axis)), x_shape))
+def spread(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Repeat the gradient of a sum along the axes that were summed."""
+    return broadcast_to(reshape(g, kept_shape(shape, axis)), shape)
+
+
+sum.vjps(x=lambda g, x_shape, axis: spread(g, x_shape, axis))
 
 
 @op
@@ -65,14 +70,7 @@ def mean(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Any:
     return np.mean(x, plain_axes(axis), keepdims=keepdims)
 
 
-def share(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    """Return the share of one element in the gradient of a mean, with the axes of x."""
-    kept = kept_shape(x_shape, axis)
-    count = math.prod(n for n, k in zip(x_shape, kept, strict=True) if n != k)
-    return reshape(g / count, kept)
-
-
-mean.vjps(x=lambda g, x_shape, axis: broadcast_to(share(g, x_shape, axis), x_shape))
+mean.vjps(x=lambda g, x_shape, axis: spread(g / (math.prod(x_shape) / max(g.size, 1)), x_shape, axis))
 
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -114,21 +112,17 @@ def matmul(x: Any, y: Any) -> Any:
 
 
 def matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
-    """Return g @ y.T, after giving vectors the axis of length 1 that `matmul` removed."""
-    rows = matrices(g, len(x_shape), y.ndim) @ matrix_transpose(y if y.ndim > 1 else reshape(y, (-1, 1)))
-    return rows if len(x_shape) > 1 else rows[..., 0, :]
+    """Return g @ y.T, for matrices and vectors."""
+    if y.ndim == 1:
+        return g[..., None] * y
+    return g @ matrix_transpose(y) if len(x_shape) > 1 else (g[..., None, :] @ matrix_transpose(y))[..., 0, :]
 
 
 def matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
-    """Return x.T @ g, after giving vectors the axis of length 1 that `matmul` removed."""
-    columns = matrix_transpose(x if x.ndim > 1 else reshape(x, (1, -1))) @ matrices(g, x.ndim, len(y_shape))
-    return columns if len(y_shape) > 1 else columns[..., 0]
-
-
-def matrices(g: Any, x_ndim: int, y_ndim: int) -> Any:
-    """Return the gradient of x @ y as matrices, also if x or y is a vector."""
-    g = g if y_ndim > 1 else g[..., None]
-    return g if x_ndim > 1 else g[..., None, :]
+    """Return x.T @ g, for matrices and vectors."""
+    if x.ndim == 1:
+        return x * g if len(y_shape) == 1 else x[:, None] * g[..., None, :]
+    return matrix_transpose(x) @ g if len(y_shape) > 1 else (matrix_transpose(x) @ g[..., None])[..., 0]
 
 
 def matrix_transpose(x: Any) -> Any:

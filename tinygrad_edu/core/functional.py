@@ -46,8 +46,7 @@ def col2im(
     """Add columns to images (N, C, H, W): each element to the pixel from which `im2col` copied it."""
     (h, w), (top, left), window = output_size, pair(padding), (kernel_size, stride, padding, dilation)
     places = taps((h, w), *window)
-    channels = columns.shape[1] // len(places)
-    columns = columns.reshape(len(columns), channels, len(places), *counts((h, w), *window))
+    columns = columns.reshape(len(columns), columns.shape[1] // len(places), len(places), *counts((h, w), *window))
     padded = np.zeros((*columns.shape[:2], h + 2 * top, w + 2 * left), columns.dtype)
     for k, (rows, cols) in enumerate(places):
         padded[:, :, rows, cols] += columns[:, :, k]
@@ -62,13 +61,10 @@ def counts(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: 
 
 def taps(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> list[tuple[slice, slice]]:
     """Return the tap of each element of the kernel, as the rows and the columns of the padded image."""
-    (down, right), (vertical, horizontal) = pair(stride), pair(dilation)
-    rows, columns = counts(size, kernel_size, stride, padding, dilation)
-    height, width = down * (rows - 1) + 1, right * (columns - 1) + 1
-    return [
-        (slice(vertical * i, vertical * i + height, down), slice(horizontal * j, horizontal * j + width, right))
-        for i, j in np.ndindex(pair(kernel_size))
-    ]
+    numbers = counts(size, kernel_size, stride, padding, dilation)
+    axes = zip(pair(kernel_size), numbers, pair(stride), pair(dilation), strict=True)
+    rows, columns = ([slice(d * i, d * i + s * (n - 1) + 1, s) for i in range(k)] for k, n, s, d in axes)
+    return [(row, column) for row in rows for column in columns]
 
 
 def pair(setting: Pair) -> tuple[int, int]:
@@ -96,7 +92,7 @@ def conv2d(x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pai
 @op
 def softmax(x: Any, /, axis: int = -1) -> Any:
     """Return exp(x) / sum(exp(x)) along an axis: positive numbers whose sum is 1."""
-    e = np.exp(below_0(x, axis))
+    e = np.exp(subtract_max(x, axis))
     return (e / np.sum(e, axis, wide(e.dtype), keepdims=True)).astype(e.dtype)
 
 
@@ -106,11 +102,11 @@ softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)
 @op
 def log_softmax(x: Any, /, axis: int = -1) -> Any:
     """Return log(softmax(x)), without the logarithm of a number that was rounded to 0."""
-    x = below_0(x, axis)
+    x = subtract_max(x, axis)
     return x - np.log(np.sum(np.exp(x), axis, wide(x.dtype), keepdims=True)).astype(x.dtype)
 
 
-def below_0(x: Any, axis: int) -> Any:
+def subtract_max(x: Any, axis: int) -> Any:
     """Return x minus its maximum along an axis. The softmax is the same, and exp does not overflow."""
     x = x if x.dtype.kind == "f" else x.astype(float)
     return x - np.max(x, axis, keepdims=True) if x.size else x
@@ -127,5 +123,5 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
 
 def dropout(x: Any, p: float, rng: np.random.Generator) -> Any:
     """Return x with each element set to 0 with probability p, and the others divided by 1 - p, to keep the mean."""
-    kept = rng.random(x.shape) >= p
-    return x * (kept / (1 - p)).astype(x.dtype)
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    return x * ((rng.random(x.shape) >= p) * scale).astype(x.dtype)

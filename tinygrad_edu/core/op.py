@@ -122,10 +122,10 @@ class Call:
 
     def promoted(self, out: Array) -> Array:
         """Return the result in the dtype of the floating-point Tensors: a plain array of another dtype follows them."""
-        floats = [t.dtype for t in self.tensors.values() if t.dtype.kind == "f"] or [np.dtype(np.float32)]
-        if out.dtype.kind != "f" or out.dtype in floats:
+        floats = [t.dtype for t in self.tensors.values() if t.dtype.kind == "f"]
+        if out.dtype.kind != "f" or out.dtype in floats or len(floats) == len(self.inputs):
             return out
-        common = np.result_type(*floats)
+        common = np.result_type(*(floats or [np.float32]))
         self.arrays = {x: np.asarray(array, common) for x, array in self.arrays.items()}
         return np.asarray(self.compute(), common)
 

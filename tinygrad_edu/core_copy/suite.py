@@ -477,6 +477,7 @@ def test_arrays_that_change_after_the_call() -> None:
         (lambda: Tensor([1], dtype=int).mean(), "float32"),
         (lambda: Tensor([True, False], dtype=bool).sum(), "int64"),
         (lambda: core.exp(Tensor([1], dtype=int)), "float32"),
+        (lambda: core.sum(Tensor([1.0]), dtype=F64), "float64"),
     ],
 )
 def test_the_dtype_of_results(result: Any, dtype: str) -> None:
