@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import executed_lines
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
+from tools.core_lines import executed_lines
 
 EXAMPLES = 4
 ONLY_FASTER = {"attention_in_blocks", "recurrent"}  # never called in plain mode, where they are composed of other ops

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.engine import values_of, wrap
-from tinygrad_edu.engine.backward import BackwardPass
+from tinygrad_edu.engine.backward import DirectedPass
 from tinygrad_edu.engine.fast.backward import FastPass
 from tinygrad_edu.errors import GraphFreedError, NoGraphError, WrongGradientError
 from tinygrad_edu.pytree import tree_leaves
@@ -794,7 +794,7 @@ def test_the_plain_backward_pass_equals_the_fast_one(program, is_recorded):
     in_another_order = any(map(repeats_an_index, nodes_behind(node for node, _ in roots)))
     for targets in (None, frozenset(x._node for x in leaves[-1:])):
         found, wanted = (
-            run(kind(True, targets, wrap if is_recorded else None), roots) for kind in (FastPass, BackwardPass)
+            run(kind(True, targets, wrap if is_recorded else None), roots) for kind in (FastPass, DirectedPass)
         )
         assert found.keys() == wanted.keys()
         for node, g in wanted.items():
@@ -806,7 +806,7 @@ def test_the_plain_backward_pass_equals_the_fast_one(program, is_recorded):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=8 * unit)
 
 
-@pytest.mark.parametrize("kind", [FastPass, BackwardPass])
+@pytest.mark.parametrize("kind", [FastPass, DirectedPass])
 def test_an_error_in_a_vjp_has_the_same_note_in_both_passes(kind):
     @tg.op
     def fails(x):

@@ -41,7 +41,7 @@ def test_each_fault_of_a_wheel_is_found(without, more, extras, fault, tmp_path):
 
 def test_the_wheel_has_the_lessons_the_data_and_the_types():
     suffixes = {name.rpartition(".")[2] for name in expected()}
-    assert {"py", "pyi", "typed", "md", "png", "npz", "html", "css", "js"} == suffixes
+    assert {"py", "pyi", "typed", "md", "txt", "toml", "png", "npz", "html", "css", "js"} == suffixes
 
 
 def test_the_first_program_is_a_whole_program():

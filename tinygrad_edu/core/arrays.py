@@ -109,10 +109,7 @@ scatter.vjps(x=lambda g, index: getitem(g, index))
 
 @op(broadcasts=True)
 def matmul(x: Any, y: Any) -> Any:
-    """Return the matrix product x @ y: (..., n, k), (..., k, m) -> (..., n, m).
-
-    A vector x is a row, a vector y a column.
-    """
+    """Return the matrix product: (..., n, k), (..., k, m) -> (..., n, m). A vector x is a row, a vector y a column."""
     return np.matmul(x, y)
 
 

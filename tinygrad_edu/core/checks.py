@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +20,8 @@ from tinygrad_edu.errors import (
     WrongGradientError,
 )
 
-if TYPE_CHECKING:
-    from tinygrad_edu.core.engine import Array, Node
-    from tinygrad_edu.core.op import Op
-    from tinygrad_edu.core.tensor import Tensor
 
-
-def real_numbers(array: Array) -> Array:
+def real_numbers(array: Any) -> Any:
     """Refuse everything but real numbers and booleans."""
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"a Tensor must hold real numbers or booleans, got dtype {array.dtype}.")
@@ -36,20 +31,18 @@ def real_numbers(array: Array) -> Array:
 def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Refuse a dtype without fractions, which has no derivatives."""
     if dtype.kind != "f":
-        raise IntegerGradientError(
-            f"a tensor of dtype {dtype} cannot require a gradient: the dtype must be floating point."
-        )
+        raise IntegerGradientError(f"a tensor of dtype {dtype} cannot require a gradient: make it floating point.")
     return dtype
 
 
-def same_shape(where: str, values: Array, tensor: Tensor) -> Array:
+def same_shape(where: str, values: Any, tensor: Any) -> Any:
     """Refuse values of another shape than a Tensor's."""
     if values.shape != tensor.shape:
         raise ShapeError(f"{where}: expected shape {tensor.shape}, got {values.shape}.")
     return values
 
 
-def has_graph(tensor: Tensor) -> Node:
+def has_graph(tensor: Any) -> Any:
     """Refuse to start a backward pass where no op was recorded, or from a result that has changed."""
     if tensor._node is None:
         raise NoGraphError(
@@ -60,7 +53,7 @@ def has_graph(tensor: Tensor) -> Node:
     return tensor._node
 
 
-def single_element(tensor: Tensor) -> None:
+def single_element(tensor: Any) -> None:
     """Refuse to start a backward pass from several elements without a gradient for each."""
     if tensor.size != 1:
         raise NonScalarBackwardError(
@@ -69,7 +62,7 @@ def single_element(tensor: Tensor) -> None:
         )
 
 
-def unchanged(where: str, argument: str, tensor: Tensor) -> None:
+def unchanged(where: str, argument: str, tensor: Any) -> None:
     """Refuse a result that was written to after its call: its graph belongs to the values of before."""
     node = tensor._node
     if node and node.op and tensor._storage.version > node.time:
@@ -80,7 +73,7 @@ def unchanged(where: str, argument: str, tensor: Tensor) -> None:
         )
 
 
-def valid_saved(node: Node) -> dict[str, Any]:
+def valid_saved(node: Any) -> dict[str, Any]:
     """Refuse the saved values of a node if they were freed, or one of them was written to after the call."""
     if node.saved is None:
         raise GraphFreedError(
@@ -91,16 +84,20 @@ def valid_saved(node: Node) -> dict[str, Any]:
         )
     for name in node.saved:
         if name in node.storages and node.storages[name].version > node.time:
-            x = next(x for x in node.parents if name in node.op.requests[x])
-            raise StaleValueError(
-                f"op {node.op.name}: the vjp of {x} saved {name if name != 'out' else 'its result'}, which has since "
-                f"been changed in place. Call backward() before the change, or change a copy: t = t + 1 makes one, "
-                f"t += 1 does not."
-            )
+            raise stale_value(node, name)
     return node.saved
 
 
-def setting(op: Op, name: str, value: Any) -> Any:
+def stale_value(node: Any, name: str) -> StaleValueError:
+    """Return the error for a saved value that was written to."""
+    x = next(x for x in node.parents if name in node.op.requests[x])
+    return StaleValueError(
+        f"op {node.op.name}: the vjp of {x} saved {name if name != 'out' else 'its result'}, which has since been "
+        f"changed in place. Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
+    )
+
+
+def setting(op: Any, name: str, value: Any) -> Any:
     """Refuse a setting that requires a gradient, which would be lost."""
     if getattr(value, "requires_grad", False):
         raise DTypeError(
@@ -109,16 +106,14 @@ def setting(op: Op, name: str, value: Any) -> Any:
     return value
 
 
-def known_names(op: Op, where: str, names: Iterable[str], known: Iterable[str]) -> None:
+def known_names(op: Any, where: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Refuse names in the declaration of a vjp that the op does not have."""
     for name in names:
         if name not in known:
-            raise VJPDefinitionError(
-                f"{where}: op {op.name} has nothing named {name!r}; expected one of {', '.join(known)}."
-            )
+            raise VJPDefinitionError(f"{where}: op {op.name} has no {name!r}; expected one of {', '.join(known)}.")
 
 
-def has_vjp(op: Op, x: str, g: Any) -> None:
+def has_vjp(op: Any, x: str, g: Any) -> None:
     """Refuse a gradient for an input without a vjp."""
     if x not in op.vjp_functions:
         raise MissingVJPError(
@@ -127,15 +122,15 @@ def has_vjp(op: Op, x: str, g: Any) -> None:
         )
 
 
-def fits(g: Any, node: Node, x: str) -> None:
+def fits(g: Any, node: Any, x: str) -> None:
     """Refuse the result of a vjp of another shape than its input x, unless the op broadcasts x to that shape."""
     op, shape = node.op, node.parents[x].shape
     if not hasattr(g, "shape"):
         raise WrongGradientError(f"op {op.name}: the vjp of {x} returned a {type(g).__name__}; expected an array.")
     if g.shape != shape and not (op.broadcasts and is_broadcast(shape, g.shape)):
-        hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
+        advice = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
         raise WrongGradientError(
-            f"op {op.name}: the vjp of {x} returned shape {g.shape}; expected the shape of {x}, {shape}.{hint}"
+            f"op {op.name}: the vjp of {x} returned shape {g.shape}; expected the shape of {x}, {shape}.{advice}"
         )
 
 
@@ -145,7 +140,7 @@ def is_broadcast(shape: tuple[int, ...], result: tuple[int, ...]) -> bool:
     return len(shape) <= len(result) and all(n in (1, m) for n, m in ends)
 
 
-def labels(labels: Array, logits: Any) -> Array:
+def labels(labels: Any, logits: Any) -> Any:
     """Refuse labels that are not one class for each row of logits."""
     if labels.dtype.kind not in "iu" or len(logits.shape) != 2 or labels.shape != logits.shape[:1]:
         raise ShapeError(

@@ -49,7 +49,7 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Record no calls: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
+    """Record nothing: inside of ``with no_grad():``, or in a function with the decorator ``@no_grad()``."""
     token = recording.set(False)
     try:
         yield
@@ -133,7 +133,7 @@ class BackwardPass:
     def accumulate(self) -> None:
         """Add the gradient of each leaf to its `grad`."""
         for leaf, g in self.gradients.items():
-            leaf.grad = np.array(g) if leaf.grad is None else leaf.grad + g  # a copy: two leaves may share an array
+            leaf.grad = np.array(g if leaf.grad is None else leaf.grad + g)  # a copy: two leaves may share an array
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

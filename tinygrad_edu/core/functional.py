@@ -62,13 +62,11 @@ def counts(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: 
 
 def taps(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> list[tuple[slice, slice]]:
     """Return the tap of each element of the kernel, as the rows and the columns of the padded image."""
-    (down, right), (low, wide) = pair(stride), pair(dilation)
-    height, width = (
-        s * (n - 1) + 1
-        for s, n in zip((down, right), counts(size, kernel_size, stride, padding, dilation), strict=True)
-    )
+    (down, right), (vertical, horizontal) = pair(stride), pair(dilation)
+    rows, columns = counts(size, kernel_size, stride, padding, dilation)
+    height, width = down * (rows - 1) + 1, right * (columns - 1) + 1
     return [
-        (slice(low * i, low * i + height, down), slice(wide * j, wide * j + width, right))
+        (slice(vertical * i, vertical * i + height, down), slice(horizontal * j, horizontal * j + width, right))
         for i, j in np.ndindex(pair(kernel_size))
     ]
 

@@ -18,9 +18,6 @@ from tinygrad_edu.core.tensor import Tensor
 class Affine(Module):
     """Base class of layers with a weight, and perhaps a bias."""
 
-    weight: Tensor
-    bias: Tensor | None
-
     def _draw(self, shape: tuple[int, ...], bias: bool, rng: Any, dtype: Any) -> None:
         """Draw both from [-a, a), where a is 1 / sqrt(number of inputs of one output)."""
         rng, a = np.random.default_rng(rng), 1 / math.sqrt(math.prod(shape[1:]))

@@ -56,7 +56,9 @@ class Module:
             parameter.zero_grad()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self._members() if is_shown(x))})"
+        shown = (Module, int, float, str, tuple, list, dict)
+        parts = (f"{name}={x!r}" for name, x in self._members() if isinstance(x, shown))
+        return f"{type(self).__name__}({', '.join(parts)})"
 
 
 def walk(part: Any, path: str = "", ancestors: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
@@ -82,8 +84,3 @@ def unique(named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
     for name, x in named:
         first.setdefault(id(x), (name, x))
     return list(first.values())
-
-
-def is_shown(x: Any) -> bool:
-    """Return whether the text of a module shows an attribute: modules, containers and plain values."""
-    return isinstance(x, Module | int | float | str | tuple | list | dict)

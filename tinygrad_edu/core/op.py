@@ -14,8 +14,6 @@ from tinygrad_edu.core import checks
 from tinygrad_edu.core.engine import Array, Node, Storage, clock, recording
 from tinygrad_edu.core.tensor import Tensor, values_of
 
-Function = Callable[..., Any]
-
 
 class Op:
     """A function of arrays, `forward`, with a vjp for each input. Inputs and settings are known by their names.
@@ -28,10 +26,9 @@ class Op:
     call_class: ClassVar[type[Call]]  # Call, set below
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
-        """Make an op of `op_class`."""
         return object.__new__(cls.op_class if cls is Op else cls)
 
-    def __init__(self, forward: Function, broadcasts: bool = False) -> None:
+    def __init__(self, forward: Callable[..., Any], broadcasts: bool = False) -> None:
         update_wrapper(self, forward)
         self.name, self.forward, self.broadcasts = forward.__name__, forward, broadcasts
         self.signature = inspect.signature(forward)
@@ -39,22 +36,21 @@ class Op:
         before_slash = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY)
         required = tuple(p.name for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY)
         self.inputs = before_slash or required
-        self.vjp_functions: dict[str, Function] = {}
+        self.vjp_functions: dict[str, Callable[..., Any]] = {}
         self.requests: dict[str, list[str]] = {x: [] for x in self.inputs}
 
-    def vjps(self, **functions: Function) -> None:
+    def vjps(self, **functions: Callable[..., Any]) -> None:
         """Declare the vjp of each input. It computes the gradient of the input from g, the gradient of the result.
 
         The names of its other parameters request values, and a call saves nothing else: ``x`` an input, ``out`` the
-        result, ``axis`` a setting, ``x_shape`` and ``x_dtype`` no more than that of x. So
-        ``exp.vjps(x=lambda g, out: g * out)`` saves the result and not x.
+        result, ``axis`` a setting, ``x_shape`` and ``x_dtype``. ``exp.vjps(x=lambda g, out: g * out)`` saves no x.
         """
         checks.known_names(self, f"{self.name}.vjps", functions, self.inputs)
         for x, function in functions.items():
             self.vjp_functions[x], self.requests[x] = function, self.requested(function)
             checks.known_names(self, f"{self.name}.vjps({x}=...)", self.requests[x], self.saveable())
 
-    def requested(self, function: Function) -> list[str]:
+    def requested(self, function: Callable[..., Any]) -> list[str]:
         """Return the names of the values that a vjp requests."""
         return list(inspect.signature(function).parameters)[1:]  # all but g
 
@@ -69,7 +65,6 @@ class Op:
         return self.vjp_functions[x](g, **{name: saved[name] for name in self.requests[x]})
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        """Return an array for arrays, and a Tensor if an input is a Tensor."""
         return self.call_class(self, *self.bind(args, settings)).run()
 
     def bind(self, args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -86,9 +81,9 @@ Op.op_class = Op
 
 
 @overload
-def op(forward: Function) -> Op: ...
+def op(forward: Callable[..., Any]) -> Op: ...
 @overload
-def op(*, broadcasts: bool) -> Callable[[Function], Op]: ...
+def op(*, broadcasts: bool) -> Callable[[Callable[..., Any]], Op]: ...
 def op(forward: Any = None, *, broadcasts: bool = False) -> Any:
     """Make an op of a function of arrays: ``@op``, or ``@op(broadcasts=True)`` if it broadcasts its inputs."""
     return Op(forward, broadcasts) if forward else partial(Op, broadcasts=broadcasts)

@@ -59,22 +59,17 @@ class Operators:
         return core.getitem(self, index)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Return the sum along one axis, several, or all."""
         return core.sum(self, axis, keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Return the mean along one axis, several, or all."""
         return core.mean(self, axis, keepdims)
 
     def reshape(self, *shape: Any) -> Any:
-        """Return a Tensor of another shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
         return core.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Any:
-        """Return a Tensor with its axes in another order, by default reversed."""
         return core.transpose(self, axes or None)
 
     @property
     def T(self) -> Any:  # noqa: N802 (NumPy's name)
-        """The Tensor with its axes reversed."""
         return core.transpose(self)

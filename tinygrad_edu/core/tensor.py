@@ -28,7 +28,6 @@ class Tensor(Operators):
     _node: Node | None  # None if no gradient flows to this Tensor
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
-        """Make a Tensor of `result_class`."""
         return object.__new__(cls.result_class if cls is Tensor else cls)
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:

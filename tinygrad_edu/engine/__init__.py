@@ -1,8 +1,8 @@
-"""The engine: tensors, the graph of recorded ops, and the backward pass. It contains no mathematics.
+"""The engine of the library: what it adds to the tensors, ops, calls and passes of the core, which is to be read first.
 
-Read the files in this order: `op.py`, the declaration of an op; `node.py`, the record of one call; `recorder.py`, the
-call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detection of in-place changes; `tensor.py`.
-`arguments.py`, `in_place.py`, `modes.py`, `scalar_protocol.py` and `swap.py` handle the special cases.
+`tensor.py`, `op.py`, `call.py` and `backward.py` have subclasses of the core's classes. `decorator.py` makes ops,
+`run_backward.py` chooses the class of a pass, and `memory.py` has the writes. `arguments.py`, `in_place.py`,
+`modes.py`, `node.py`, `scalar_protocol.py` and `swap.py` handle the special cases.
 
 `mapped.py` has the values inside of `vmap`, `batching.py` the calls of ops with them, and `mapped_numpy.py` those of
 NumPy's functions.

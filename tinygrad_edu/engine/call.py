@@ -16,6 +16,7 @@ from tinygrad_edu.engine import arguments
 from tinygrad_edu.engine.batching import call_mapped
 from tinygrad_edu.engine.debug.observers import site_of_call
 from tinygrad_edu.engine.mapped import innermost_level, open_levels
+from tinygrad_edu.engine.memory import share
 from tinygrad_edu.engine.modes import observers
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor
@@ -30,12 +31,14 @@ class Call(core.Call):
         """Compute and record, for each sample inside of `vmap`, and show the result to observers."""
         if open_levels() and innermost_level((*self.inputs.values(), self.settings)) is not None:
             return call_mapped(self.op, self.op.name, self.op.batching, tuple(self.inputs.values()), self.settings)
-        watching = observers() if self.tensors else ()
-        site = site_of_call() if watching else ""
-        result = super().run()
-        if watching and result._node is not None:
+        return super().run() if not observers() or not self.tensors else self.observed()
+
+    def observed(self) -> Any:
+        """Compute and record, and show the result to observers."""
+        site, result = site_of_call(), super().run()
+        if result._node is not None:
             vars(result._node)["site"] = site
-        for observer in watching:
+        for observer in observers():
             observer.on_op(self.op, self.arrays, arguments.given(self.settings), result, site)
         return result
 
@@ -56,6 +59,8 @@ class Call(core.Call):
 
     def promoted(self, out: ndarray) -> ndarray:
         """Return the result in the dtype of the floating-point Tensors among the inputs that the op promotes."""
+        if out.dtype == np.float32 and self.op.promotes == self.op.inputs:
+            return super().promoted(out)
         names, inputs, arrays = tuple(self.inputs), tuple(self.inputs.values()), tuple(self.arrays.values())
         *arrays, out = arguments.promote_result(self.op, names, inputs, arrays, out, self.settings)  # type: ignore[assignment]
         self.arrays = dict(zip(names, arrays, strict=True))
@@ -63,7 +68,8 @@ class Call(core.Call):
 
     def storage(self, out: ndarray) -> Storage:
         """Return the memory of the result, and note whether an input shares it."""
-        return arguments.storage_of(out, self.tensors.values())
+        storage = super().storage(out)
+        return share(storage) if any(storage is t._storage for t in self.tensors.values()) else storage
 
     def node(self, result: core.Tensor, parents: dict[str, Node]) -> Node:
         """Return the record of this call, with the names of all inputs."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy import ndarray
 
-from tinygrad_edu.core import Node
+from tinygrad_edu.core import Node, clock
 from tinygrad_edu.errors import IntegerGradientError
 
 
@@ -25,4 +27,10 @@ def leaf(array: ndarray, kind: type[Node] = Node) -> Node:
             f"a tensor of dtype {array.dtype} cannot require a gradient: the dtype must be floating point. "
             f"Use Tensor(values, dtype=np.float32, requires_grad=True)."
         )
-    return kind(array.shape, array.dtype)
+    node = object.__new__(kind)  # in half the time of the constructor
+    node.shape, node.dtype, node.time = array.shape, array.dtype, next(clock)
+    node.op, node.parents, node.saved, node.storages, node.grad = None, _NONE, None, _NONE, None
+    return node
+
+
+_NONE: dict[str, Any] = {}

@@ -6,18 +6,10 @@ from collections.abc import Collection
 from typing import Any
 
 from tinygrad_edu.core import Node
-from tinygrad_edu.engine.backward import BackwardPass, Roots, Targets, WrapSaved
+from tinygrad_edu.engine.backward import Roots, Targets, WrapSaved
 from tinygrad_edu.engine.debug.observers import ObservedPass
 from tinygrad_edu.engine.fast.backward import FastPass
 from tinygrad_edu.engine.modes import observers
-
-
-def new_pass(
-    retain_graph: bool = False, targets: Targets = None, wrap_saved: WrapSaved | None = None,
-    unhooked: Collection[Node] = (),
-) -> BackwardPass:  # fmt: skip
-    """Return a backward pass of the class that fits the mode."""
-    return (ObservedPass if observers() else FastPass)(retain_graph, targets, wrap_saved, unhooked)
 
 
 def backward_pass(
@@ -49,7 +41,7 @@ def backward_pass(
         The gradient of each leaf or target that was reached, and of each node that retains it: Tensors, or arrays
         without shared memory.
     """
-    walk = new_pass(retain_graph, targets, wrap_saved, unhooked)
+    walk = (ObservedPass if observers() else FastPass)(retain_graph, targets, wrap_saved, unhooked)
     for node, g in roots:
         walk.kind = getattr(g, "_kind", g.__class__)
         walk.add(node, g)

@@ -9,14 +9,16 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import core
-from tinygrad_edu.core import Node, Storage
+from tinygrad_edu.core import Node, Storage, recording
+from tinygrad_edu.engine.backward import BackwardPass
 from tinygrad_edu.engine.debug.call_site import call_site
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_in, hooks_of
 from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, warn_of_a_lost_gradient
+from tinygrad_edu.engine.debug.observers import ObservedPass
+from tinygrad_edu.engine.fast.backward import FastPass
 from tinygrad_edu.engine.memory import TrackedArray, share, tracked_view, writing
-from tinygrad_edu.engine.modes import is_grad_enabled
+from tinygrad_edu.engine.modes import Block, is_grad_enabled
 from tinygrad_edu.engine.node import leaf
-from tinygrad_edu.engine.run_backward import new_pass
 from tinygrad_edu.engine.scalar_protocol import NumberProtocol
 from tinygrad_edu.errors import (
     DTypeError,
@@ -25,6 +27,7 @@ from tinygrad_edu.errors import (
     ReadOnlyError,
     ShapeError,
 )
+from tinygrad_edu.plain_mode import PLAIN
 
 if TYPE_CHECKING:
     from tinygrad_edu.surface import Surface
@@ -62,6 +65,9 @@ def to_array(values: Any, demand: str = "", *names: str) -> ndarray:
 
     It begins with `demand`, formatted with the names.
     """
+    if isinstance(values, core.Tensor) and not isinstance(values, Tensor):  # NumPy would read it as a sequence
+        begin = demand.format(*names) or "expected a Tensor or an array"
+        raise DTypeError(f"{begin}, got a {type(values).__name__}, which is no tinygrad_edu.Tensor: pass its numpy().")
     try:
         return np.asarray(values_of(values))
     except (DTypeError, MappedValueError, ValueError):
@@ -457,7 +463,16 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
 
 core.Tensor.result_class = Tensor
-core.Tensor.pass_class = staticmethod(new_pass)  # type: ignore[assignment]
+_PASS = BackwardPass if PLAIN else FastPass  # the plain one has no targets, which `backward` does not need
+
+
+def _pass_class(tensor: Tensor) -> type[BackwardPass]:
+    """Return the class of the pass that `backward` starts."""
+    block: Any = recording.get()
+    return ObservedPass if isinstance(block, Block) and block.observers else _PASS
+
+
+core.Tensor.pass_class = property(_pass_class)  # type: ignore[assignment]
 
 
 def values_of(x: Any) -> Any:

@@ -179,11 +179,9 @@ def with_own_node(tensor: Tensor, kind: type[Node] = Node) -> Tensor:
     if not tensor.requires_grad:
         return with_levels_of(wrap(tensor._data, leaf(tensor._data, kind), tensor._storage), tensor)
     with enable_grad():
-        if isinstance(tensor, Mapped):  # a view: nothing writes to it
-            view: Tensor = reshape(tensor, tensor.shape)
-            return view
-        copy: Tensor = identity(tensor)
-        return copy
+        # Inside of vmap a view is enough: nothing writes to it.
+        own: Tensor = reshape(tensor, tensor.shape) if isinstance(tensor, Mapped) else identity(tensor)
+        return own
 
 
 def _node(x: Tensor) -> Node:

@@ -1,8 +1,8 @@
-"""Sources of the site: the pages of docs/, other pages of the checkout, and the reference, in one folder.
+"""Sources of the site: the pages of docs/, other pages of the checkout, the core, and the reference, in one folder.
 
-Links between pages are paths in the checkout. They become links to the pages of the site. A link to a source file
-becomes a link to its page of the reference, and ``ops/shape.py#flip`` to the entry of `flip` there. A link to a file
-without a page becomes plain text.
+Links between pages are paths in the checkout. They become links to the pages of the site. A link to a file of the core
+becomes a link to a page with its source. A link to another source file becomes a link to its page of the reference, and
+``ops/shape.py#flip`` to the entry of `flip` there. A link to a file without a page becomes plain text.
 """
 
 import os
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from tinygrad_edu.core_copy import reading_order
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tools.site import reference
 from tools.site.reference import INDEX, ROOT
@@ -35,6 +36,9 @@ def gather(folder: Path, line_below_title: Callable[[str], str]) -> None:
         elif source.suffix == ".md":
             title, _, text = (ROOT / source).read_text(encoding="utf-8").partition("\n")
             text = f"{title}\n\n{line_below_title(source.as_posix())}{_with_links_of_the_site(text, source, place)}"
+            _write(folder / place, text.encode())
+        elif source.suffix == ".py":
+            text = f"# {source}\n\n```python\n{(ROOT / source).read_text(encoding='utf-8')}```\n"
             _write(folder / place, text.encode())
         else:
             _write(folder / place, (ROOT / source).read_bytes())
@@ -63,6 +67,8 @@ def _places() -> Iterator[tuple[Path, str]]:
         yield Path(f"tinygrad_edu/lessons/{lesson.name}/page.md"), f"lessons/{lesson.name}.md"
         for picture in lesson.pictures:
             yield picture.relative_to(ROOT), f"lessons/{picture.name}"
+    for file in reading_order():
+        yield file.relative_to(ROOT), f"core/{file.stem}.md"
     for page in reference.pages():
         yield page.source, page.path
     yield INDEX, "reference/index.md"

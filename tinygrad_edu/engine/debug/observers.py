@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
+from tinygrad_edu import core
 from tinygrad_edu.core import Node
-from tinygrad_edu.engine.backward import BackwardPass, Targets, WrapSaved
+from tinygrad_edu.engine.backward import Targets, WrapSaved
 from tinygrad_edu.engine.debug.call_site import CallSite, call_site
 from tinygrad_edu.engine.fast.backward import FastPass
 from tinygrad_edu.engine.modes import Mode, innermost_block, observers
@@ -85,7 +86,8 @@ class ObservedPass(FastPass):
 
     def run(self) -> dict[Node, Any]:
         """Visit the nodes one by one."""
-        gradients = BackwardPass.run(self)
+        core.BackwardPass.run(self)
+        gradients = self.finished()
         for observer in self.observers:
             observer.end(gradients)
         return gradients

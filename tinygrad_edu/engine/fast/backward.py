@@ -12,8 +12,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.core import Node, checks
-from tinygrad_edu.engine.backward import BackwardPass, Targets, WrapSaved
-from tinygrad_edu.engine.debug.hooks import hooks_in, run_hooks
+from tinygrad_edu.engine.backward import DirectedPass, Targets, WrapSaved
+from tinygrad_edu.engine.debug.hooks import hooks_in
 from tinygrad_edu.engine.fast.generated_node import GeneratedNode
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.sums import sum_first
@@ -21,8 +21,8 @@ from tinygrad_edu.engine.memory import last_version
 from tinygrad_edu.plain_mode import faster_than
 
 
-@faster_than(BackwardPass)
-class FastPass(BackwardPass):
+@faster_than(DirectedPass)
+class FastPass(DirectedPass):
     """A backward pass that sums gradients in place in arrays that it owns.
 
     The first contribution may be a shared array, so it is not modified. The second one creates a new array for the sum,
@@ -135,7 +135,7 @@ class FastPass(BackwardPass):
         """Return the gradients of the leaves or targets, and the retained gradients, without shared memory."""
         gradients, kind = self.gradients, self.kind
         for node in [node for node in gradients if hooks_in(node) and node not in self.unhooked]:
-            gradients[node] = run_hooks(node, densify(gradients[node]), kind)
+            gradients[node] = self.hooked(node, densify(gradients[node]))
             self.owned.discard(node)
         gradients |= self.retained
         self.retained = {}  # these references would raise the reference counts
