@@ -26,7 +26,6 @@ from tinygrad_edu import nn
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
 from tinygrad_edu.ops.activations import plain_relu_values
-from tinygrad_edu.ops.classification import plain_softmax_vjp
 from tinygrad_edu.ops.dropout import draw_bits, dropout_by_bits
 from tinygrad_edu.ops.fast import normalization, softmax
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
@@ -213,7 +212,7 @@ def product_by_columns_in_blocks() -> TwoWays:
 def rule_of_softmax() -> TwoWays:
     """Vjp of softmax: with temporary arrays, or in place with sums by BLAS."""
     g, p = _draw(16, 4, 64, 64), _draw(16, 4, 64, 64)[::-1].copy()
-    return lambda: plain_softmax_vjp(g, p, -1), lambda: softmax.softmax_vjp(g, p, -1)
+    return lambda: softmax.softmax_vjp.plain(g, p, -1), lambda: softmax.softmax_vjp(g, p, -1)
 
 
 KERNELS = [

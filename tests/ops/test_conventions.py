@@ -199,6 +199,7 @@ def test_whole_powers_of_negative_bases_at_every_order():
 # --- Numbers near the smallest normal number ---
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(("dtype", "seen", "unseen"), [(np.float32, 70.0, 75.0), (np.float64, 670.0, 680.0)])
 def test_a_probability_near_the_smallest_numbers_has_no_gradient(dtype, seen, unseen):
     """The limit is 1e-31, about exp(-71.4), in float32 and 1e-292, about exp(-672), in float64."""

@@ -79,7 +79,7 @@ log.vjps(x=lambda g, x: g / x)
 @op(broadcasts=True)
 def power(x: Any, y: Any) -> Any:
     """Return x ** y."""
-    return np.power(x, y)
+    return np.asarray(x) ** y
 
 
 power.vjps(

@@ -59,7 +59,7 @@ class Call(core.Call):
 
     def promoted(self, out: ndarray) -> ndarray:
         """Return the result in the dtype of the floating-point Tensors among the inputs that the op promotes."""
-        if out.dtype == np.float32 and self.op.promotes == self.op.inputs:
+        if out.dtype == np.float32 and any(t.dtype == np.float32 for t in self.tensors.values()):
             return super().promoted(out)
         names, inputs, arrays = tuple(self.inputs), tuple(self.inputs.values()), tuple(self.arrays.values())
         *arrays, out = arguments.promote_result(self.op, names, inputs, arrays, out, self.settings)  # type: ignore[assignment]

@@ -97,7 +97,7 @@ def masked_fill(x: TensorLike, mask: ArrayLike, value: TensorLike) -> Tensor | A
 maximum = extend(
     core.maximum,
     batching="elementwise",
-    doc="Return the maximum of x and y. At a tie, each gets half of the gradient; where one is NaN, both get all.",
+    doc="Return the maximum of x and y. A tie gives each half of the gradient; where one is NaN, both get all of it.",
 )
 
 
