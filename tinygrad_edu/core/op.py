@@ -125,7 +125,7 @@ class Call:
         floats = [t.dtype for t in self.tensors.values() if t.dtype.kind == "f"]
         if out.dtype.kind != "f" or out.dtype in floats or len(floats) == len(self.inputs):
             return out
-        common = np.result_type(*(floats or [np.float32]))
+        common = np.result_type(*(floats or [np.dtype(np.float32)]))
         self.arrays = {x: np.asarray(array, common) for x, array in self.arrays.items()}
         return np.asarray(self.compute(), common)
 
