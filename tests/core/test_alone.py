@@ -1,4 +1,4 @@
-"""The core beside NumPy and its errors alone: what it imports, its suite, and mutants that the suite kills."""
+"""The core with NumPy and its errors alone: its imports, its suite, and mutants that the suite kills."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ SUITE = ("-m", "pytest", "-x", "-p", "no:cacheprovider", "--assert=plain", "suit
 
 @pytest.fixture
 def alone(tmp_path):
-    """Return a folder with an empty package that has the core, the errors, and the suite beside it."""
+    """Return a folder with an empty package that has the core and the errors, and the suite next to it."""
     package = tmp_path / "tinygrad_edu"
     shutil.copytree(core_copy.CORE, package / "core", ignore=shutil.ignore_patterns("__pycache__"))
     (package / "__init__.py").touch()

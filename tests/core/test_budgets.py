@@ -1,4 +1,4 @@
-"""The core is small, is read in one order, and does not know what is built on it."""
+"""The core is small, is read in one order, and does not know the library."""
 
 import ast
 import io
@@ -17,7 +17,7 @@ TREES = {name: ast.parse(text) for name, text in SOURCES.items()}
 ORDER = [file.stem for file in reading_order()]
 NODES = {name: list(ast.walk(tree)) for name, tree in TREES.items()}
 DEFINITIONS = ast.FunctionDef | ast.ClassDef
-# What the library adds, as whole words of the core's text. Each is added from outside.
+# Additions of the library, as whole words of the core's text. Each is made from outside.
 ADDED = (
     "hook", "anomaly", "observer", "tape", "vmap", "batching", "onnx", "dlpack", "html", "pickle", "hint", "shard",
     "state_dict", "thread", "fast", "faster_than", "retain_grad", "hessian", "checkpoint", "library",
@@ -55,7 +55,7 @@ def test_a_file_is_small(name):
 
 
 @pytest.mark.parametrize("name", ORDER)
-def test_the_text_does_not_mention_what_the_library_adds(name):
+def test_the_text_does_not_mention_the_additions_of_the_library(name):
     assert re.findall(rf"(?i)\b(?:{'|'.join(ADDED)})s?\b", SOURCES[name]) == []
 
 

@@ -22,7 +22,7 @@ from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor
 
 
-class Call(core.Call):
+class CheckedCall(core.Call):
     """A call of an op with arrays, Tensors, lists or numbers."""
 
     op: Op
@@ -89,4 +89,4 @@ class Call(core.Call):
         return values
 
 
-core.Op.call_class = Call
+core.Op.call_class = CheckedCall

@@ -240,6 +240,11 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         """The distance in bytes between neighbouring elements along each axis."""
         return self._data.strides
 
+    if TYPE_CHECKING:
+
+        def item(self) -> float:  # or an int or a bool, which are floats for type checkers
+            """Return the only element as a Python number."""
+
     def tolist(self) -> Any:
         """Return the elements as nested lists of Python numbers, or the number of a 0-d tensor."""
         return self._data.tolist()

@@ -99,7 +99,7 @@ getitem = extend(
     batching=_getitem_of_samples,
     doc="Return x[index], for every index that NumPy supports: slices, integers, arrays, masks and mixtures.",
 )
-getitem_values = getitem.replace_forward(faster_than(getitem.forward)(fast.getitem_values))
+getitem.replace_forward(faster_than(getitem.forward)(fast.getitem_values))
 
 
 def _scatter_samples(batch: MappedCall) -> Any:

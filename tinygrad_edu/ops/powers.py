@@ -169,7 +169,7 @@ power = extend(
     0 and y >= 0. For a negative x the gradient with respect to y is NaN.
     """,
 )
-power_values = power.replace_forward(faster_than(power.forward)(fast.power_values))
+power.replace_forward(faster_than(power.forward)(fast.power_values))
 
 
 # Not the vjps of the core: integers among the operands must not widen g, and these can be differentiated at y = 0.
