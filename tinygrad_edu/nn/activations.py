@@ -267,7 +267,6 @@ class Tanh(core.Tanh, Elementwise):
     """
 
     function = staticmethod(ops.tanh)
-    forward = Elementwise.forward  # of this function
 
 
 class Tanhshrink(Elementwise):
