@@ -30,13 +30,7 @@ def transpose(x: Any, /, axes: Sequence[int] | None = None) -> Any:
     return np.transpose(x, axes)
 
 
-transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else inverse(axes)))
-
-
-def inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    """Return the order that undoes another order of axes."""
-    positions = [axis % len(axes) for axis in axes]
-    return tuple(positions.index(axis) for axis in range(len(axes)))
+transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else tuple(np.argsort([a % g.ndim for a in axes]))))
 
 
 @op

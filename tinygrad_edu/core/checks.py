@@ -68,8 +68,7 @@ def unchanged(where: str, argument: str, tensor: Any) -> None:
     if node and node.op and tensor._storage.version > node.time:
         raise StaleValueError(
             f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that was changed in "
-            f"place after it was computed, so its gradient would belong to other values. Compute it again after the "
-            f"change, or change a copy."
+            f"place after it was computed, so its gradient belongs to other values. Compute it again, or change a copy."
         )
 
 

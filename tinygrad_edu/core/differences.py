@@ -25,18 +25,16 @@ def check_gradient(function: Callable[..., Any], *inputs: Any) -> None:
     for k, x in enumerate(tensors):
         slopes, gradient = differences(loss, x), np.zeros(x.shape) if x.grad is None else x.grad
         if not np.allclose(gradient, slopes, 1e-6, 1e-6):
-            raise WrongGradientError(f"input {k}: the gradient is\n{gradient}\nand the differences are\n{slopes}")
+            raise WrongGradientError(f"input {k}: the gradient is\n{gradient}\nand the differences are\n{slopes}.")
 
 
 def differences(loss: Callable[[], Any], x: Tensor, step: float = 1e-5) -> Array:
     """Return the slope of the loss along each element of x."""
-    values, slopes = x.numpy().copy(), np.zeros(x.shape)
-    for i in np.ndindex(x.shape):
-        change = np.zeros(x.shape)
-        change[i] = step
-        x.assign(values + change)
+    values, slopes = x.numpy().copy(), np.zeros(x.size)
+    for i, unit in enumerate(np.eye(x.size).reshape(-1, *x.shape)):
+        x.assign(values + step * unit)
         above = loss().item()
-        x.assign(values - change)
+        x.assign(values - step * unit)
         slopes[i] = (above - loss().item()) / (2 * step)
     x.assign(values)
-    return slopes
+    return slopes.reshape(x.shape)

@@ -3,9 +3,8 @@
 A node records one call of an op (op.py). For each input, the op has a vjp, a vector-Jacobian product: from g, the
 gradient of the result, it computes the gradient of that input. For x * y, the vjp of x is g * y.
 
-The clock numbers the calls and the writes to memory, and serves two ends. A result is newer than its inputs, so nodes
-from newest to oldest are in topological order: no recursion, no search. And a node saves arrays without copying them:
-if the memory of one was written to after the call, its version tells.
+The clock numbers the calls and the writes to memory. A result is newer than its inputs, so nodes from newest to oldest
+are in topological order. And a node saves arrays without copies: a version newer than the node means a later write.
 """
 
 from __future__ import annotations

@@ -67,10 +67,9 @@ def taps(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pa
     return [(row, column) for row in rows for column in columns]
 
 
-def pair(setting: Pair) -> tuple[int, int]:
+def pair(setting: Pair) -> Any:
     """Return an integer twice, and a pair as it is."""
-    vertical, horizontal = (setting, setting) if isinstance(setting, int | np.integer) else setting
-    return vertical, horizontal
+    return (setting, setting) if isinstance(setting, int | np.integer) else tuple(setting)
 
 
 im2col.vjps(

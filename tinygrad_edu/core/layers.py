@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,6 @@ class Tanh(Module):
     """The hyperbolic tangent of each element."""
 
     def forward(self, x: Any) -> Any:
-        """Apply `tanh`."""
         return tanh(x)
 
 
@@ -76,7 +74,6 @@ class Softmax(Module):
         self.axis = axis
 
     def forward(self, x: Any) -> Any:
-        """Apply `softmax`."""
         return softmax(x, self.axis)
 
 
@@ -87,7 +84,6 @@ class Dropout(Module):
         self.p, self.rng = p, np.random.default_rng(rng)
 
     def forward(self, x: Any) -> Any:
-        """Apply `dropout` in training, and return x in evaluation."""
         return dropout(x, self.p, self.rng) if self.training and self.p else x
 
 
@@ -95,7 +91,6 @@ class Flatten(Module):
     """Make one row of each sample: (N, ...) becomes (N, length)."""
 
     def forward(self, x: Any) -> Any:
-        """Reshape each sample."""
         return reshape(x, (len(x), math.prod(x.shape[1:])))
 
 
@@ -106,10 +101,6 @@ class Sequential(Module):
         self.layers = {str(k): layer for k, layer in enumerate(layers)}
 
     def forward(self, x: Any) -> Any:
-        """Call the layers."""
-        for layer in self:
+        for layer in self.layers.values():
             x = layer(x)
         return x
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.layers.values())

@@ -17,7 +17,6 @@ class Module:
     training = True
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        """Call `forward`."""
         return self.forward(*inputs, **settings)
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
@@ -56,8 +55,10 @@ class Module:
             parameter.zero_grad()
 
     def __repr__(self) -> str:
-        shown = (Module, int, float, str, tuple, list, dict)
-        parts = (f"{name}={x!r}" for name, x in self._members() if isinstance(x, shown))
+        shown = (
+            (name, x) for name, x in self._members() if isinstance(x, Module | int | float | str | tuple | list | dict)
+        )
+        parts = (f"{name}={x!r}" for name, x in shown if name != "training")
         return f"{type(self).__name__}({', '.join(parts)})"
 
 

@@ -36,23 +36,20 @@ class Optimizer:
     def update(self, param: Array, grad: Array, state: dict[str, Array], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
         raise NotImplementedError(
-            f"{type(self).__name__} has no update: define update(self, param, grad, state, group) in it."
+            f"{type(self).__name__} has no update: define update(self, param, grad, state, group)."
         )
 
     def zero_grad(self) -> None:
         """Set the gradient of each parameter to None."""
-        for p in self._parameters():
-            p.zero_grad()
-
-    def _parameters(self) -> list[Any]:
-        return [p for group in self.param_groups for p in group["params"]]
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.zero_grad()
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent: p -= lr * grad moves each parameter against its gradient.
 
-    With momentum, p -= lr * buffer, where buffer = momentum * buffer + grad. It is a sum of all gradients so far, in
-    which each step multiplies the older ones by `momentum`.
+    With momentum, p -= lr * buffer, where buffer = momentum * buffer + grad: a sum of all gradients so far.
     """
 
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.0) -> None:

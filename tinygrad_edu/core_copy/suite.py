@@ -609,7 +609,7 @@ def test_a_shared_layer_gets_the_gradients_of_both_calls() -> None:
 def test_a_sequence_of_layers() -> None:
     model = core.Sequential(core.Linear(1, 1), core.Tanh(), core.Linear(1, 1, bias=False))
     assert [name for name, _ in model.named_parameters()] == ["layers.0.weight", "layers.0.bias", "layers.2.weight"]
-    assert [type(layer).__name__ for layer in model] == ["Linear", "Tanh", "Linear"]
+    assert [type(layer).__name__ for layer in model.layers.values()] == ["Linear", "Tanh", "Linear"]
 
 
 def test_an_empty_batch() -> None:

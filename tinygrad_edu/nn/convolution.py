@@ -106,7 +106,7 @@ class _Conv(_ConvNd):
         return [(n // 2, n - n // 2) for n in totals]
 
 
-class Conv2D(_Conv, core.Conv2D):  # type: ignore[misc]  # `_Conv` has more options, and any number of axes
+class Conv2D(_Conv, core.Conv2D):  # `_Conv` has more options, and any number of axes
     """2-D convolution (cross-correlation): (N, in_channels, H, W) becomes (N, out_channels, H_out, W_out).
 
     Parameters

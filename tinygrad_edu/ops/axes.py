@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.arrays import Axis, inverse, kept_shape
+from tinygrad_edu.core.arrays import Axis, kept_shape
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.ops.shape import reshape, transpose
+
+
+def inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    """Return the inverse of a permutation of axes."""
+    positions = [axis % len(axes) for axis in axes]
+    return tuple(positions.index(axis) for axis in range(len(axes)))
 
 
 def reduced_count(shape: tuple[int, ...], axis: Axis) -> int:

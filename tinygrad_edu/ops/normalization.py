@@ -10,7 +10,6 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.core.arrays import inverse
 from tinygrad_edu.engine import (
     NOT_COMPUTED,
     Array,
@@ -28,6 +27,7 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype
+from tinygrad_edu.ops.axes import inverse
 from tinygrad_edu.ops.constant_vectors import equal_weights, vector_of_ones
 from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast import normalization as fast

@@ -250,6 +250,9 @@ class Optimizer(HasSettings, core.Optimizer):
         """Return the hyperparameters of a group. Raise for an invalid one."""
         return checked(type(self).__name__, self._settings, group)
 
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
+
     def _with_grad(self) -> list[Ready]:
         """Return the parameters that have a gradient, with valid hyperparameters. Raise for an unusable one."""
         settings = {id(group): self._checked(group) for group in self.param_groups}
