@@ -43,13 +43,13 @@ def test_nothing_is_found(options, zeros):
 @pytest.mark.parametrize(
     ("module", "name", "broken"),
     [
-        ("backward", "refuse_stale_saved", lambda node: None),
-        ("unbroadcast", "unbroadcast", lambda g, shape: np.broadcast_to(g.mean(), shape).copy()),
-        ("tensor", "refuse_stale", lambda where, argument, tensor: None),
+        ("checks", "valid_saved", lambda node: node.saved),
+        ("engine", "unbroadcast", lambda g, shape: np.broadcast_to(g.mean(), shape).copy()),
+        ("checks", "unchanged", lambda where, argument, tensor: None),
     ],
 )
 def test_a_broken_engine_is_found(module, name, broken, monkeypatch):
-    monkeypatch.setattr(import_module(f"tinygrad_edu.engine.{module}"), name, broken)
+    monkeypatch.setattr(import_module(f"tinygrad_edu.core.{module}"), name, broken)
     figures, failed = programs.play_all(range(100))
     assert figures["silent wrong gradients"]
     assert all(line.startswith("seed ") for line in failed)

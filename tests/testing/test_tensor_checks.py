@@ -37,6 +37,7 @@ def broken(name, **vjps):
     """Return a copy of an op with some vjps replaced."""
     right = tg.ops.registry[name]
     wrong = tg.op(broadcasts=right.broadcasts, promotes=right.promotes, name=right.name)(right.forward)
+    wrong.__name__ = right.__name__  # not that of a faster forward
     wrong.vjps(**{**right.vjp_functions, **vjps})
     return wrong
 

@@ -317,6 +317,7 @@ def checked_gradient(node: Node, x: str, found: Any, kind: type[Any]) -> Any:
         raise WrongGradientError(
             f"{where} returned a {type(found).__name__}; expected an array, or a Tensor for Tensors."
         )
+    checks.fits(found, node, x)
     if found.dtype != parent.dtype:
         is_promoted = op.promoted(x)
         if not is_promoted or found.dtype != node.dtype:

@@ -236,7 +236,7 @@ STEPS: dict[str, Step] = {
         "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "sum", "moveaxis", "roll", "tile",
         "repeat",
     )},
-    **{f"{name}_along": _expression(f"tg.{name}(V, 0)", _has_axes) for name in ("softmax", "log_softmax")},
+    **{name: _expression(f"tg.{name}(V, 0)", _has_axes) for name in ("softmax", "log_softmax")},
     **{name: _with_settings(name, _has_axes) for name in ("swapaxes", "pad")},
     **{name: _with_settings(name, _matrix) for name in ("diagonal", "rot90")},
     "index_select": _expression("tg.pad(V, 1, 'edge')", _has_axes),
