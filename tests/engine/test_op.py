@@ -515,6 +515,30 @@ def test_an_op_that_works_on_bare_arrays_alone_never_gives_a_wrong_second_deriva
         tg.grad(tg.grad(kernel))(1.0)
 
 
+@pytest.mark.fast
+def test_a_vjp_that_is_declared_after_the_call_is_missing_in_it():
+    @tg.op
+    def late(x):
+        return x * 2
+
+    out = late(Tensor(1.0, requires_grad=True))
+    late.vjps(x=lambda g: g * 2)
+    with pytest.raises(MissingVJPError, match="op late has no vjp for its argument x"):
+        out.backward()
+
+
+def test_a_vjp_cannot_request_an_array_that_the_call_lacks():
+    @tg.op
+    def first(*arrays):
+        return arrays[0] * 1.0
+
+    first.vjps(arrays=lambda g, k, arrays1: g)
+    x = Tensor([1.0], requires_grad=True)
+    assert first(x, x).requires_grad
+    with pytest.raises(VJPDefinitionError, match="nothing named 'arrays1'; did you mean 'arrays0'"):
+        first(x)
+
+
 def test_an_op_on_plain_arrays_is_its_forward():
     a = np.array([1.0, 2.0])
     assert type(cube(a)) is np.ndarray

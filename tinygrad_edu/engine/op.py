@@ -161,11 +161,14 @@ class Op(core.Op):
 
     def saveable(self) -> list[str]:
         """Return the names of all that a vjp can request."""
-        if not self.variadic:
-            return super().saveable()
-        names = self.names(2)  # the same for any number of inputs
+        return self._saveable_of_any(2) if self.variadic else super().saveable()  # two stand for any number
+
+    def _saveable_of_any(self, count: int) -> list[str]:
+        """Return the names of all that the vjp of a variadic input can request in a call with `count` arrays."""
+        (arrays,) = self.inputs
+        names = [f"{arrays}{k}" for k in range(count)]
         parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
-        return [*names, "out", *parts, f"{self.inputs[0]}_shapes", *self.settings]
+        return [*names, "out", *parts, f"{arrays}_shapes", *self.settings]
 
     def with_keywords(self, composition: Callable[..., Any]) -> Callable[..., Any]:
         """Add the keyword-only parameters of a function composed of ops, which computes the calls that give one.
@@ -213,6 +216,8 @@ class Op(core.Op):
         if not self.variadic:
             return self.inputs
         (arrays,) = self.inputs
+        for name in self.requests[arrays]:
+            self._require_name(name, self._saveable_of_any(count), f"{self.name}.vjps({arrays}=...)")
         names = tuple(f"{arrays}{k}" for k in range(count))
         self.requests.update(dict.fromkeys(names, self.requests[arrays]))  # one vjp for all of them
         return names
