@@ -161,7 +161,7 @@ class Op(core.Op):
 
     def saveable(self) -> list[str]:
         """Return the names of all that a vjp can request."""
-        return self._saveable_of_any(2) if self.variadic else super().saveable()  # two stand for any number
+        return self._saveable_of_any(2) if self.variadic else super().saveable()  # two, as for any number
 
     def _saveable_of_any(self, count: int) -> list[str]:
         """Return the names of all that the vjp of a variadic input can request in a call with `count` arrays."""

@@ -23,8 +23,8 @@ NOT_IN_PROGRAMS = {
     "eigenpairs", "cumulative_extremum", "hypot_ratio", "keep", "linear", "linear_without_bias", "mean_of_chosen",
     "normal_cdf",
     "one_minus_square", "orthogonal_triangular", "put_diagonal", "recurrence", "resample", "resample_transpose",
-    "scatter_add_rows", "scatter_slices", "lookup_rows", "recurrent", "distribute_to_chosen", "sinc_derivative", "singular_triplets",
-    "softmax_gradient", "softplus_slope",
+    "scatter_add_rows", "scatter_slices", "lookup_rows", "recurrent", "distribute_to_chosen", "sinc_derivative",
+    "singular_triplets", "softmax_gradient", "softplus_slope",
     "take_flat",
     "tanh_gradient",
 }  # fmt: skip
