@@ -46,7 +46,8 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
     if dtype is None and not isinstance(data, ndarray | np.generic) and numbers.dtype.kind in "iuf":
         dtype = np.float32
     array = np.array(data if dtype is not None else numbers, dtype=dtype)
-    real_numbers("a Tensor", array)
+    if dtype is not None:
+        real_numbers("a Tensor", array)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

@@ -55,7 +55,7 @@ x         return _call_mapped(_op, '<op>', _op.batching, (<each <x>, >), _dict(<
 x     else:
 x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
       _block = _recording()
-      if _block.__class__ is _Block and _block.observers and (<any _<x>_storage is not None>):
+      if _block is not True and _block.__class__ is _Block and _block.observers and (<any _<x>_storage is not None>):
           return _record(_op, (<each <x>, >), _dict(<keywords>))
       _time = _next(_clock)
       try:
