@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.core.engine import unbroadcast, wide
+from tinygrad_edu.core.engine import sum_dtype, unbroadcast
 from tinygrad_edu.core.op import op
 
 Axis = int | Sequence[int] | None
@@ -90,7 +90,7 @@ def getitem(x: Any, /, index: Any) -> Any:
 def scatter(x: Any, /, index: Any, shape: Any) -> Any:
     """Return zeros with x added at the index: an element that the index names twice gets both."""
     dtype = np.result_type(x)
-    out = np.zeros(shape, wide(dtype))
+    out = np.zeros(shape, sum_dtype(dtype))
     np.add.at(out, index, x)
     return out.astype(dtype, copy=False)
 

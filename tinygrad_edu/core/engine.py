@@ -4,7 +4,7 @@ A node records one call of an op (op.py). For each input, the op has a vjp, a ve
 gradient of the result, it computes the gradient of that input. For x * y, the vjp of x is g * y.
 
 The clock numbers the calls and the writes to memory. A result is newer than its inputs, so nodes from newest to oldest
-are in topological order. And a node saves arrays without copies: a version newer than the node means a later write.
+are in topological order. A node saves arrays without copies: memory with a newer version was written to after the call.
 """
 
 from __future__ import annotations
@@ -139,9 +139,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum over the axes along which an input of this shape was repeated: every copy contributes."""
     new = g.ndim - len(shape)
     repeated = (new + i for i, n in enumerate(shape) if n == 1 and g.shape[new + i] != 1)
-    return g.sum(axis=(*range(new), *repeated), dtype=wide(g.dtype)).astype(g.dtype).reshape(shape)
+    return g.sum(axis=(*range(new), *repeated), dtype=sum_dtype(g.dtype)).astype(g.dtype).reshape(shape)
 
 
-def wide(dtype: np.dtype[Any]) -> Any:
-    """Return the dtype in which to sum: in float16, 2048 + 1 is 2048."""
+def sum_dtype(dtype: np.dtype[Any]) -> Any:
+    """Return the dtype in which to add numbers of a dtype: in float16, 2048 + 1 is 2048."""
     return np.float32 if dtype == np.float16 else dtype

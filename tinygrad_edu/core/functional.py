@@ -22,7 +22,7 @@ import numpy as np
 from tinygrad_edu.core import checks
 from tinygrad_edu.core.arithmetic import exp
 from tinygrad_edu.core.arrays import getitem, matmul, mean, reshape, sum
-from tinygrad_edu.core.engine import wide
+from tinygrad_edu.core.engine import sum_dtype
 from tinygrad_edu.core.op import op
 from tinygrad_edu.core.tensor import values_of
 
@@ -92,7 +92,7 @@ def conv2d(x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pai
 def softmax(x: Any, /, axis: int = -1) -> Any:
     """Return exp(x) / sum(exp(x)) along an axis: positive numbers whose sum is 1."""
     e = np.exp(subtract_max(x, axis))
-    return (e / np.sum(e, axis, wide(e.dtype), keepdims=True)).astype(e.dtype)
+    return (e / np.sum(e, axis, sum_dtype(e.dtype), keepdims=True)).astype(e.dtype)
 
 
 softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
@@ -102,7 +102,7 @@ softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)
 def log_softmax(x: Any, /, axis: int = -1) -> Any:
     """Return log(softmax(x)), without the logarithm of a number that was rounded to 0."""
     x = subtract_max(x, axis)
-    return x - np.log(np.sum(np.exp(x), axis, wide(x.dtype), keepdims=True)).astype(x.dtype)
+    return x - np.log(np.sum(np.exp(x), axis, sum_dtype(x.dtype), keepdims=True)).astype(x.dtype)
 
 
 def subtract_max(x: Any, axis: int) -> Any:

@@ -47,8 +47,8 @@ class Op:
         """
         checks.known_names(self, f"{self.name}.vjps", functions, self.inputs)
         for x, function in functions.items():
+            checks.known_names(self, f"{self.name}.vjps({x}=...)", self.requested(function), self.saveable())
             self.vjp_functions[x], self.requests[x] = function, self.requested(function)
-            checks.known_names(self, f"{self.name}.vjps({x}=...)", self.requests[x], self.saveable())
 
     def requested(self, function: Callable[..., Any]) -> list[str]:
         """Return the names of the values that a vjp requests."""
