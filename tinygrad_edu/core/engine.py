@@ -4,7 +4,7 @@ A node records one call of an op (op.py). For each input, the op has a vjp, a ve
 gradient of the result, it computes the gradient of that input. For x * y, the vjp of x is g * y.
 
 The clock numbers the calls and the writes to memory. A result is newer than its inputs, so nodes from newest to oldest
-are in topological order. And a node saves arrays without copies: a version newer than the node means a later write.
+are in topological order. A node saves arrays without copies. If a version is newer than the node, they have changed.
 """
 
 from __future__ import annotations
@@ -91,39 +91,39 @@ class BackwardPass:
         """
         while self.queue:
             self.visit(heappop(self.queue)[1])
-        return self.gradients  # `visit` took out all but the leaves, which never enter the queue
+        return self.gradients  # of leaves only: they never enter the queue
 
     def visit(self, node: Node) -> None:
-        """Hand the gradient of a node on to its parents, and free what it saved."""
-        g, saved = self.take(node), self.saved(node)
+        """Pass the gradient of a node to its parents, and free the saved values."""
+        g, saved = self.pop_gradient(node), self.saved(node)
         for x, parent in node.parents.items():
-            self.add(parent, self.pull(node, x, g, saved))
+            self.add(parent, self.contribution(node, x, g, saved))
         if not self.retain_graph:
             node.saved = None
 
     def add(self, node: Node, g: Any) -> None:
         """Add a contribution to the gradient of a node. The first one puts the node into the queue."""
         if node in self.gradients:
-            self.gradients[node] = self.gradients[node] + g  # not +=, because x + x hands on one array twice
+            self.gradients[node] = self.gradients[node] + g  # not +=: for x + x, both contributions are one array
         else:
             self.gradients[node] = g
             if node.op:
                 heappush(self.queue, (-node.time, node))
 
-    def take(self, node: Node) -> Any:
-        """Remove the gradient of a node, which is complete, and return it."""
+    def pop_gradient(self, node: Node) -> Any:
+        """Remove and return the gradient of a node. It is complete."""
         return self.gradients.pop(node)
 
     def saved(self, node: Node) -> dict[str, Any]:
         """Return the values that the vjps of a node request."""
         return checks.valid_saved(node)
 
-    def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
-        """Pull the gradient of a node back to its input x: return the contribution to the gradient of x."""
-        return self.match(node, x, node.op.vjp(x, g, saved))
+    def contribution(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Return what a node adds to the gradient of its input x: the result of the vjp."""
+        return self.like_input(node, x, node.op.vjp(x, g, saved))
 
-    def match(self, node: Node, x: str, g: Any) -> Any:
-        """Return a contribution in the shape and the dtype of the input x: undo broadcasting and promotion."""
+    def like_input(self, node: Node, x: str, g: Any) -> Any:
+        """Return g in the shape and the dtype of the input x: undo broadcasting and promotion."""
         parent = node.parents[x]
         checks.fits(g, node, x)
         g = g if g.shape == parent.shape else unbroadcast(g, parent.shape)
@@ -139,9 +139,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum over the axes along which an input of this shape was repeated: every copy contributes."""
     new = g.ndim - len(shape)
     repeated = (new + i for i, n in enumerate(shape) if n == 1 and g.shape[new + i] != 1)
-    return g.sum(axis=(*range(new), *repeated), dtype=wide(g.dtype)).astype(g.dtype).reshape(shape)
+    return g.sum(axis=(*range(new), *repeated), dtype=sum_dtype(g.dtype)).astype(g.dtype).reshape(shape)
 
 
-def wide(dtype: np.dtype[Any]) -> Any:
+def sum_dtype(dtype: np.dtype[Any]) -> Any:
     """Return the dtype in which to sum: in float16, 2048 + 1 is 2048."""
     return np.float32 if dtype == np.float16 else dtype
