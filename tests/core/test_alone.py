@@ -63,7 +63,7 @@ MUTANTS = {
         ("reshape(g, x_shape, order)", "reshape(g, x_shape)"),
         ("else inverse(axes)", "else axes"),
         ("axis % len(axes) for", "axis for"),
-        ("plain_axes(axis), np.float32, keepdims", "plain_axes(axis), keepdims"),
+        ("numpy_axis(axis), np.float32, keepdims", "numpy_axis(axis), keepdims"),
         ("reshape(g / count, kept)", "reshape(g, kept)"),
         ("1 if i in axes else n", "n if i in axes else 1"),
         ("np.add.at(out, index, x)", "out[index] = x"),
@@ -154,8 +154,11 @@ MUTANTS = {
     "tensor.py": [
         ("np.array(values_of(data), dtype)", "np.asarray(values_of(data), dtype)"),
         ("view.flags.writeable = False", "pass"),
-        ("return self.of(self._data, self._storage)", "return self.of(self._data, Storage())"),
-        ("return self.of(self._data, self._storage)", "return self.of(self._data, self._storage, self._node)"),
+        ("return self._from_parts(self._data, self._storage)", "return self._from_parts(self._data, Storage())"),
+        (
+            "return self._from_parts(self._data, self._storage)",
+            "return self._from_parts(self._data, self._storage, self._node)",
+        ),
         ("with self.writing():", "if True:"),
         ("self._node.grad = None", "pass"),
         ("np.asarray(values_of(gradient), self.dtype), self)", "np.ones(self.shape, self.dtype), self)"),

@@ -13,8 +13,8 @@ Seven ways to add to it, to be read last. All are ordinary subclasses and assign
 
 1. A subclass of Tensor, assigned to `Tensor.result_class`. There is one class of Tensors in a process: results,
    parameters and ``core.Tensor(...)`` are of that class.
-2. A subclass of BackwardPass, assigned to `pass_class` of that class. Its steps are `add`, `take` (a gradient is
-   complete), `saved` (if it returns Tensors, the pass itself is recorded), `pull` and `accumulate`.
+2. A subclass of BackwardPass, assigned to `pass_class` of that class. Its steps are `add`, `pop_gradient`,
+   `saved` (if it returns Tensors, the pass itself is recorded), `contribution`, `like_input` and `accumulate`.
 3. A subclass of Call, assigned to `Op.call_class`. Its steps are `operand`, `compute`, `promoted`, `storage`, `node`
    and `values`. To watch calls, or to compute them in another way, extend `run`.
 4. A subclass of Op, assigned to `Op.op_class`. Its steps are `bind` and `vjp`. What does not belong to a call stands in

@@ -46,28 +46,28 @@ broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
 def sum(x: Any, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Any:
     """Return the sum along one axis, several, or all."""
     if (np.result_type(x) if dtype is None else np.dtype(dtype)) == np.float16:
-        return np.sum(x, plain_axes(axis), np.float32, keepdims=keepdims).astype(np.float16)
-    return np.sum(x, plain_axes(axis), dtype, keepdims=keepdims)
+        return np.sum(x, numpy_axis(axis), np.float32, keepdims=keepdims).astype(np.float16)
+    return np.sum(x, numpy_axis(axis), dtype, keepdims=keepdims)
 
 
-def spread(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
-    """Repeat the gradient of a sum along the axes that were summed."""
-    return broadcast_to(reshape(g, kept_shape(shape, axis)), shape)
+def broadcast_along(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Repeat g, the gradient of a sum, along the axes that were summed."""
+    return broadcast_to(reshape(g, keepdims_shape(shape, axis)), shape)
 
 
-sum.vjps(x=lambda g, x_shape, axis: spread(g, x_shape, axis))
+sum.vjps(x=lambda g, x_shape, axis: broadcast_along(g, x_shape, axis))
 
 
 @op
 def mean(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the mean along one axis, several, or all."""
-    return np.mean(x, plain_axes(axis), keepdims=keepdims)
+    return np.mean(x, numpy_axis(axis), keepdims=keepdims)
 
 
-mean.vjps(x=lambda g, x_shape, axis: spread(g / (math.prod(x_shape) / max(g.size, 1)), x_shape, axis))
+mean.vjps(x=lambda g, x_shape, axis: broadcast_along(g / (math.prod(x_shape) / max(g.size, 1)), x_shape, axis))
 
 
-def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+def keepdims_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """Return the shape of a sum with ``keepdims=True``: length 1 along one axis, several, or all."""
     if axis is None or not shape:
         return (1,) * len(shape)
@@ -75,7 +75,7 @@ def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
-def plain_axes(axis: Axis) -> Any:
+def numpy_axis(axis: Axis) -> Any:
     """Return axes as NumPy accepts them: a list as a tuple."""
     return tuple(axis) if isinstance(axis, list) else axis
 

@@ -89,7 +89,7 @@ def valid_saved(node: Any) -> dict[str, Any]:
 
 def stale_value(node: Any, name: str) -> StaleValueError:
     """Return the error for a saved value that was written to."""
-    x = next(x for x in node.parents if name in node.op.requests[x])
+    x = next(x for x in node.parents if name in node.op.vjp_arguments[x])
     return StaleValueError(
         f"op {node.op.name}: the vjp of {x} saved {name if name != 'out' else 'its result'}, which has since been "
         f"changed in place. Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
@@ -151,7 +151,7 @@ def labels(labels: Any, logits: Any) -> Any:
     return labels
 
 
-def counts(counts: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
+def window_counts(counts: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
     """Refuse a kernel that is larger than the padded images."""
     if min(counts) < 1:
         raise ShapeError(f"the kernel is larger than the images of size {size} with their padding.")

@@ -91,39 +91,39 @@ class BackwardPass:
         """
         while self.queue:
             self.visit(heappop(self.queue)[1])
-        return self.gradients  # `visit` took out all but the leaves, which never enter the queue
+        return self.gradients  # of leaves only: they never enter the queue
 
     def visit(self, node: Node) -> None:
-        """Hand the gradient of a node on to its parents, and free what it saved."""
-        g, saved = self.take(node), self.saved(node)
+        """Pass the gradient of a node to its parents, and free the saved values."""
+        g, saved = self.pop_gradient(node), self.saved(node)
         for x, parent in node.parents.items():
-            self.add(parent, self.pull(node, x, g, saved))
+            self.add(parent, self.contribution(node, x, g, saved))
         if not self.retain_graph:
             node.saved = None
 
     def add(self, node: Node, g: Any) -> None:
         """Add a contribution to the gradient of a node. The first one puts the node into the queue."""
         if node in self.gradients:
-            self.gradients[node] = self.gradients[node] + g  # not +=, because x + x hands on one array twice
+            self.gradients[node] = self.gradients[node] + g  # not +=: for x + x, both contributions are one array
         else:
             self.gradients[node] = g
             if node.op:
                 heappush(self.queue, (-node.time, node))
 
-    def take(self, node: Node) -> Any:
-        """Remove the gradient of a node, which is complete, and return it."""
+    def pop_gradient(self, node: Node) -> Any:
+        """Remove and return the gradient of a node. It is complete."""
         return self.gradients.pop(node)
 
     def saved(self, node: Node) -> dict[str, Any]:
         """Return the values that the vjps of a node request."""
         return checks.valid_saved(node)
 
-    def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
-        """Pull the gradient of a node back to its input x: return the contribution to the gradient of x."""
-        return self.match(node, x, node.op.vjp(x, g, saved))
+    def contribution(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Return the contribution of a node to the gradient of its input x."""
+        return self.like_input(node, x, node.op.vjp(x, g, saved))
 
-    def match(self, node: Node, x: str, g: Any) -> Any:
-        """Return a contribution in the shape and the dtype of the input x: undo broadcasting and promotion."""
+    def like_input(self, node: Node, x: str, g: Any) -> Any:
+        """Return g in the shape and the dtype of the input x: undo broadcasting and promotion."""
         parent = node.parents[x]
         checks.fits(g, node, x)
         g = g if g.shape == parent.shape else unbroadcast(g, parent.shape)

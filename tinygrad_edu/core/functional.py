@@ -3,13 +3,13 @@
 Convolution is one matrix product, after im2col has copied the pixels of each window into one column.
 
 A kernel of 2x2 elements on images of 3x3 pixels has four windows. Each element of the kernel lies on one pixel of every
-window: the four pixels of its tap. In im2col, a tap is a row::
+window. These four pixels are a row of the columns::
 
     image      windows                                        columns
-    1 2 3      1 2   2 3   4 5   5 6      tap of (0, 0):      1 2 4 5
-    4 5 6      4 5   5 6   7 8   8 9      tap of (0, 1):      2 3 5 6
-    7 8 9                                 tap of (1, 0):      4 5 7 8
-                                          tap of (1, 1):      5 6 8 9
+    1 2 3      1 2   2 3   4 5   5 6      element (0, 0):     1 2 4 5
+    4 5 6      4 5   5 6   7 8   8 9      element (0, 1):     2 3 5 6
+    7 8 9                                 element (1, 0):     4 5 7 8
+                                          element (1, 1):     5 6 8 9
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def im2col(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, di
     """Copy the L windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
     (top, left), window = pair(padding), (kernel_size, stride, padding, dilation)
     padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
-    columns = np.stack([padded[:, :, rows, columns] for rows, columns in taps(x.shape[2:], *window)], axis=2)
+    columns = np.stack([padded[:, :, rows, columns] for rows, columns in kernel_slices(x.shape[2:], *window)], axis=2)
     return columns.reshape(len(x), x.shape[1] * columns.shape[2], math.prod(columns.shape[3:]))
 
 
@@ -45,24 +45,24 @@ def col2im(
 ) -> Any:  # fmt: skip
     """Add columns to images (N, C, H, W): each element to the pixel from which `im2col` copied it."""
     (h, w), (top, left), window = output_size, pair(padding), (kernel_size, stride, padding, dilation)
-    places = taps((h, w), *window)
-    columns = columns.reshape(len(columns), columns.shape[1] // len(places), len(places), *counts((h, w), *window))
+    slices, counts = kernel_slices((h, w), *window), window_counts((h, w), *window)
+    columns = columns.reshape(len(columns), columns.shape[1] // len(slices), len(slices), *counts)
     padded = np.zeros((*columns.shape[:2], h + 2 * top, w + 2 * left), columns.dtype)
-    for k, (rows, cols) in enumerate(places):
+    for k, (rows, cols) in enumerate(slices):
         padded[:, :, rows, cols] += columns[:, :, k]
     return padded[:, :, top : top + h, left : left + w]
 
 
-def counts(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[int, ...]:
+def window_counts(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[int, ...]:
     """Return how many windows fit into an image: below each other, side by side."""
     axes = zip(size, *map(pair, (kernel_size, stride, padding, dilation)), strict=True)
-    return checks.counts(tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes), size)
+    return checks.window_counts(tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes), size)
 
 
-def taps(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> list[tuple[slice, slice]]:
-    """Return the tap of each element of the kernel, as the rows and the columns of the padded image."""
-    numbers = counts(size, kernel_size, stride, padding, dilation)
-    axes = zip(pair(kernel_size), numbers, pair(stride), pair(dilation), strict=True)
+def kernel_slices(size: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> list[Any]:
+    """Return the rows and columns of the padded image on which each element of the kernel lies."""
+    counts = window_counts(size, kernel_size, stride, padding, dilation)
+    axes = zip(pair(kernel_size), counts, pair(stride), pair(dilation), strict=True)
     rows, columns = ([slice(d * i, d * i + s * (n - 1) + 1, s) for i in range(k)] for k, n, s, d in axes)
     return [(row, column) for row in rows for column in columns]
 
@@ -84,7 +84,7 @@ def conv2d(x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pai
     """Multiply each window with each kernel: (N, C, H, W), (K, C, kh, kw), (K,) -> (N, K, rows, columns)."""
     window = (weight.shape[2:], stride, padding, dilation)
     maps = matmul(reshape(weight, (len(weight), math.prod(weight.shape[1:]))), im2col(x, *window))
-    maps = reshape(maps, (len(x), len(weight), *counts(x.shape[2:], *window)))
+    maps = reshape(maps, (len(x), len(weight), *window_counts(x.shape[2:], *window)))
     return maps if bias is None else maps + reshape(bias, (-1, 1, 1))
 
 

@@ -17,8 +17,8 @@ from tinygrad_edu.core.tensor import Tensor
 class Affine(Module):
     """Base class of layers with a weight, and perhaps a bias."""
 
-    def _draw(self, shape: tuple[int, ...], bias: bool, rng: Any, dtype: Any) -> None:
-        """Draw both from [-a, a), where a is 1 / sqrt(number of inputs of one output)."""
+    def _init_parameters(self, shape: tuple[int, ...], bias: bool, rng: Any, dtype: Any) -> None:
+        """Draw both from [-a, a), where a is 1 / sqrt(the number of inputs of one output), as PyTorch does."""
         rng, a = np.random.default_rng(rng), 1 / math.sqrt(math.prod(shape[1:]))
         self.weight = self._uniform(shape, a, rng, dtype)
         self.bias = self._uniform(shape[:1], a, rng, dtype) if bias else None
@@ -37,7 +37,7 @@ class Linear(Affine):
         *, rng: np.random.Generator | None = None, dtype: Any = np.float32,
     ) -> None:  # fmt: skip
         self.in_features, self.out_features = in_features, out_features
-        self._draw((out_features, in_features), bias, rng, dtype)
+        self._init_parameters((out_features, in_features), bias, rng, dtype)
 
     def forward(self, x: Any) -> Any:
         """Map (..., in_features) to (..., out_features)."""
@@ -53,7 +53,7 @@ class Conv2D(Affine):
     ) -> None:  # fmt: skip
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding, self.dilation = map(pair, (kernel_size, stride, padding, dilation))
-        self._draw((out_channels, in_channels, *self.kernel_size), bias, rng, dtype)
+        self._init_parameters((out_channels, in_channels, *self.kernel_size), bias, rng, dtype)
 
     def forward(self, x: Any) -> Any:
         """Map images (N, in_channels, H, W) to feature maps (N, out_channels, rows, columns)."""

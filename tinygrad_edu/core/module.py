@@ -1,4 +1,4 @@
-"""Module: the base class of layers and models. It finds its parameters, they are not registered."""
+"""Module: the base class of layers and models. It finds its parameters in its attributes."""
 
 from __future__ import annotations
 
@@ -55,10 +55,8 @@ class Module:
             parameter.zero_grad()
 
     def __repr__(self) -> str:
-        shown = (
-            (name, x) for name, x in self._members() if isinstance(x, Module | int | float | str | tuple | list | dict)
-        )
-        parts = (f"{name}={x!r}" for name, x in shown if name != "training")
+        shown = (Module, int, float, str, tuple, list, dict)
+        parts = (f"{name}={x!r}" for name, x in self._members() if isinstance(x, shown) and name != "training")
         return f"{type(self).__name__}({', '.join(parts)})"
 
 

@@ -37,7 +37,7 @@ class Op:
         required = tuple(p.name for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY)
         self.inputs = before_slash or required
         self.vjp_functions: dict[str, Callable[..., Any]] = {}
-        self.requests: dict[str, list[str]] = {x: [] for x in self.inputs}
+        self.vjp_arguments: dict[str, list[str]] = {x: [] for x in self.inputs}
 
     def vjps(self, **functions: Callable[..., Any]) -> None:
         """Declare the vjp of each input. It computes the gradient of the input from g, the gradient of the result.
@@ -47,14 +47,15 @@ class Op:
         """
         checks.known_names(self, f"{self.name}.vjps", functions, self.inputs)
         for x, function in functions.items():
-            checks.known_names(self, f"{self.name}.vjps({x}=...)", self.requested(function), self.saveable())
-            self.vjp_functions[x], self.requests[x] = function, self.requested(function)
+            arguments = self.arguments_of(function)
+            checks.known_names(self, f"{self.name}.vjps({x}=...)", arguments, self.possible_arguments())
+            self.vjp_functions[x], self.vjp_arguments[x] = function, arguments
 
-    def requested(self, function: Callable[..., Any]) -> list[str]:
-        """Return the names of the values that a vjp requests."""
+    def arguments_of(self, function: Callable[..., Any]) -> list[str]:
+        """Return the names of the arguments of a vjp, without g."""
         return list(inspect.signature(function).parameters)[1:]  # all but g
 
-    def saveable(self) -> list[str]:
+    def possible_arguments(self) -> list[str]:
         """Return the names of all that a vjp can request."""
         parts = [f"{x}_{part}" for x in self.inputs for part in ("shape", "dtype")]
         return [*self.signature.parameters, "out", *parts]
@@ -62,7 +63,7 @@ class Op:
     def vjp(self, x: str, g: Any, saved: dict[str, Any]) -> Any:
         """Compute the gradient of the input x."""
         checks.has_vjp(self, x, g)
-        return self.vjp_functions[x](g, **{name: saved[name] for name in self.requests[x]})
+        return self.vjp_functions[x](g, **{name: saved[name] for name in self.vjp_arguments[x]})
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         return self.call_class(self, *self.bind(args, settings)).run()
@@ -105,7 +106,7 @@ class Call:
         if not self.tensors:
             return out
         out = self.promoted(np.asarray(out))
-        result = Tensor.of(out, self.storage(out))
+        result = Tensor._from_parts(out, self.storage(out))
         parents = {x: tensor._node for x, tensor in self.tensors.items() if tensor._node}
         if parents and recording.get() and out.dtype.kind == "f":
             result._node = self.node(result, parents)
@@ -140,8 +141,8 @@ class Call:
             checks.unchanged(f"op {self.op.name}", f"argument {x}", tensor)
         values = self.values(result)
         storages = {x: tensor._storage for x, tensor in {**self.tensors, "out": result}.items()}
-        requests = (name for x in parents for name in self.op.requests[x])
-        saved = {name: values[name] if name in storages else self.copied(name, values[name]) for name in requests}
+        names = (name for x in parents for name in self.op.vjp_arguments[x])
+        saved = {name: values[name] if name in storages else self.copied(name, values[name]) for name in names}
         return Node(result.shape, result.dtype, self.op, parents, saved, storages, self.time)
 
     def copied(self, name: str, value: Any) -> Any:

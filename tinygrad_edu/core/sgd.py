@@ -21,9 +21,9 @@ class Optimizer:
 
     def step(self) -> None:
         """Update each parameter that has a gradient."""
-        self._update_all(self._with_grad())
+        self._update_all(self._params_with_grad())
 
-    def _with_grad(self) -> list[Ready]:
+    def _params_with_grad(self) -> list[Ready]:
         """Return the parameters that have a gradient."""
         return [(p, g, group) for group in self.param_groups for p in group["params"] if (g := p.grad) is not None]
 

@@ -28,6 +28,7 @@ class Tensor(Operators):
     _node: Node | None  # None if no gradient flows to this Tensor
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
+        # Tensor(...) makes what ops return, so that there is one class of Tensors.
         return object.__new__(cls.result_class if cls is Tensor else cls)
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
@@ -38,7 +39,7 @@ class Tensor(Operators):
         self._node = Node(self.shape, checks.floating(self.dtype)) if requires_grad else None
 
     @classmethod
-    def of(cls, array: Array, storage: Storage, node: Node | None = None) -> Any:
+    def _from_parts(cls, array: Array, storage: Storage, node: Node | None = None) -> Any:
         """Return a Tensor of these three parts, without a copy."""
         tensor = object.__new__(cls.result_class)
         tensor._data, tensor._storage, tensor._node = array, storage, node
@@ -51,11 +52,11 @@ class Tensor(Operators):
         """
         node = checks.has_graph(self)
         backward_pass = self.pass_class(retain_graph)
-        backward_pass.add(node, self._start(gradient))
+        backward_pass.add(node, self._initial_gradient(gradient))
         backward_pass.run()
         backward_pass.accumulate()
 
-    def _start(self, gradient: Any) -> Array:
+    def _initial_gradient(self, gradient: Any) -> Array:
         if gradient is None:
             checks.single_element(self)
             return np.ones(self.shape, self.dtype)
@@ -83,7 +84,7 @@ class Tensor(Operators):
 
     def detach(self) -> Any:
         """Return a Tensor of the same memory to which no gradient flows."""
-        return self.of(self._data, self._storage)
+        return self._from_parts(self._data, self._storage)
 
     def assign(self, values: Any) -> None:
         """Write values into the memory. Graphs that saved the old ones become stale."""

@@ -54,9 +54,9 @@ class BackwardPass(core.BackwardPass):
         self.gradients = {node: np.array(g) if self.kind is ndarray else g for node, g in self.retained.items()}
         return self.gradients
 
-    def take(self, node: Node) -> Any:
+    def pop_gradient(self, node: Node) -> Any:
         """Remove the gradient of a node, and return it after its hooks."""
-        return self.hooked(node, super().take(node))
+        return self.hooked(node, super().pop_gradient(node))
 
     def hooked(self, node: Node, g: Any) -> Any:
         """Return the gradient of a node after its hooks. Keep it if it is to be retained."""
@@ -66,9 +66,9 @@ class BackwardPass(core.BackwardPass):
                 self.retained[node] = g
         return g
 
-    def match(self, node: Node, x: str, g: Any) -> Any:
+    def like_input(self, node: Node, x: str, g: Any) -> Any:
         """Return a contribution in the shape and the dtype of the input x. Raise for another type or dtype."""
-        return super().match(node, x, checked_gradient(node, x, g, self.kind))
+        return super().like_input(node, x, checked_gradient(node, x, g, self.kind))
 
     def accumulate(self) -> None:
         """Add the gradient of each leaf to its `grad`: all or none, if Ctrl-C interrupts."""
@@ -106,9 +106,9 @@ class DirectedPass(BackwardPass):
             for x, value in saved.items()
         }
 
-    def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
-        """Pull the gradient of a node back to its input x; return None if no path leads from x to a target."""
-        return super().pull(node, x, g, saved) if self.is_needed(node.parents[x]) else None
+    def contribution(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Return what a node adds to the gradient of its input x, or None if no path leads from x to a target."""
+        return super().contribution(node, x, g, saved) if self.is_needed(node.parents[x]) else None
 
     def is_needed(self, node: Node) -> bool:
         """Return whether a path may lead from a node to a target. Without targets, every node is needed."""

@@ -133,11 +133,11 @@ class Op(core.Op):
         >>> float(x.grad)
         12.0
         """
-        saveable = self.saveable()
+        possible_arguments = self.possible_arguments()
         for x, function in functions.items():
             self._require_name(x, self.inputs, f"{self.name}.vjps")
-            for name in self.requested(function):
-                self._require_name(name, saveable, f"{self.name}.vjps({x}=...)")
+            for name in self.arguments_of(function):
+                self._require_name(name, possible_arguments, f"{self.name}.vjps({x}=...)")
         self.vjp_functions = dict(self.vjp_functions)  # a call that was made keeps its own
         super().vjps(**functions)
         self.forget_call()
@@ -152,18 +152,20 @@ class Op(core.Op):
         self.forget_call()
         return forward
 
-    def requested(self, function: Callable[..., Any]) -> list[str]:
+    def arguments_of(self, function: Callable[..., Any]) -> list[str]:
         """Return the names of the values that a vjp requests: ``**settings`` requests all settings."""
         read = list(parameters(function))[1:]
         names = [p.name for p in read if p.kind is not Parameter.VAR_KEYWORD]
         others = [name for name in self.settings if name not in names] if len(names) < len(read) else []
         return [*(name for name in names if not (self.variadic and name == "k")), *others]
 
-    def saveable(self) -> list[str]:
+    def possible_arguments(self) -> list[str]:
         """Return the names of all that a vjp can request."""
-        return self._saveable_of_any(2) if self.variadic else super().saveable()  # two, as for any number
+        if self.variadic:
+            return self._possible_arguments_of(2)  # two, as for any number
+        return super().possible_arguments()
 
-    def _saveable_of_any(self, count: int) -> list[str]:
+    def _possible_arguments_of(self, count: int) -> list[str]:
         """Return the names of all that the vjp of a variadic input can request in a call with `count` arrays."""
         (arrays,) = self.inputs
         names = [f"{arrays}{k}" for k in range(count)]
@@ -216,10 +218,10 @@ class Op(core.Op):
         if not self.variadic:
             return self.inputs
         (arrays,) = self.inputs
-        for name in self.requests[arrays]:
-            self._require_name(name, self._saveable_of_any(count), f"{self.name}.vjps({arrays}=...)")
+        for name in self.vjp_arguments[arrays]:
+            self._require_name(name, self._possible_arguments_of(count), f"{self.name}.vjps({arrays}=...)")
         names = tuple(f"{arrays}{k}" for k in range(count))
-        self.requests.update(dict.fromkeys(names, self.requests[arrays]))  # one vjp for all of them
+        self.vjp_arguments.update(dict.fromkeys(names, self.vjp_arguments[arrays]))  # one vjp for all of them
         return names
 
     def promoted(self, x: str) -> bool:
@@ -256,7 +258,7 @@ class Op(core.Op):
         """Call the vjp of a variadic input for the input x, whose position is k."""
         (arrays,) = self.inputs
         checks.has_vjp(self, arrays, g)
-        requested = {name: saved[name] for name in self.requests[x]}
+        requested = {name: saved[name] for name in self.vjp_arguments[x]}
         return self.vjp_functions[arrays](g, **requested, **self.position(x))
 
     def position(self, x: str) -> dict[str, int]:

@@ -316,8 +316,8 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
             )
         super().backward(gradient, retain_graph)
 
-    def _start(self, gradient: Any) -> ndarray:
-        return super()._start(gradient if gradient is None else real_numbers("a gradient", gradient))
+    def _initial_gradient(self, gradient: Any) -> ndarray:
+        return super()._initial_gradient(gradient if gradient is None else real_numbers("a gradient", gradient))
 
     def retain_grad(self) -> None:
         """Make `backward` store the gradient of this tensor in ``grad``, although an op computed it.
@@ -496,7 +496,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:
     """Make a Tensor from its three parts, without a copy."""
-    tensor: Tensor = Tensor.of(array, storage, node)
+    tensor: Tensor = Tensor._from_parts(array, storage, node)
     return tensor
 
 

@@ -86,7 +86,7 @@ class _Conv(_ConvNd):
         self._store_settings((in_channels, out_channels), groups, padding_mode, **window, output_padding=0)
         if self.padding == "same" and max(self.stride) > 1:
             raise ShapeError(f"{type(self).__name__}: padding='same' requires stride 1, got {stride}.")
-        self._draw((out_channels, in_channels // groups, *self.kernel_size), bias, rng, dtype)
+        self._init_parameters((out_channels, in_channels // groups, *self.kernel_size), bias, rng, dtype)
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
@@ -255,7 +255,7 @@ class _ConvTranspose(_ConvNd):
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         self._store_settings((in_channels, out_channels), groups, padding_mode, **window, output_padding=output_padding)
         shape, rng = (in_channels, out_channels // groups, *self.kernel_size), init.generator_or_new(rng)
-        self._draw(shape, False, rng, dtype)
+        self._init_parameters(shape, False, rng, dtype)
         if bias:  # its length is not that of the first axis of the weight
             self.bias = init.uniform((out_channels,), 1 / math.sqrt(init.fans(shape)[0]), rng, dtype)
 

@@ -45,9 +45,11 @@ class Affine(core_layers.Affine, Module):
     bias: Tensor | None
     _uniform = staticmethod(init.uniform)
 
-    def _draw(self, shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
+    def _init_parameters(
+        self, shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike
+    ) -> None:
         """Draw both, from a new generator by default."""
-        super()._draw(shape, bias, init.generator_or_new(rng), dtype)
+        super()._init_parameters(shape, bias, init.generator_or_new(rng), dtype)
 
 
 class Linear(core.Linear, Affine):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.arrays import Axis, kept_shape
+from tinygrad_edu.core.arrays import Axis, keepdims_shape
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.ops.shape import reshape, transpose
 
@@ -21,7 +21,7 @@ def inverse(axes: Sequence[int]) -> tuple[int, ...]:
 
 def reduced_count(shape: tuple[int, ...], axis: Axis) -> int:
     """Return the number of elements that a reduction over `axis` combines into one."""
-    return math.prod(n for n, kept in zip(shape, kept_shape(shape, axis), strict=True) if kept != n)
+    return math.prod(n for n, kept in zip(shape, keepdims_shape(shape, axis), strict=True) if kept != n)
 
 
 def _reduced_axes_last(ndim: int, axis: Axis) -> tuple[tuple[int, ...], int]:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.core.arrays import Axis, plain_axes
+from tinygrad_edu.core.arrays import Axis, numpy_axis
 from tinygrad_edu.engine import Array, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 
@@ -32,17 +32,17 @@ def argmin(x: ArrayLike, axis: int | None = None, keepdims: bool = False) -> Arr
 
 def any(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array | np.bool:
     """Return whether any element over `axis` is nonzero."""
-    return np.any(values_of(x), plain_axes(axis), keepdims=keepdims)
+    return np.any(values_of(x), numpy_axis(axis), keepdims=keepdims)
 
 
 def all(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array | np.bool:
     """Return whether all elements over `axis` are nonzero."""
-    return np.all(values_of(x), plain_axes(axis), keepdims=keepdims)
+    return np.all(values_of(x), numpy_axis(axis), keepdims=keepdims)
 
 
 def count_nonzero(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array | np.intp:
     """Return the number of nonzero elements over `axis`."""
-    return np.count_nonzero(values_of(x), plain_axes(axis), keepdims=keepdims)
+    return np.count_nonzero(values_of(x), numpy_axis(axis), keepdims=keepdims)
 
 
 def nonzero(x: ArrayLike) -> tuple[Array, ...]:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import core
-from tinygrad_edu.core.arrays import Axis, kept_shape, plain_axes
+from tinygrad_edu.core.arrays import Axis, keepdims_shape, numpy_axis
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, extend, op, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import (
@@ -109,7 +109,7 @@ def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLik
     `dtype` is the dtype of the result. As in NumPy, the product begins with `initial`, and omits elements where `where`
     is False. Derivatives of any order are correct at zeros, too.
     """
-    return np.prod(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
+    return np.prod(x, axis=numpy_axis(axis), keepdims=keepdims, dtype=dtype)
 
 
 def _leave_one_out_products(x: Any) -> Any:
@@ -128,7 +128,7 @@ other_factors = faster_than(no_division)(fast.other_factors)
 
 
 def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
-    kept, factors, other_products = kept_shape(x.shape, axis), in_dtype_of(g, x), None
+    kept, factors, other_products = keepdims_shape(x.shape, axis), in_dtype_of(g, x), None
     if isinstance(factors, ndarray) and isinstance(out, ndarray):
         other_products = other_factors(factors, reshape(out, kept))
     if other_products is None:
@@ -149,12 +149,12 @@ mean = extend(
 @mean.replace_forward
 def mean_values(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the mean of an array. Unlike that of the core, it accepts the axes 0 and -1 of a 0-d array."""
-    return mean_along(x, plain_axes(axis), keepdims)
+    return mean_along(x, numpy_axis(axis), keepdims)
 
 
 def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     share = divide_evenly(g, reduced_count(x_shape, axis))
-    return broadcast_to(reshape(share, kept_shape(x_shape, axis)), x_shape)
+    return broadcast_to(reshape(share, keepdims_shape(x_shape, axis)), x_shape)
 
 
 mean.vjps(x=_mean_x)  # not that of the core: a count above 65,504 is infinite in float16
@@ -162,11 +162,11 @@ mean.vjps(x=_mean_x)  # not that of the core: a count above 65,504 is infinite i
 
 def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     """Split the gradient of a maximum or minimum evenly among the elements that attain it."""
-    kept = kept_shape(x.shape, axis)
+    kept = keepdims_shape(x.shape, axis)
     attains = x == reshape(out, kept)
     if np.count_nonzero(attains) == out.size and not (out != out).any():
         return keep(reshape(g, kept), attains)  # no ties and no NaN
-    ties = np.count_nonzero(attains, axis=plain_axes(axis), keepdims=True)
+    ties = np.count_nonzero(attains, axis=numpy_axis(axis), keepdims=True)
     return divide_evenly(keep(reshape(g, kept), attains), ties)  # if out is NaN, 0 / 0 for all
 
 
@@ -177,7 +177,7 @@ def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     As in NumPy, `initial` takes part, and elements where `where` is False do not; `where` requires `initial`. At a tie,
     `initial` gets half of the gradient.
     """
-    return reduce_along(np.maximum, x, plain_axes(axis), keepdims)
+    return reduce_along(np.maximum, x, numpy_axis(axis), keepdims)
 
 
 max.vjps(x=_extremum_x)
@@ -190,7 +190,7 @@ def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     As in NumPy, `initial` takes part, and elements where `where` is False do not; `where` requires `initial`. At a tie,
     `initial` gets half of the gradient.
     """
-    return reduce_along(np.minimum, x, plain_axes(axis), keepdims)
+    return reduce_along(np.minimum, x, numpy_axis(axis), keepdims)
 
 
 min.vjps(x=_extremum_x)
@@ -218,13 +218,13 @@ def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor 
     is_number = ~np.isnan(values_of(x))
     if x.dtype == np.float16:
         return astype(nanmean(astype(x, np.float32), axis, keepdims), np.float16)
-    return divide_evenly(nansum(x, axis, keepdims), np.sum(is_number, plain_axes(axis), keepdims=keepdims))
+    return divide_evenly(nansum(x, axis, keepdims), np.sum(is_number, numpy_axis(axis), keepdims=keepdims))
 
 
 @op(batching="axis")
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the maximum is subtracted first."""
-    axes, x = plain_axes(axis), as_floating(x)
+    axes, x = numpy_axis(axis), as_floating(x)
     largest = reduce_along(np.maximum, x, axes, initial=-np.inf)
     largest = np.where(np.isfinite(largest), largest, 0)
     out = log_sum(np.exp(x - largest), axes) + largest
@@ -232,7 +232,9 @@ def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 logsumexp.vjps(
-    x=lambda g, x, out, axis: reshape(g, kept_shape(x.shape, axis)) * exp(x - reshape(out, kept_shape(x.shape, axis)))
+    x=lambda g, x, out, axis: (
+        reshape(g, keepdims_shape(x.shape, axis)) * exp(x - reshape(out, keepdims_shape(x.shape, axis)))
+    )
 )
 
 

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.core.arrays import Axis, kept_shape
+from tinygrad_edu.core.arrays import Axis, keepdims_shape
 from tinygrad_edu.engine import (
     Array,
     MappedCall,
@@ -47,7 +47,7 @@ def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor |
         out = take_ranks(rows, n // 2)
     else:
         out = mean(take_ranks(rows, [(n - 1) // 2, n // 2]) if n else rows, -1)
-    return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
+    return reshape(out, keepdims_shape(shape_of(x), axis)) if keepdims else out
 
 
 def _quantiles_of_samples(batch: MappedCall) -> Any:
@@ -81,7 +81,7 @@ def quantile(
     Tensor or ndarray, shape (*q.shape, *remaining axes)
     """
     fractions, rows = _check_fractions(q), _merge_reduced_axes(x, axis)
-    n, shape = rows.shape[-1], kept_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
+    n, shape = rows.shape[-1], keepdims_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
     if not n:
         raise ShapeError(f"quantile: cannot reduce an empty axis; x has shape {shape_of(x)}, axis={axis}.")
     ranks = reshape(fractions, -1) * (n - 1)
@@ -111,7 +111,7 @@ def nanquantile(
     fractions, rows = _check_fractions(q), sort(_merge_reduced_axes(x, axis), -1)  # NaN last
     if not rows.shape[-1]:
         raise ShapeError(f"nanquantile: cannot reduce an empty axis; x has shape {shape_of(x)}, axis={axis}.")
-    shape = kept_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
+    shape = keepdims_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
     last = np.maximum(np.sum(~np.isnan(values_of(rows)), -1, keepdims=True) - 1, 0)
     ranks = reshape(fractions, -1) * last
     below, above = _neighbor_ranks(values_of(ranks), method)
@@ -197,13 +197,13 @@ def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Ar
 
 
 def _weighted_mean_weights(g: Any, x: Any, weights: Any, out: Any, axis: Axis) -> Any:
-    kept = kept_shape(x.shape, axis)
+    kept = keepdims_shape(x.shape, axis)
     return reshape(g, kept) * ((x - reshape(out, kept)) / sum(weights, axis, keepdims=True))
 
 
 weighted_mean.vjps(
     x=lambda g, weights, x_shape, axis: (
-        reshape(g, kept_shape(x_shape, axis)) * (weights / sum(weights, axis, keepdims=True))
+        reshape(g, keepdims_shape(x_shape, axis)) * (weights / sum(weights, axis, keepdims=True))
     ),
     weights=_weighted_mean_weights,
 )

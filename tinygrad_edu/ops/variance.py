@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.core.arrays import Axis, kept_shape, plain_axes
+from tinygrad_edu.core.arrays import Axis, keepdims_shape, numpy_axis
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import abs, are_arrays, as_floating, astype, cast, divide_evenly, floor
 from tinygrad_edu.ops.axes import reduced_count
@@ -63,7 +63,7 @@ sum_of_squares = faster_than(plain_sum_of_squares)(reductions.sum_of_squares)
 
 def _sum_of_squares(x: Any, axis: Axis, keepdims: bool) -> Any:
     if isinstance(x, ndarray):
-        return sum_of_squares(x, plain_axes(axis), keepdims)
+        return sum_of_squares(x, numpy_axis(axis), keepdims)
     return sum(square(x), axis, keepdims)
 
 
@@ -75,7 +75,7 @@ def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
 def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
     g = _in_float64(g)
     share = divide_evenly(g + g, _divisor(x.shape, axis, ddof))
-    return cast(_times(_centered(x, axis), reshape(share, kept_shape(x.shape, axis))), x.dtype)
+    return cast(_times(_centered(x, axis), reshape(share, keepdims_shape(x.shape, axis))), x.dtype)
 
 
 def _centered(x: Any, axis: Axis) -> Any:
@@ -94,7 +94,7 @@ var.vjps(x=_var_x)
 
 def scale_along(x: Any, axis: Axis) -> Any:
     """Return the largest power of 2 <= max(|x|) over `axis`, which is kept with length 1."""
-    return power_of_2_below(np.max(np.abs(x), axis=plain_axes(axis), keepdims=True, initial=0))
+    return power_of_2_below(np.max(np.abs(x), axis=numpy_axis(axis), keepdims=True, initial=0))
 
 
 @op(batching="axis")
@@ -159,7 +159,7 @@ def _square_range(dtype: Any) -> tuple[Any, Any]:
 
 def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
     """Return g * deviation / (std * (n - ddof)). A scale of x cancels in deviation / std."""
-    divisor, kept = _divisor(x.shape, axis, ddof), kept_shape(x.shape, axis)
+    divisor, kept = _divisor(x.shape, axis, ddof), keepdims_shape(x.shape, axis)
     if x.dtype.itemsize >= 8 and not _squares_in_range(values_of(out)):
         x = x / scale_along(values_of(x), axis)
     deviation = _centered(x, axis)

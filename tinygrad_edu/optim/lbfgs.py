@@ -99,7 +99,7 @@ class LBFGS(Optimizer):
                 "where closure() calls optimizer.zero_grad() and loss.backward(), and returns the loss."
             )
         loss = evaluated(closure)
-        self._with_grad()
+        self._params_with_grad()
         self._iterate(closure, float(loss))
         return loss
 

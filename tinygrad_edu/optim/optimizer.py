@@ -253,12 +253,12 @@ class Optimizer(HasSettings, core.Optimizer):
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
 
-    def _with_grad(self) -> list[Ready]:
+    def _params_with_grad(self) -> list[Ready]:
         """Return the parameters that have a gradient, with valid hyperparameters. Raise for an unusable one."""
         settings = {id(group): self._checked(group) for group in self.param_groups}
         if others := [p for p in self._parameters() if not is_ready(p)]:
             self._refuse_unusable(others)
-        return [(p, grad, settings[id(group)]) for p, grad, group in super()._with_grad()]
+        return [(p, grad, settings[id(group)]) for p, grad, group in super()._params_with_grad()]
 
     def _refuse_unusable(self, params: list[Tensor]) -> None:
         """Raise for a parameter that cannot be updated, or that has no gradient and was replaced in its model."""

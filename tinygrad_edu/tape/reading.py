@@ -149,7 +149,7 @@ def _row(index: dict[Node, int], node: Node, seen: set[int], layers: _Layers) ->
     row.inputs = tuple(index[parents[x]] if x in parents else None for x in input_names(node))
     row.freed = node.saved is None
     for saved, value in (node.saved or {}).items():
-        vjps = tuple(x for x in parents if saved in node.op.requests[x])
+        vjps = tuple(x for x in parents if saved in node.op.vjp_arguments[x])
         parts = getattr(value, "saved_values", {saved: value})  # a joint node keeps several values
         row.saved += [SavedValue(name, part, vjps) for name, part in parts.items()]
     for _, value, _ in row.saved:

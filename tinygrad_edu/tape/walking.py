@@ -235,7 +235,7 @@ class RecordedWalk(PassObserver):
     def _step(self, node: Node, x: str, vjp: Any, g: Any, saved: dict[str, Any]) -> Any:
         walk, op = self.walk, node.op
         walk.rows  # noqa: B018 (reads the saved values before they are freed)
-        asked = {name: self._copy(saved[name]) for name in op.requests[x]}
+        asked = {name: self._copy(saved[name]) for name in op.vjp_arguments[x]}
         asked |= op.position(x)
         about = {**node.parents, "out": node}
         for name, value in saved.items():
@@ -249,17 +249,17 @@ class RecordedWalk(PassObserver):
         step.returned = copied(returned)
         return returned
 
-    def match(self, node: Node, x: str, match: Any) -> Any:
-        """Wrap the match so that the step records its result."""
+    def like_input(self, node: Node, x: str, like_input: Any) -> Any:
+        """Wrap the step that undoes broadcasting so that the step records its result."""
 
-        def matched(returned: Any) -> Any:
+        def recorded(returned: Any) -> Any:
             step, began = self.walk._steps[-1], perf_counter()
-            contribution = match(returned)
+            contribution = like_input(returned)
             step.seconds += perf_counter() - began
             step.contribution = step.returned if contribution is returned else copied(contribution)
             return contribution
 
-        return matched
+        return recorded
 
     def add(self, add: Any) -> Any:
         """Wrap the addition so that the step records the sum."""

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from tinygrad_edu.core import Node
 from tinygrad_edu.engine.debug.call_site import CallSite
-from tinygrad_edu.engine.debug.observers import VJP, Add, Match, Observer, PassObserver, site_of
+from tinygrad_edu.engine.debug.observers import VJP, Add, LikeInput, Observer, PassObserver, site_of
 from tinygrad_edu.engine.fast.indexed_slices import densify
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.engine.node import input_names
@@ -76,9 +76,9 @@ class _AnomalyPassObserver(PassObserver):
     def vjp(self, node: Node, x: str, vjp: VJP) -> VJP:
         return partial(_checked_vjp, node, x, vjp)
 
-    def match(self, node: Node, x: str, match: Match) -> Match:
+    def like_input(self, node: Node, x: str, like_input: LikeInput) -> LikeInput:
         def checked(contribution: Any) -> Any:
-            matched, name = match(contribution), f"gradient of {x}"
+            matched, name = like_input(contribution), f"gradient of {x}"
             computation = _Computation(node.op, site_of(node), {name: contribution}, {}, lambda parts: parts[name])
             computation.check(f"unbroadcast {name}", matched)
             return matched
@@ -106,7 +106,7 @@ _ANOMALY_OBSERVER = _AnomalyObserver()
 
 def _checked_vjp(node: Node, x: str, vjp: VJP, g: Any, saved: _Values) -> Any:
     contribution = vjp(g, saved)
-    requested = {name: saved[name] for name in node.op.requests[x]}
+    requested = {name: saved[name] for name in node.op.vjp_arguments[x]}
     arrays = {*node.storages, *input_names(node)}
     values = {"g": g} | {name: value for name, value in requested.items() if name in arrays}
     constants = {name: value for name, value in requested.items() if name not in values}

@@ -19,7 +19,7 @@ from tinygrad_edu.engine.modes import Mode, innermost_block, observers
 _UNKNOWN_SITE = "Unknown call site: run the forward pass inside of detect_anomaly(), too, to see it."
 
 VJP = Callable[[Any, dict[str, Any]], Any]
-Match = Callable[[Any], Any]
+LikeInput = Callable[[Any], Any]
 Add = Callable[[Node, Any], None]
 
 
@@ -30,9 +30,9 @@ class PassObserver:
         """Return the vjp of the input x, as ``vjp(g, saved)``."""
         return vjp
 
-    def match(self, node: Node, x: str, match: Match) -> Match:
-        """Return the step that undoes broadcasting and promotion, as ``match(contribution)``."""
-        return match
+    def like_input(self, node: Node, x: str, like_input: LikeInput) -> LikeInput:
+        """Return the step that undoes broadcasting and promotion, as ``like_input(contribution)``."""
+        return like_input
 
     def add(self, add: Add) -> Add:
         """Return the step that adds a contribution to the gradient of a node, as ``add(node, contribution)``."""
@@ -101,14 +101,14 @@ class ObservedPass(FastPass):
         with Mode(site=site_of(node)):  # the addition of Tensors is an op
             super().add(node, g)
 
-    def pull(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
-        """Pull the gradient of a node back to its input x."""
+    def contribution(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
+        """Return what a node adds to the gradient of its input x."""
         if not self.is_needed(node.parents[x]):
             return None
         vjp: VJP = partial(node.op.vjp, x)
-        match: Match = partial(self.match, node, x)
+        like_input: LikeInput = partial(self.like_input, node, x)
         for observer in self.observers:
-            vjp, match = observer.vjp(node, x, vjp), observer.match(node, x, match)
+            vjp, like_input = observer.vjp(node, x, vjp), observer.like_input(node, x, like_input)
         site = site_of(node)
         with Mode(site=site.in_vjp(node.op.name, x) if isinstance(site, CallSite) else site):
-            return match(vjp(g, saved))
+            return like_input(vjp(g, saved))

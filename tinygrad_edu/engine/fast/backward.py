@@ -51,7 +51,7 @@ class FastPass(DirectedPass):
                 checks.valid_saved(node)
             if wrap_saved is not None:
                 values = node.wrapped(wrap_saved)
-            g = gradients.pop(node) if node.hooks is None else self.take(node)
+            g = gradients.pop(node) if node.hooks is None else self.pop_gradient(node)
             if g.__class__ is IndexedSlices:
                 g = densify(g)
             for k, vjp in vjps.pairs:
@@ -68,14 +68,14 @@ class FastPass(DirectedPass):
                     or contribution.shape != parent.shape
                     or contribution.dtype is not parent.dtype
                 ):
-                    contribution = self.match(node, vjps.names[k], contribution)
+                    contribution = self.like_input(node, vjps.names[k], contribution)
                 add(parent, contribution)
             if not keep:
                 node.values = None
         values = g = contribution = None  # release the gradients that these names refer to
         return self.finished()
 
-    def match(self, node: Node, x: str, g: Any) -> Any:
+    def like_input(self, node: Node, x: str, g: Any) -> Any:
         """Return a contribution in the shape and the dtype of x. Indexed slices stay as they are."""
         if g.__class__ is IndexedSlices:
             return g
@@ -83,7 +83,7 @@ class FastPass(DirectedPass):
             shape = node.parents[x].shape
             count = g.ndim - len(shape)
             g = sum_first(g, count) if count > 0 and g.shape[count:] == shape else g
-        return super().match(node, x, g)
+        return super().like_input(node, x, g)
 
     def add(self, node: Node, g: Any) -> None:
         """Add a contribution to the gradient of a node."""
@@ -121,11 +121,11 @@ class FastPass(DirectedPass):
         self.gradients[node] = total
         self.owned.add(node)
 
-    def take(self, node: Node) -> Any:
+    def pop_gradient(self, node: Node) -> Any:
         """Remove the gradient of a node, and return it as one array or Tensor, which hooks may keep."""
         self.owned.discard(node)
         self.gradients[node] = densify(self.gradients[node])
-        return super().take(node)
+        return super().pop_gradient(node)
 
     def is_unreachable(self, node: Node) -> bool:
         """Return whether no path leads from a node to a target. There must be targets."""

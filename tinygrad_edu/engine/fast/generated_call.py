@@ -134,12 +134,12 @@ def vjps_of(op: Op, names: tuple[str, ...]) -> GeneratedVJPs:
     for k, x in enumerate(names):
         argument = op.inputs[0] if op.variadic else x
         function = op.vjp_functions.get(argument) or partial(_missing_vjp, op, argument)
-        for name in op.requests[x]:
+        for name in op.vjp_arguments[x]:
             vjps.saves.setdefault(Saved(name, sources.get(name)), []).append(k)
             places.setdefault(name, len(places))
         if op.variadic and "k" in (p.name for p in parameters(function)):
             function = partial(function, k=k)
-        vjps.functions.append((function, {name: places[name] for name in op.requests[x]}))
+        vjps.functions.append((function, {name: places[name] for name in op.vjp_arguments[x]}))
     return vjps
 
 
