@@ -1,12 +1,14 @@
 """The signatures that `help` prints: names and defaults of the parameters, with short types."""
 
 import inspect
+import pickle
 import pydoc
 import re
 
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.ops.methods import METHODS
 from tinygrad_edu import data, distributions, nn, optim, parallel, tape, testing, training, transforms
 
 MODULES = (
@@ -55,3 +57,8 @@ def test_every_keyword_is_shown(name):
 
 def test_help_prints_the_signature_of_an_op():
     assert "sum(x: 'TensorLike', /, axis: 'Axis' = None" in pydoc.plain(pydoc.render_doc(tg.sum))
+
+
+def test_pickle_finds_the_methods_of_tensors():
+    functions = [getattr(tg.Tensor, name) for name in METHODS if not name.startswith("_")]
+    assert pickle.loads(pickle.dumps(functions)) == functions

@@ -153,7 +153,7 @@ def method(name: str) -> Callable[..., Any]:
     call = function.call if isinstance(function, Op) and check is None else with_hints(function, check=check)
     unbound = FunctionType(call.__code__, call.__globals__, name, call.__defaults__, call.__closure__)
     unbound.__kwdefaults__, unbound.__doc__ = call.__kwdefaults__, function.__doc__
-    unbound.__module__ = function.__module__
+    unbound.__module__ = Tensor.__module__  # where pickle finds it
     unbound.__qualname__ = f"Tensor.{name}"
     original = signature(function)
     parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *list(original.parameters.values())[1:]]
