@@ -8,8 +8,8 @@ import re
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.ops.methods import METHODS
 from tinygrad_edu import data, distributions, nn, optim, parallel, tape, testing, training, transforms
+from tinygrad_edu.ops.methods import METHODS
 
 MODULES = (
     tg, tg.linalg, nn, nn.init, optim, optim.schedules, data, distributions, transforms, training, tape, testing,
