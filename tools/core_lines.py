@@ -103,11 +103,8 @@ def overrides() -> set[tuple[str, str]]:
 def _library_classes() -> set[type]:
     """Return the subclasses of the core's classes that files of the library define, not examples in docstrings."""
     found = set().union(*(_descendants(each) for each in vars(core).values() if inspect.isclass(each)))
-    return {
-        each
-        for each in found
-        if not _is_in_core(each) and vars(sys.modules[each.__module__]).get(each.__name__) is each
-    }
+    own = [each for each in found if each.__module__.startswith("tinygrad_edu.") and not _is_in_core(each)]
+    return {each for each in own if vars(sys.modules[each.__module__]).get(each.__name__) is each}
 
 
 def _descendants(cls: type) -> set[type]:
