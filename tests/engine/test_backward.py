@@ -621,6 +621,7 @@ def test_what_is_not_the_gradient_of_the_input_is_refused(broadcasts, vjp):
 RECORDED = {"arrays": False, "Tensors": True}
 
 
+@pytest.mark.fast  # in plain mode, several ops compute it
 @pytest.mark.parametrize("requires_grad", RECORDED.values(), ids=RECORDED)
 @pytest.mark.parametrize("source", ["vjp", "hook"])
 def test_an_array_of_gradients_keeps_its_dtype_in_a_walk_of(source, requires_grad):

@@ -92,6 +92,7 @@ MET = {
 }  # fmt: skip
 
 
+@pytest.mark.fast  # in plain mode, several ops compute it
 @pytest.mark.parametrize(("make", "x", "words"), [(make, x, words) for make, x, *words in MET.values()], ids=MET)
 def test_what_was_met_is_named(make, x, words):
     ((category, message),) = found(make(), x)
@@ -99,6 +100,7 @@ def test_what_was_met_is_named(make, x, words):
     assert all(each in message for each in words), message
 
 
+@pytest.mark.fast  # in plain mode, several ops compute it
 def test_in_evaluation_it_is_named_by_the_next_parameter_that_it_meets():
     model = Positions(Tensor(X))
     with tg.no_grad():

@@ -51,6 +51,7 @@ def test_a_layer_keeps_the_samples_innermost_both_ways(name):
     assert samples_innermost(x.grad)
 
 
+@pytest.mark.fast
 def test_cross_entropy_and_its_mean_keep_the_layout_of_logits():
     rng = np.random.default_rng(0)
     logits = tg.from_numpy(rng.standard_normal((10, 5), np.float32).T, requires_grad=True)
