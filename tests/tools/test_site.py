@@ -203,5 +203,5 @@ def test_pages_and_lessons_offer_their_notebooks(site):
 
 
 def test_an_op_is_shown_with_its_vjps(site):
-    page = (site / "reference/ops/arithmetic/index.html").read_text(encoding="utf-8")
+    page = (site / "reference/core/arithmetic/index.html").read_text(encoding="utf-8")
     assert "vjps" in re.sub("<[^>]+>", "", page.partition("multiply")[2])
