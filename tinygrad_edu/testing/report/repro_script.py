@@ -299,7 +299,7 @@ class Script:
     @_write.register
     def _(self, value: Op, hint: str) -> str:
         promotes = "" if value.promotes == value.inputs else f"promotes={value.promotes}"
-        name = "" if value.name == value.__name__ else f"name={value.name!r}"
+        name = "" if value.name == getattr(value.forward, "__name__", None) else f"name={value.name!r}"
         options = ", ".join(option for option in ("broadcasts=True" * value.broadcasts, promotes, name) if option)
         made = self.code(op) + f"({options})" * bool(options)
         name = self._decorated(value, value.forward, value.__name__, made)
