@@ -68,7 +68,10 @@ class BackwardPass(core.BackwardPass):
 
     def like_input(self, node: Node, x: str, g: Any) -> Any:
         """Return a contribution in the shape and the dtype of the input x. Raise for another type or dtype."""
-        return super().like_input(node, x, checked_gradient(node, x, g, self.kind))
+        g = np.asarray(g) if isinstance(g, np.generic) else g
+        if g.__class__ is not self.kind or g.dtype != node.parents[x].dtype:
+            g = checked_gradient(node, x, g, self.kind)
+        return super().like_input(node, x, g)
 
     def accumulate(self) -> None:
         """Add the gradient of each leaf to its `grad`: all or none, if Ctrl-C interrupts."""

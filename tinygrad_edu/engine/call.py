@@ -21,6 +21,8 @@ from tinygrad_edu.engine.modes import observers
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor
 
+_NUMBERS = (ndarray, np.floating, np.integer, np.bool_, float, int)
+
 
 class CheckedCall(core.Call):
     """A call of an op with arrays, Tensors, lists or numbers."""
@@ -44,9 +46,8 @@ class CheckedCall(core.Call):
 
     def operand(self, x: str) -> Any:
         """Return an input as an array or a number. Convert a list, and raise for what is not a number."""
-        value = self.inputs[x]
-        is_known = value.__class__ is Tensor or value.__class__ in arguments.UNCONVERTED_TYPES
-        return super().operand(x) if is_known else arguments.operand(self.op, x, value)
+        is_known = self.inputs[x].__class__ is Tensor or isinstance(self.inputs[x], _NUMBERS)
+        return super().operand(x) if is_known else arguments.operand(self.op, x, self.inputs[x])
 
     def compute(self) -> Any:
         """Compute the result. Name the op in errors."""
@@ -55,7 +56,7 @@ class CheckedCall(core.Call):
         except Exception as error:
             arguments.add_context(self.op, error, tuple(self.arrays.values()))
             raise
-        return out if out.__class__ is ndarray or not self.tensors else arguments.result(self.op, out)
+        return out if isinstance(out, ndarray | np.generic) or not self.tensors else arguments.result(self.op, out)
 
     def promoted(self, out: ndarray) -> ndarray:
         """Return the result in the dtype of the floating-point Tensors among the inputs that the op promotes."""
@@ -71,22 +72,23 @@ class CheckedCall(core.Call):
         storage = super().storage(out)
         return share(storage) if any(storage is t._storage for t in self.tensors.values()) else storage
 
-    def node(self, result: core.Tensor, parents: dict[str, Node]) -> Node:
-        """Return the record of this call, with the names of all inputs."""
-        node = super().node(result, parents)
-        vars(node)["inputs"] = tuple(self.inputs)
-        return node
-
     def copied(self, name: str, value: Any) -> Any:
         """Copy a value to save. Raise for an object that cannot be copied."""
         return arguments.copy_saved(self.op, name, value)
 
+
+class VariadicCall(CheckedCall):
+    """A call of an op with a variadic input. The parts of ``*arrays`` are the inputs ``arrays0, arrays1, ...``."""
+
+    def node(self, result: core.Tensor, parents: dict[str, Node]) -> Node:
+        """Return the record of this call, with the names of all parts."""
+        node = super().node(result, parents)
+        vars(node)["inputs"] = tuple(self.inputs)
+        return node
+
     def values(self, result: core.Tensor) -> dict[str, Any]:
-        """Return all that a vjp can request, with the shapes of all arrays for a variadic op."""
-        values = super().values(result)
-        if self.op.variadic:
-            values[f"{self.op.inputs[0]}_shapes"] = tuple(map(np.shape, self.arrays.values()))
-        return values
+        """Return all that a vjp can request, with the shapes of all parts."""
+        return super().values(result) | {f"{self.op.inputs[0]}_shapes": tuple(map(np.shape, self.arrays.values()))}
 
 
-core.Op.call_class = CheckedCall
+core.Op.call_class = property(lambda op: VariadicCall if op.variadic else CheckedCall)  # type: ignore[assignment]

@@ -55,8 +55,7 @@ def innermost_block() -> Block | None:
 
 def observers() -> tuple[Any, ...]:
     """Return the observers of this thread or task."""
-    block = innermost_block()
-    return () if block is None else block.observers
+    return getattr(_innermost.get(), "observers", ())
 
 
 class Mode:

@@ -16,7 +16,7 @@ class ArgumentNode(Node):
 
 def input_names(node: Node) -> tuple[str, ...]:
     """Return the names of all inputs of the call of a node."""
-    names: tuple[str, ...] = getattr(node, "inputs", ())
+    names: tuple[str, ...] = getattr(node, "inputs", node.op.inputs if node.op else ())
     return names
 
 

@@ -230,8 +230,7 @@ class Op(core.Op):
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """Compute and record, by the composition if a keyword is given that the forward lacks."""
-        others = [name for name in keywords if name not in self.signature.parameters]
-        if others:
+        if others := [name for name in keywords if name not in self.signature.parameters]:
             return call_with_keywords(self, args, keywords, {name: keywords.pop(name) for name in others})
         return super().__call__(*args, **keywords)
 
@@ -319,7 +318,6 @@ def checked_gradient(node: Node, x: str, found: Any, kind: type[Any]) -> Any:
     A bare array would be promoted by Tensors. The dtype is that of x, or that of the result if x is promoted.
     """
     op, parent, where = node.op, node.parents[x], f"op {node.op.name}: the vjp of {x}"
-    found = np.asarray(found) if isinstance(found, np.generic) else found
     if not isinstance(found, ndarray | kind):
         raise WrongGradientError(
             f"{where} returned a {type(found).__name__}; expected an array, or a Tensor for Tensors."

@@ -17,7 +17,7 @@ from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, wa
 from tinygrad_edu.engine.debug.observers import ObservedPass
 from tinygrad_edu.engine.fast.backward import FastPass
 from tinygrad_edu.engine.memory import TrackedArray, share, tracked_view, writing
-from tinygrad_edu.engine.modes import Block, is_grad_enabled
+from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import leaf
 from tinygrad_edu.engine.scalar_protocol import NumberProtocol
 from tinygrad_edu.errors import (
@@ -173,17 +173,15 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
         A tensor computed by an op has a gradient only after `retain_grad`. Otherwise it is None, with a warning.
         """
-        if self._node is None:
-            return None
-        if not self._keeps_grad(self._node):
-            assert self._node.op is not None
-            warn_of_a_lost_gradient(
-                f"a tensor computed by op {self._node.op.name} has no .grad: backward() sets it on leaves only. Call "
-                f"t.retain_grad() before backward(), or see all gradients with tape.steps(loss).",
-                depth=1,
-            )
-            return None
-        return self._node.grad
+        if self._node is None or self._keeps_grad(self._node):
+            return super().grad
+        assert self._node.op is not None
+        warn_of_a_lost_gradient(
+            f"a tensor computed by op {self._node.op.name} has no .grad: backward() sets it on leaves only. Call "
+            f"t.retain_grad() before backward(), or see all gradients with tape.steps(loss).",
+            depth=1,
+        )
+        return None
 
     @grad.setter
     def grad(self, values: Any) -> None:
@@ -261,11 +259,6 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         if role_of(self) is not None:
             result._role = BUFFER
         return result
-
-    def zero_grad(self) -> None:
-        """Set ``grad`` to None."""
-        if self._node is not None and self._keeps_grad(self._node):
-            super().zero_grad()
 
     def assign(self, values: Any) -> None:
         """Write `values` to this tensor in place, without recording. Views change too, and saved values become stale.
@@ -474,8 +467,7 @@ _PASS = BackwardPass if PLAIN else FastPass  # the plain one has no targets, whi
 
 def _pass_class(tensor: Tensor) -> type[BackwardPass]:
     """Return the class of the pass that `backward` starts."""
-    block: Any = recording.get()
-    return ObservedPass if isinstance(block, Block) and block.observers else _PASS
+    return ObservedPass if getattr(recording.get(), "observers", ()) else _PASS
 
 
 core.Tensor.pass_class = property(_pass_class)  # type: ignore[assignment]
