@@ -174,7 +174,7 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         A tensor computed by an op has a gradient only after `retain_grad`. Otherwise it is None, with a warning.
         """
         if self._node is None or self._keeps_grad(self._node):
-            return super().grad
+            return self._node.grad if self._node else None
         assert self._node.op is not None
         warn_of_a_lost_gradient(
             f"a tensor computed by op {self._node.op.name} has no .grad: backward() sets it on leaves only. Call "
