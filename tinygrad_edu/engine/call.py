@@ -80,6 +80,10 @@ class CheckedCall(core.Call):
 class VariadicCall(CheckedCall):
     """A call of an op with a variadic input. The parts of ``*arrays`` are the inputs ``arrays0, arrays1, ...``."""
 
+    def __init__(self, op: Op, inputs: dict[str, Any], settings: dict[str, Any]) -> None:
+        ((_, parts),) = inputs.items()
+        super().__init__(op, dict(zip(op.names(len(parts)), parts, strict=True)), settings)
+
     def node(self, result: core.Tensor, parents: dict[str, Node]) -> Node:
         """Return the record of this call, with the names of all parts."""
         node = super().node(result, parents)

@@ -237,13 +237,9 @@ class Op(core.Op):
     def bind(self, args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the inputs and the settings of a call, by name."""
         try:
-            inputs, settings = super().bind(args, settings)
+            return super().bind(args, settings)
         except TypeError as error:
             raise TypeError(f"{self.name}() got unexpected arguments: {error}.") from None
-        if self.variadic:
-            (arrays,) = inputs.values()
-            inputs = dict(zip(self.names(len(arrays)), arrays, strict=True))
-        return inputs, settings
 
     def vjp(self, x: str, g: Any, saved: dict[str, Any]) -> Any:
         """Compute the gradient of the input x. Name the vjp in errors."""

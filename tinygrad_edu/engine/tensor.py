@@ -173,7 +173,7 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
 
         A tensor computed by an op has a gradient only after `retain_grad`. Otherwise it is None, with a warning.
         """
-        if self._node is None or self._keeps_grad(self._node):
+        if self._node is None or self._node.op is None or self._keeps_grad(self._node):
             return self._node.grad if self._node else None
         assert self._node.op is not None
         warn_of_a_lost_gradient(

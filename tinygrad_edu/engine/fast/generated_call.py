@@ -124,7 +124,8 @@ def generated_call(op: Op) -> Callable[..., Any]:
 
 def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Compute a call that is not generated: one of many inputs, or one that observers watch."""
-    return op.call_class(op, dict(zip(op.names(len(inputs)), inputs, strict=True)), settings).run()
+    named = {op.inputs[0]: inputs} if op.variadic else dict(zip(op.inputs, inputs, strict=True))
+    return op.call_class(op, named, settings).run()
 
 
 def vjps_of(op: Op, names: tuple[str, ...]) -> GeneratedVJPs:
