@@ -23,7 +23,15 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "Dropout3D", "Fe
 
 
 class _DropoutBase(core.Dropout, Module):
-    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input."""
+    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, from 0 to 1.
+    rng : numpy.random.Generator, optional
+        Generator of the masks. The default is a new, unseeded generator.
+    """
 
     __call__: OneInput
     _setting_names = ("p",)
@@ -62,13 +70,6 @@ class Dropout(_DropoutBase):
 
     The expected value of each element does not change. In evaluation, the layer returns its input.
 
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
-
     Raises
     ------
     ValueError
@@ -91,7 +92,15 @@ class Dropout(_DropoutBase):
 
 
 class _ChannelDropout(_DropoutBase):
-    """Base class of `Dropout1D` and `Dropout3D`, which zero whole channels."""
+    """Base class of `Dropout1D` and `Dropout3D`, which zero whole channels.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, from 0 to 1.
+    rng : numpy.random.Generator, optional
+        Generator of the masks. The default is a new, unseeded generator.
+    """
 
     channel: str  # the axes of a channel
 
@@ -108,13 +117,6 @@ class Dropout1D(_ChannelDropout):
     """`Dropout` of whole channels of sequences of shape (N, C, L) or (C, L).
 
     Errors are those of `Dropout`. Any other number of axes raises ShapeError.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------
@@ -133,13 +135,6 @@ class Dropout2D(_DropoutBase):
 
     Errors are those of `Dropout`. As in PyTorch, an input with three axes is a batch of sequences (N, C, L), not one
     image. Any other number of axes raises ShapeError.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------
@@ -161,13 +156,6 @@ class Dropout3D(_ChannelDropout):
     """`Dropout` of whole channels of volumes of shape (N, C, D, H, W) or (C, D, H, W).
 
     Errors are those of `Dropout`. Any other number of axes raises ShapeError.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------
@@ -194,13 +182,6 @@ class AlphaDropout(_DropoutBase):
     """Dropout for `SELU`: a dropped element becomes SELU's minimum; mean 0 and variance 1 are preserved.
 
     From G. Klambauer and others, "Self-normalizing neural networks", NeurIPS 2017. Errors are those of `Dropout`.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------

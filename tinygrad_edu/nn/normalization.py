@@ -338,23 +338,6 @@ class BatchNorm2D(BatchNorm):
 class BatchNorm1D(BatchNorm):
     """`BatchNorm2D` for batches of vectors (N, C) or sequences (N, C, L).
 
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None averages all batches equally.
-    affine : bool, default True
-        Whether to learn a weight.
-    track_running_stats : bool, default True
-        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
-
     Examples
     --------
     >>> BatchNorm1D(1)(np.array([[3.0], [5.0]])).numpy().ravel().round(3)
@@ -366,23 +349,6 @@ class BatchNorm1D(BatchNorm):
 
 class BatchNorm3D(BatchNorm):
     """`BatchNorm2D` for batches of volumes (N, C, D, H, W).
-
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None averages all batches equally.
-    affine : bool, default True
-        Whether to learn a weight.
-    track_running_stats : bool, default True
-        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
 
     Examples
     --------
@@ -448,23 +414,6 @@ class InstanceNorm2D(InstanceNorm):
 class InstanceNorm1D(InstanceNorm):
     """`InstanceNorm2D` for a sequence (C, L) or a batch of sequences (N, C, L).
 
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None does not update them.
-    affine : bool, default False
-        Whether to learn a weight.
-    track_running_stats : bool, default False
-        Whether to keep running statistics, which evaluation uses.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
-
     Examples
     --------
     >>> InstanceNorm1D(1)(np.array([[3.0, 5.0]])).round(3)
@@ -476,23 +425,6 @@ class InstanceNorm1D(InstanceNorm):
 
 class InstanceNorm3D(InstanceNorm):
     """`InstanceNorm2D` for a volume (C, D, H, W) or a batch of volumes (N, C, D, H, W).
-
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None does not update them.
-    affine : bool, default False
-        Whether to learn a weight.
-    track_running_stats : bool, default False
-        Whether to keep running statistics, which evaluation uses.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
 
     Examples
     --------

@@ -115,15 +115,6 @@ class CrossEntropyLoss(LossModule):
 class NLLLoss(LossModule):
     """`nll_loss` as a module, for log probabilities (N, C, ...) and integer labels.
 
-    Parameters
-    ----------
-    weight : (C,), optional
-        Weight of each class. "mean" divides by the sum of the weights of the labels.
-    ignore_index : int, default -100
-        Label that is ignored.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over samples and positions.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -271,13 +262,6 @@ def multilabel_soft_margin_loss(
 class BCELoss(LossModule):
     """`binary_cross_entropy` as a module, for probabilities. `BCEWithLogitsLoss` is numerically stable.
 
-    Parameters
-    ----------
-    weight : array_like, optional
-        Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -294,15 +278,6 @@ class BCELoss(LossModule):
 class BCEWithLogitsLoss(LossModule):
     """`binary_cross_entropy_with_logits` as a module.
 
-    Parameters
-    ----------
-    weight : array_like, optional
-        Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
-    pos_weight : array_like, optional
-        Weight of the positive term of each loss, broadcast to the shape of `input`: (C,) for a target (N, C).
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -318,13 +293,6 @@ class BCEWithLogitsLoss(LossModule):
 
 class MultiLabelSoftMarginLoss(LossModule):
     """`multilabel_soft_margin_loss` as a module.
-
-    Parameters
-    ----------
-    weight : (C,), optional
-        Weight of each class.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over the samples.
 
     Examples
     --------
