@@ -1,7 +1,5 @@
 """A batch whose samples are read and augmented on the thread that computes them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

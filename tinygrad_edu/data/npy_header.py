@@ -1,7 +1,5 @@
 """Read the header of a .npy file."""
 
-from __future__ import annotations
-
 from tokenize import TokenError
 from typing import IO, Any
 

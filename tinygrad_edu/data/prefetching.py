@@ -1,7 +1,5 @@
 """Prefetching: call functions on threads in advance, in order and with a bounded queue."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import deque

@@ -1,7 +1,5 @@
 """Arrays of equal length, whose rows are the samples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

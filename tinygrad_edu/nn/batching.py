@@ -1,7 +1,5 @@
 """Batches: pytrees of arrays with the samples on the first axis."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

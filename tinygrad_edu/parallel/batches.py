@@ -1,7 +1,5 @@
 """Batches that return slices of their samples."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Flat arrays with the gradients of a shard, one per dtype."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy import ndarray
 

@@ -1,7 +1,5 @@
 """The weighted loss and gradients of shards, and their sum."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The pullback of a claimed Jacobian, and the wrong entry of a Jacobian."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

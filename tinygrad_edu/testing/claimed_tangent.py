@@ -1,7 +1,5 @@
 """ClaimedTangent: a claimed forward derivative as a function of the tangents, and the laws about it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial

@@ -3,8 +3,6 @@
 A complex array counts as a real one with one more axis, so numeric derivatives are real.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

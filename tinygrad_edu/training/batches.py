@@ -1,7 +1,5 @@
 """Batches: tuples of arrays or pytrees, with the target last."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeGuard

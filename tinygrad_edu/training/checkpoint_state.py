@@ -1,7 +1,5 @@
 """Capture and restore the state of the parts of a training run."""
 
-from __future__ import annotations
-
 import json
 import re
 from copy import deepcopy

@@ -1,7 +1,5 @@
 """Construct dataclasses from saved fields, with type checks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields
 from reprlib import repr as brief

@@ -1,7 +1,5 @@
 """Explain a non-finite loss or gradient: name the array or the op with the first non-finite number."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any

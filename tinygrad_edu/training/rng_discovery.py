@@ -1,7 +1,5 @@
 """Find the random generators that an object holds in its attributes."""
 
-from __future__ import annotations
-
 import pickle
 import random
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Convert pytrees of arrays and plain values to JSON and named arrays, and back, without loss."""
 
-from __future__ import annotations
-
 from reprlib import repr as brief
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The loss of a whole batch and its gradient, as in a loop by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Objects that a function can reach without getting them as arguments, and their state during a call."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 from collections import deque

@@ -1,7 +1,5 @@
 """Views of complex arrays as real arrays with a last axis of 2: the real and the imaginary parts."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_edu.engine import Array

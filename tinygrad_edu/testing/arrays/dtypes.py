@@ -1,7 +1,5 @@
 """Conversion of other libraries' arrays to NumPy, and properties of dtypes."""
 
-from __future__ import annotations
-
 import numbers
 from typing import Any
 

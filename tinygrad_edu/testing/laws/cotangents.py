@@ -1,7 +1,5 @@
 """Laws of cotangents: gradients are linear in them, and a result that is not used has none."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

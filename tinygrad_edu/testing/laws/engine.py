@@ -1,7 +1,5 @@
 """run_laws: the laws of differentiable functions, whoever makes them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Contexts in which calls of a module do not change the module, or not the states of its Generators."""
 
-from __future__ import annotations
-
 import copy
 from collections import deque
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Snapshots of the attributes of a module, to detect side effects of a call."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Hashable
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Law of the state dict: it has all that a training call changes in a module and that later results depend on."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Law of selected inputs: a gradient does not depend on which other inputs require one."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 from tinygrad_edu.testing.laws.probe import Probe

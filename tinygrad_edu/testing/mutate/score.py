@@ -1,7 +1,5 @@
 """Score: the fates of mutants, their two scores, and the report of a run as text, JSON and HTML."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A report as one HTML file: facts, folding entries, tables and code, for phones and dark mode, without requests."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources

@@ -1,7 +1,5 @@
 """The message of a `GradientMismatch`: the wrong elements, the largest difference, and the likely mistake."""
 
-from __future__ import annotations
-
 import contextlib
 
 import numpy as np

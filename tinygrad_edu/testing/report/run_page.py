@@ -1,7 +1,5 @@
 """The HTML page of a pytest run: each test with its checks, failed tests first."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tinygrad_edu.testing.report.html_page import entry, heading, html_page, preformatted, table
