@@ -13,7 +13,7 @@ _ORIGINAL = re.compile(r"`(\w+)` (?:as a module|for )")
 
 
 def complete(layer: type) -> None:
-    """Give the docstring of a layer the entries of its base classes, or of its original, for its other parameters."""
+    """Give the docstring of a layer the entries of its family for its other parameters."""
     init = vars(layer).get("__init__", layer.__init__)  # type: ignore[misc]
     if layer.__doc__ is None or not isinstance(init, FunctionType):  # without docstrings with -OO
         return
@@ -34,11 +34,14 @@ def complete(layer: type) -> None:
 
 
 def _others(layer: type, own: str) -> Iterator[str]:
-    """Yield the docstrings of the base classes, and of the function or layer of which the layer is a variant."""
-    yield from (cleandoc(base.__doc__) for base in layer.__mro__[1:] if base.__doc__)
+    """Yield the docstrings of the base classes, of their other classes in the file, and of what the layer varies."""
+    bases, file = layer.__mro__[1:], layer.__module__
+    siblings = (kind for base in bases if base.__module__ == file for kind in base.__subclasses__())
+    others = [*bases, *(kind for kind in siblings if kind is not layer and kind.__module__ == file)]
+    yield from (cleandoc(kind.__doc__) for kind in others if kind.__doc__)
     original = _ORIGINAL.match(own)
     if original:
-        yield cleandoc(getattr(sys.modules[layer.__module__], original[1]).__doc__ or "")
+        yield cleandoc(getattr(sys.modules[file], original[1]).__doc__ or "")
 
 
 def _entries(docstring: str) -> dict[str, str]:

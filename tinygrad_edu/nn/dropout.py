@@ -207,13 +207,6 @@ class AlphaDropout(_DropoutBase):
 class FeatureAlphaDropout(AlphaDropout):
     """`AlphaDropout` of whole channels of an input (N, C, ...). Fewer than two axes raise ShapeError.
 
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
-
     Examples
     --------
     >>> FeatureAlphaDropout(0.5, rng=np.random.default_rng(0))(np.zeros((1, 2, 2))).round(3)

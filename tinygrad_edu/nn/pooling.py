@@ -439,11 +439,6 @@ class _AdaptiveMaxPool(_AdaptivePool):
 class AdaptiveMaxPool2D(_AdaptiveMaxPool):
     """2-D adaptive max pooling, with the windows of `AdaptiveAvgPool2D`.
 
-    Parameters
-    ----------
-    output_size : int, or pair of int or None
-        (H_out, W_out). None keeps the size of the input.
-
     Examples
     --------
     >>> AdaptiveMaxPool2D((1, None))(np.arange(6.0).reshape(1, 2, 3))

@@ -82,18 +82,6 @@ def nll_loss(
 class CrossEntropyLoss(LossModule):
     """`cross_entropy` as a module, for logits (N, C, ...) and integer labels or class probabilities.
 
-    Parameters
-    ----------
-    weight : (C,), optional
-        Weight of each class. "mean" divides by the sum of the weights of the labels, or, for probabilities, by the
-        number of samples, as in PyTorch.
-    ignore_index : int, default -100
-        Label that is ignored: it contributes neither to the loss nor to the mean.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over the samples and positions.
-    label_smoothing : float, default 0.0
-        Fraction of each target, from 0 to 1, that is distributed evenly over all classes.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
