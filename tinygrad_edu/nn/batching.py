@@ -1,5 +1,7 @@
 """Batches: pytrees of arrays with the samples on the first axis."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The forward pass of a shard, which refuses what needs the whole batch."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self

@@ -1,5 +1,7 @@
 """Numbers of reduced elements, and merging of axes."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any

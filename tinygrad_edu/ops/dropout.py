@@ -1,5 +1,7 @@
 """Dropout with a mask of one bit per element."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -5,6 +5,8 @@ If there is none, NumPy computes on the values, provided that no gradient is los
 (`NONDIFFERENTIABLE`), or no Tensor requires a gradient. Otherwise the call raises an error that names an alternative.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import cache
 from inspect import Parameter, signature

@@ -1,5 +1,7 @@
 """Inputs of an op in one 1-d array, whose gradients are computed together: an op has one vjp per input."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from math import prod

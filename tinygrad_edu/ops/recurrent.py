@@ -4,6 +4,8 @@ The op has one flat input, the concatenation of the sequence, the initial states
 input, and a single pass backward in time computes the gradients of all parts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import accumulate, repeat

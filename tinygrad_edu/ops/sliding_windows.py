@@ -1,5 +1,7 @@
 """Sliding windows: their settings, their positions, and a view of images as windows."""
 
+from __future__ import annotations
+
 import math
 from functools import lru_cache
 from itertools import repeat
