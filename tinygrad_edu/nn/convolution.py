@@ -210,24 +210,8 @@ class _ConvTranspose(_ConvNd):
 
     Parameters
     ----------
-    in_channels : int
-        Number of channels of the input.
-    out_channels : int
-        Number of channels of the output.
-    stride : int or tuple of int, default 1
-        Step between windows.
-    groups : int, default 1
-        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
-    bias : bool, default True
-        Whether to add a learned bias.
-    dilation : int or tuple of int, default 1
-        Step between the elements of a window.
     padding_mode : {"zeros"}, default "zeros"
         Only zeros are supported, as in PyTorch.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
     padding : int or tuple of int, default 0
         Elements removed from both sides of each axis of the output.
     output_padding : int or tuple of int, default 0

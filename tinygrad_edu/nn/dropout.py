@@ -92,15 +92,7 @@ class Dropout(_DropoutBase):
 
 
 class _ChannelDropout(_DropoutBase):
-    """Base class of `Dropout1D` and `Dropout3D`, which zero whole channels.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
-    """
+    """Base class of `Dropout1D` and `Dropout3D`, which zero whole channels."""
 
     channel: str  # the axes of a channel
 

@@ -264,7 +264,25 @@ class ChannelNorm(Module):
 
 
 class BatchNorm(ChannelNorm):
-    """Base class of `BatchNorm1D`, `BatchNorm2D` and `BatchNorm3D`."""
+    """Base class of `BatchNorm1D`, `BatchNorm2D` and `BatchNorm3D`.
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, default 1e-5
+        Constant added to the variance.
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None averages all batches equally.
+    affine : bool, default True
+        Whether to learn a weight.
+    track_running_stats : bool, default True
+        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters and running statistics.
+    """
 
     __call__: MaybeParameters
 
@@ -288,24 +306,7 @@ class BatchNorm2D(BatchNorm):
     """Normalize each channel of a batch (N, C, H, W) to mean 0 and variance 1, then scale and shift it.
 
     Training uses the mean and variance of the batch and updates running averages of them, which evaluation uses. From
-    S. Ioffe and C. Szegedy, "MappedCall normalization", ICML 2015.
-
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None averages all batches equally.
-    affine : bool, default True
-        Whether to learn a weight.
-    track_running_stats : bool, default True
-        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
+    S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
 
     Attributes
     ----------
@@ -387,20 +388,12 @@ class InstanceNorm2D(InstanceNorm):
 
     Parameters
     ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
     momentum : float or None, default 0.1
         Weight of a batch in the running statistics. None does not update them.
     affine : bool, default False
         Whether to learn a weight.
     track_running_stats : bool, default False
         Whether to keep running statistics, which evaluation uses.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
 
     Examples
     --------

@@ -144,12 +144,8 @@ class _AvgPool(_Pool):
 
     Parameters
     ----------
-    stride : int or tuple of int, optional
-        Step between windows. Default: `kernel_size`.
     padding : int or tuple of int, default 0
         Zero padding, at most half of the kernel.
-    ceil_mode : bool, default False
-        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
     count_include_pad : bool, default True
         Whether the mean includes the padding.
     divisor_override : int, optional
@@ -252,8 +248,6 @@ class _LPPool(_Pool):
         The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
     ceil_mode : bool, default False
         Whether to round the output size up. Elements of a window outside of the input count as the mean of the others.
-    stride : int or tuple of int, optional
-        Step between windows. Default: `kernel_size`.
     """
 
     __call__: OneInput
