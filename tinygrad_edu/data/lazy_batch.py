@@ -12,8 +12,6 @@ from tinygrad_edu.data.samples import Samples
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.pytree import tree_leaves
 
-__all__ = ["Augment", "LazyBatch"]
-
 Augment = Callable[..., Any]
 
 

@@ -12,8 +12,6 @@ from typing import Generic, TypeVar, cast
 
 from tinygrad_edu.errors import ForkedError
 
-__all__ = ["Stopped", "prefetch_map"]
-
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 Stopped = Callable[[], bool]

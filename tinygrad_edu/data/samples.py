@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from tinygrad_edu.errors import DTypeError, ShapeError
 
-__all__ = ["Rows", "Samples", "is_map_style"]
-
 Rows = slice | NDArray[np.intp]
 
 

@@ -19,9 +19,6 @@ from tinygrad_edu.errors import DataError
 from tinygrad_edu.files import open_regular, reason
 from tinygrad_edu.safetensors_format import DTYPES, package
 
-__all__ = ["StoredArray", "npy_header"]
-
-
 _Header = tuple[tuple[int, ...], np.dtype[Any], int, str]
 
 

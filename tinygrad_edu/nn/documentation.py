@@ -3,49 +3,57 @@
 import re
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from inspect import cleandoc
 from types import FunctionType
 
-_SECTION = re.compile(r"^Parameters\n-+\n(.*?)\n*(?=^\S[^\n]*\n-+$|\Z)", re.MULTILINE | re.DOTALL)
+_TITLE = "Parameters\n----------\n"
+_END = re.compile(r"^\S[^\n]*\n-+$|\Z", re.MULTILINE)  # of a section
 _ENTRY = re.compile(r"^(?=\S)([^:\n]+).*(?:\n(?: .*)?)*", re.MULTILINE)
-_NEXT_SECTION = re.compile(r"^\S[^\n]*\n-+$|\Z", re.MULTILINE)
 _ORIGINAL = re.compile(r"`(\w+)` (?:as a module|for )")
 
 
 def complete(layer: type) -> None:
     """Give the docstring of a layer the entries of its family for its other parameters."""
-    init = vars(layer).get("__init__", layer.__init__)  # type: ignore[misc]
+    init = layer.__init__  # type: ignore[misc]
     if layer.__doc__ is None or not isinstance(init, FunctionType):  # without docstrings with -OO
         return
     code = init.__code__
     names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-    own = cleandoc(layer.__doc__)
-    entries = _entries(own)
+    entries = _entries(layer.__doc__)
     if all(name in entries for name in names):
         return
-    for docstring in _others(layer, own):
+    for docstring in _others(layer, layer.__doc__):
         entries = {**_entries(docstring), **entries}
     found = dict.fromkeys(entries[name] for name in names if name in entries)
     if found:
-        rest = _SECTION.sub("", own)
-        start = next(_NEXT_SECTION.finditer(rest)).start()
-        section = "\n".join(["Parameters", "----------", *found])
-        layer.__doc__ = f"{rest[:start].rstrip()}\n\n{section}\n\n{rest[start:]}".rstrip() + "\n"
+        before, _, rest = cleandoc(layer.__doc__).partition(_TITLE)
+        text = before + _sections(rest)[1]
+        start = len(_sections(text)[0])
+        section = _TITLE + "\n".join(found)
+        layer.__doc__ = f"{text[:start].rstrip()}\n\n{section}\n\n{text[start:]}".rstrip() + "\n"
 
 
 def _others(layer: type, own: str) -> Iterator[str]:
     """Yield the docstrings of the base classes, of their other classes in the file, and of what the layer varies."""
     bases, file = layer.__mro__[1:], layer.__module__
-    siblings = (kind for base in bases if base.__module__ == file for kind in base.__subclasses__())
+    siblings: list[type] = [kind for base in bases if base.__module__ == file for kind in type.__subclasses__(base)]
     others = [*bases, *(kind for kind in siblings if kind is not layer and kind.__module__ == file)]
-    yield from (cleandoc(kind.__doc__) for kind in others if kind.__doc__)
+    yield from (kind.__doc__ for kind in others if kind.__doc__)
     original = _ORIGINAL.match(own)
     if original:
-        yield cleandoc(getattr(sys.modules[file], original[1]).__doc__ or "")
+        yield getattr(sys.modules[file], original[1]).__doc__ or ""
 
 
+def _sections(text: str) -> tuple[str, str]:
+    """Return a text until the title of the next section, and the rest."""
+    end = next(_END.finditer(text)).start()
+    return text[:end], text[end:]
+
+
+@lru_cache
 def _entries(docstring: str) -> dict[str, str]:
     """Return the entry of each parameter. Names with the same entry share it."""
-    section = _SECTION.search(docstring)
-    entries = [(match[1], match[0].rstrip()) for match in _ENTRY.finditer(section[1])] if section else []
+    section, _ = _sections(cleandoc(docstring).partition(_TITLE)[2])
+    entries = [(match[1], match[0].rstrip()) for match in _ENTRY.finditer(section)]
     return {name.strip(" *"): text for names, text in entries for name in names.split(",")}

@@ -8,8 +8,6 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
 from tinygrad_edu.pytree import tree_leaves
 
-__all__ = ["ArrayBatch", "SampledBatch"]
-
 
 class SampledBatch(Protocol):
     """A batch with a `take` method, which runs on the thread that computes the samples."""

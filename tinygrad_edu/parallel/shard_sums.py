@@ -6,9 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["Gradients", "PackedSums", "ShardSum", "add_gradients", "add_shards", "in_c_order"]
-
-
 Gradients = list[ndarray | None]
 
 

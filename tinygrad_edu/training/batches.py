@@ -13,8 +13,6 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn.batching import inputs_and_target
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 
-__all__ = ["Batch", "Batches", "as_sampled_batch", "has_order", "is_one_batch", "refuse_iterator", "remaining_batches"]
-
 Batch = tuple[Any, ...]
 Batches = Iterable[Batch]
 

@@ -10,8 +10,6 @@ from numpy import ndarray
 
 from tinygrad_edu.errors import StateDictError
 
-__all__ = ["from_fields", "require_same_arrays"]
-
 Record = TypeVar("Record")
 
 

@@ -14,8 +14,6 @@ from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.batches import Batch
 from tinygrad_edu.training.serialization import pack
 
-__all__ = ["all_finite", "explain_nonfinite"]
-
 SMALLER = "If numbers overflowed, a smaller learning rate or gradient clipping (max_norm=1.0) may help."
 CLEANER = "Check the data and the output of the transform."
 UNEXPLAINED = (

@@ -15,8 +15,6 @@ from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
 
-__all__ = ["find_generators", "global_states", "random_sources", "reject_unsaved_generators"]
-
 MAX_DEPTH = 4  # of nested members
 MAX_ITEMS = 1000  # per list, which may hold the paths of all samples
 SOURCES = np.random.Generator | np.random.RandomState | random.Random

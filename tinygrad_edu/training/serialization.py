@@ -8,8 +8,6 @@ from numpy import ndarray
 
 from tinygrad_edu.errors import DataError, DTypeError
 
-__all__ = ["pack", "unpack"]
-
 # A dict whose only key is one of these encodes a type that JSON lacks.
 _TAGS = frozenset(("array", "dict", "tuple"))
 

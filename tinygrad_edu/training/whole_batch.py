@@ -13,8 +13,6 @@ from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import in_order, leaf_gradients, require_samples, roots_of, scalar
 from tinygrad_edu.parallel.shard_sums import ShardSum
 
-__all__ = ["whole_gradient"]
-
 
 def whole_gradient(
     model: Module, loss: Loss, batch: SampledBatch, tensors: Sequence[Tensor], rng: np.random.Generator,
