@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from inspect import cleandoc
 from types import FunctionType
+from typing import Any
 
 _TITLE = "Parameters\n----------\n"
 _END = re.compile(r"^\S[^\n]*\n-+$|\Z", re.MULTILINE)  # of a section
@@ -36,8 +37,9 @@ def complete(layer: type) -> None:
 
 def _others(layer: type, own: str) -> Iterator[str]:
     """Yield the docstrings of the base classes, of their other classes in the file, and of what the layer varies."""
-    bases, file = layer.__mro__[1:], layer.__module__
-    siblings: list[type] = [kind for base in bases if base.__module__ == file for kind in type.__subclasses__(base)]
+    bases: tuple[Any, ...] = layer.__mro__[1:]
+    file = layer.__module__
+    siblings = [kind for base in bases if base.__module__ == file for kind in base.__subclasses__()]
     others = [*bases, *(kind for kind in siblings if kind is not layer and kind.__module__ == file)]
     yield from (kind.__doc__ for kind in others if kind.__doc__)
     original = _ORIGINAL.match(own)

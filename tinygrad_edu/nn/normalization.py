@@ -361,7 +361,17 @@ class BatchNorm3D(BatchNorm):
 
 
 class InstanceNorm(ChannelNorm):
-    """Base class of `InstanceNorm1D`, `InstanceNorm2D` and `InstanceNorm3D`."""
+    """Base class of `InstanceNorm1D`, `InstanceNorm2D` and `InstanceNorm3D`.
+
+    Parameters
+    ----------
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None does not update them.
+    affine : bool, default False
+        Whether to learn a weight.
+    track_running_stats : bool, default False
+        Whether to keep running statistics, which evaluation uses.
+    """
 
     __call__: MaybeParameters
 
@@ -385,15 +395,6 @@ class InstanceNorm2D(InstanceNorm):
 
     From D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization", 2016. Attributes and errors are as in
     `BatchNorm2D`, but `num_batches_tracked` stays 0.
-
-    Parameters
-    ----------
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None does not update them.
-    affine : bool, default False
-        Whether to learn a weight.
-    track_running_stats : bool, default False
-        Whether to keep running statistics, which evaluation uses.
 
     Examples
     --------
