@@ -12,8 +12,8 @@ A test fails if too large a fraction of its Hypothesis examples is inconclusive.
 0.5, or ``tinygrad_edu_max_inconclusive`` in the configuration, or the argument of the mark of the same name
 on a test.
 
-``--tinygrad-edu-report report.html`` writes the checks of each test to a page, and ``report.json`` to a JSON file. With
-``--junitxml``, the tests have properties such as ``tinygrad_edu.inconclusive``.
+``--tinygrad-edu-report report.json`` writes the checks of each test to a JSON file. With ``--junitxml``, the tests have
+properties such as ``tinygrad_edu.inconclusive``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="write the checks of each test to a .json or .html file",
+        help="write the checks of each test to a JSON file",
     )
     kind: Any = "float" if pytest.version_tuple >= (8, 4) else "string"  # older versions of pytest have no float type
     parser.addini(LIMIT_KEY, f"the {LIMIT_HELP} of each test", type=kind, default=0.5)

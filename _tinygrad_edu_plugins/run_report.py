@@ -19,16 +19,14 @@ Test = dict[str, Any]
 
 
 class RunReport:
-    """A plugin that collects the checks of each test, and writes them to JSON files and HTML pages."""
+    """A plugin that collects the checks of each test, and writes them to JSON files."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = [Path(path).absolute() for path in paths]
         self.tests: dict[str, Test] = {}
         for path in self.paths:
-            if path.suffix not in (".json", ".html"):
-                raise pytest.UsageError(
-                    f"--tinygrad-edu-report: the file must end with .json or .html, got {path.name}."
-                )
+            if path.suffix != ".json":
+                raise pytest.UsageError(f"--tinygrad-edu-report: the file must end with .json, got {path.name}.")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -65,7 +63,7 @@ class RunReport:
         if self.paths and not hasattr(session.config, "workerinput"):
             run = _sorted_run(list(self.tests.values()))
             for path in self.paths:
-                path.write_text(_page(run) if path.suffix == ".html" else json.dumps(run, indent=2), "utf-8")
+                path.write_text(json.dumps(run, indent=2), "utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Name the files."""
@@ -99,9 +97,3 @@ def _sorted_run(tests: list[Test]) -> dict[str, Any]:
         "checks": dict(counts),
         "seconds": sum(check["seconds"] for test in tests for check in test["checks"]),
     }
-
-
-def _page(run: dict[str, Any]) -> str:
-    from tinygrad_edu.testing.report.run_page import run_page
-
-    return run_page(run)

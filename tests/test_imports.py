@@ -26,7 +26,7 @@ ROOMS = {
     "errors": set(),
     "extras": {"errors"},
     "name_tables": set(),
-    "names_elsewhere": set(),
+    "names_elsewhere": {"tensor_names"},
     "tensor_names": set(),
     "names": {"name_tables", "names_elsewhere", "tensor_names"},
     "pytree": {"errors"},

@@ -1,7 +1,5 @@
 """Argument checks that several subpackages share: integers, strings of a fixed set, and random generators."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

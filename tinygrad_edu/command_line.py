@@ -1,7 +1,5 @@
 """The argument parser of the package's commands: no abbreviations, and errors that suggest the closest option."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn

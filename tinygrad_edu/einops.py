@@ -1,7 +1,5 @@
 """Functions of einops, which reshape and reduce by a pattern, for Tensors and arrays."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

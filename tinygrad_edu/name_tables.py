@@ -303,3 +303,66 @@ VALUES_ALONE = {
     **dict.fromkeys(("median", "nanmedian"), "in `tg.kthvalue(x, (n + 1) // 2, axis=axis)`, for n elements"),
     **dict.fromkeys(("cummax", "cummin"), "not offered"),
 }  # fmt: skip
+
+_DROPOUTS = {f"dropout{n}d": f"`nn.Dropout{n}D(p)(x)`" for n in (1, 2, 3)}
+_POOLS = {f"lp_pool{n}d": f"`nn.LPPool{n}D(p, kernel_size)(x)`" for n in (1, 2, 3)}
+_UNPOOLS = {f"max_unpool{n}d": f"`nn.MaxUnpool{n}D(kernel_size)(x, indices)`" for n in (1, 2, 3)}
+_INDICES = {
+    f"{kind}max_pool{n}d_with_indices": f"`tg.{kind}max_pool{n}d(x, size, return_indices=True)`"
+    for n in (1, 2, 3)
+    for kind in ("", "adaptive_")
+}
+_OTHERS = {
+    "alpha_dropout": "`nn.AlphaDropout(p)(x)`", "feature_alpha_dropout": "`nn.FeatureAlphaDropout(p)(x)`",
+    "rrelu": "`nn.RReLU()(x)`", "multinomial": "`tg.multinomial(t, n, rng=rng)`",
+    "dropout_": "`t.assign(tg.dropout(t, rng=rng))`",
+    "conv_tbc": "`tg.conv1d`, with axes (batch, channels, time)",
+    **dict.fromkeys(("upsample", "upsample_nearest"), "`tg.interpolate(x, scale_factor=2)`"),
+    "upsample_bilinear": "`tg.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)`",
+    "multi_head_attention_forward": "`nn.MultiheadAttention`", "embedding_bag": "`nn.EmbeddingBag`",
+    "take_along_dim": "`tg.take_along_axis(t, index, axis)`", "inverse": "`tg.linalg.inv(t)`",
+    "pinverse": "`tg.linalg.pinv(t)`", "ger": "`tg.outer(x, y)`",
+    "chain_matmul": "`tg.linalg.multi_dot(matrices)`",
+    "aminmax": "`tg.min(t)` and `tg.max(t)`", "fix": "`tg.trunc(t)`", "frac": "`t - tg.trunc(t)`", "rsub": "`y - x`",
+    "addcmul": "`t + value * x * y`", "addcdiv": "`t + value * x / y`", "addmv": "`t + a @ x`",
+    "baddbmm": "`t + x @ y`",
+    "addr": "`t + tg.outer(x, y)`", "dist": "`tg.linalg.norm(x - y)`", "msort": "`tg.sort(t, 0)`",
+    "logdet": "`tg.linalg.slogdet(t)[1]`", "std_mean": "`tg.std(t)` and `tg.mean(t)`",
+    "var_mean": "`tg.var(t)` and `tg.mean(t)`", "tensor_split": "`tg.array_split(t, pieces)`",
+    "select": "`t[index]`", "narrow": "`t[start : start + length]`", "clone": "`t.copy()`", "detach": "`t.detach()`",
+    "t": "`t.T`", "adjoint": "`tg.swapaxes(t, -2, -1)`", "H": "`t.T`", "mH": "`tg.swapaxes(t, -2, -1)`",
+    "unflatten": "`nn.Unflatten(axis, shape)(t)`", "argwhere": "`np.argwhere(t)`", "isin": "`np.isin(t, values)`",
+    "is_floating_point": "`t.dtype.kind == 'f'`", "result_type": "`np.result_type(x, y)`",
+    "matrix_exp": "`tg.linalg.expm(t)`",
+    "resize": "`t.reshape(shape)`", "ndimension": "`t.ndim`",
+    "unfold": "`nn.Unfold(kernel_size)(t)`, or `tg.im2col`",
+    "index_fill": "`tg.where(mask, value, t)`", "masked_scatter": "`tg.where(mask, values, t)`",
+    "vander": "`tg.vander(x)`", "cross": "`tg.cross(x, y)`", "diagonal": "`tg.diagonal(t)`",
+    "vecdot": "`tg.vecdot(x, y)`",
+    "greater": "`x > y`", "greater_equal": "`x >= y`", "less": "`x < y`", "less_equal": "`x <= y`",
+    "not_equal": "`x != y`",
+    **{name: f"`np.{name}(x, y)`" for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
+    "degrees": "`tg.rad2deg(t)`", "radians": "`tg.deg2rad(t)`", "mod": "`x % y`", "rint": "`tg.round(t)`",
+    "argpartition": "`tg.argsort(t)`, or `tg.topk`", "partition": "`tg.sort(t)`, or `tg.topk`",
+    **dict.fromkeys(("histogramdd", "histogram2d"), "`np.histogramdd(values)`: counts have no gradient"),
+    "compile": "leave it out: there is no compiler", "set_printoptions": "`np.set_printoptions`",
+    "Activation": "`nn.ReLU`, `nn.Tanh` and other layers, or `nn.Lambda(function)`", "Add": "`x + y`, or `nn.Residual`",
+    "Subtract": "`x - y`", "Multiply": "`x * y`", "Maximum": "`tg.maximum(x, y)`", "Minimum": "`tg.minimum(x, y)`",
+    "Concatenate": "`tg.concatenate([x, y], axis)`", "Reshape": "`nn.Unflatten` or `x.reshape(shape)`",
+    "Permute": "`x.transpose(axes)`", "BatchNormalization": "`nn.BatchNorm2D`", "LayerNormalization": "`nn.LayerNorm`",
+    "GroupNormalization": "`nn.GroupNorm`", "RMSNormalization": "`nn.RMSNorm`", "Layer": "`nn.Module`",
+    "Input": "leave it out",
+    "InputLayer": "leave it out", "MultiHeadAttention": "`nn.MultiheadAttention`", "SimpleRNN": "`nn.RNN`",
+    "SimpleRNNCell": "`nn.RNNCell`", "Bidirectional": "`nn.LSTM(..., bidirectional=True)`", "Dot": "`x @ y`",
+    **{f"SpatialDropout{n}D": f"`nn.Dropout{n}D`" for n in (1, 2, 3)},
+    "DepthwiseConv1D": "`nn.Conv1D(c, c, size, groups=c)`", "DepthwiseConv2D": "`nn.Conv2D(c, c, size, groups=c)`",
+    "SeparableConv2D": "`nn.Conv2D(c, c, size, groups=c)`, and `nn.Conv2D(c, out, 1)`",
+    "SpectralNormalization": "`nn.parametrize(layer, 'weight', nn.SpectralNorm())`",
+    "AveragePooling1D": "`nn.AvgPool1D`", "AveragePooling3D": "`nn.AvgPool3D`", "MaxPooling1D": "`nn.MaxPool1D`",
+    "MaxPooling3D": "`nn.MaxPool3D`", "UpSampling1D": "`nn.Upsample(scale_factor=2)`",
+    "UpSampling3D": "`nn.Upsample(scale_factor=2)`", "ZeroPadding1D": "`nn.ZeroPad1D`",
+    "ZeroPadding3D": "`nn.ZeroPad3D`",
+    "Conv3DTranspose": "`nn.ConvTranspose3D`", "Rescaling": "`x * scale + offset`",
+}  # fmt: skip
+# What to write for names that are here elsewhere; `names` finds those that have the same name in another place.
+ELSEWHERE = {**_OTHERS, **_DROPOUTS, **_POOLS, **_UNPOOLS, **_INDICES}

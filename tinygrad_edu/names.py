@@ -11,7 +11,7 @@ from inspect import Parameter, signature
 from types import CodeType, FunctionType
 from typing import Any, NoReturn, Self
 
-from tinygrad_edu.name_tables import KEYWORDS, KEYWORDS_OF, NAMES, SECOND_INPUTS, UNSUPPORTED, VALUES_ALONE
+from tinygrad_edu.name_tables import ELSEWHERE, KEYWORDS, KEYWORDS_OF, NAMES, SECOND_INPUTS, UNSUPPORTED, VALUES_ALONE
 from tinygrad_edu.tensor_names import TENSOR_NAMES
 
 
@@ -29,12 +29,34 @@ def _elsewhere(owner: str, name: str) -> str | None:
     """Return what to write for another name of another library, or that it is not offered; None for unknown names."""
     if name.startswith("_"):  # Python asks modules for such names when it imports them
         return None
-    from tinygrad_edu.names_elsewhere import ANSWERS, NOT_OFFERED  # only errors need it
+    from tinygrad_edu.names_elsewhere import NAMES_BY_LIBRARY  # only errors need it
 
-    libraries = NOT_OFFERED.get(owner, {}).items()
+    libraries = NAMES_BY_LIBRARY.get(owner, {}).items()
     library = next((library for library, names in libraries if name in names.split()), None)
-    of = f"`np.{name}`" if library == "NumPy" else f"not offered; it is a name of {library}" if library else None
-    return ANSWERS.get(owner, {}).get(name, of)
+    if library is None:
+        return None
+    of = f"`np.{name}`" if library == "NumPy" else f"not offered; it is a name of {library}"
+    return ELSEWHERE.get(name) or _in_another_place(owner, name) or of
+
+
+def _in_another_place(owner: str, name: str) -> str | None:
+    """Return the call of a function here that has the name in another place, or lacks the final underscore of it."""
+    tg: Any = sys.modules[__package__]
+    if owner not in ("Tensor", "tg.nn") and hasattr(tg.Tensor, name):
+        return f"`t.{name}`"
+    base = name.removesuffix("_")
+    for place, prefix, other in (("tg", "tg", tg), ("tg.nn", "nn", tg.nn), ("tg.linalg", "tg.linalg", tg.linalg)):
+        if place != owner and base in dir(other) and callable(getattr(other, base)):
+            call = f"{prefix}.{base}({_required(getattr(other, base))})" if base[0].islower() else f"{prefix}.{base}"
+            return f"`t.assign({call})`" if base != name else f"`{call}`"
+    return f"`t.assign(tg.{base}(t))`" if base != name and base in dir(tg) else None
+
+
+def _required(function: Callable[..., Any]) -> str:
+    """Return the required arguments of a call: ``t``, ``other`` if the function needs two, and keywords."""
+    required = [p for p in signature(function).parameters.values() if p.default is p.empty]
+    keywords = [f"{p.name}={p.name}" for p in required if p.kind is p.KEYWORD_ONLY]
+    return ", ".join(["t", "other"][: len(required) - len(keywords)] + keywords)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

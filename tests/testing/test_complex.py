@@ -6,7 +6,7 @@ import pytest
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing import GradientMismatch, check_gradient
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
-from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real
+from tinygrad_edu.testing.arrays.dtypes import as_complex, as_real
 from tinygrad_edu.testing.flat_function import FlatFunction, as_input
 
 Z, W = np.array([1 + 2j, -0.5 + 0.3j]), np.array([[0.4 - 1j, 2.0], [1j, -0.7 - 0.2j]])

@@ -18,7 +18,7 @@ from tinygrad_edu import nn
 from tinygrad_edu.engine import op
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module
-from tinygrad_edu.testing.laws.module_snapshot import snapshot
+from tinygrad_edu.testing.laws.module_replay import snapshot
 from tinygrad_edu.testing.strategies import arrays, modules
 
 X = np.random.default_rng(5).normal(size=(4, 3))

@@ -18,8 +18,6 @@ from tinygrad_edu.data.samples import Samples, is_map_style
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 from tinygrad_edu.pytree import tree_map
 
-__all__ = ["ArrayRows", "Collate", "Fetched", "Indices", "MapDataset", "Read", "Seed", "StreamDataset", "samples_from"]
-
 Collate = Callable[[list[Any]], Any]
 Indices = NDArray[np.intp] | None
 Seed = NDArray[np.uint64] | None

@@ -1,7 +1,5 @@
 """A batch whose samples are read and augmented on the thread that computes them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +11,6 @@ from tinygrad_edu.data.datasets import Fetched
 from tinygrad_edu.data.samples import Samples
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.pytree import tree_leaves
-
-__all__ = ["Augment", "LazyBatch"]
 
 Augment = Callable[..., Any]
 

@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.data.npy_header import npy_header
+from tinygrad_edu.data.stored_array import npy_header
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.files import open_regular, reason
 

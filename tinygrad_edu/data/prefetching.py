@@ -1,7 +1,5 @@
 """Prefetching: call functions on threads in advance, in order and with a bounded queue."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import deque
@@ -13,8 +11,6 @@ from threading import Thread
 from typing import Generic, TypeVar, cast
 
 from tinygrad_edu.errors import ForkedError
-
-__all__ = ["Stopped", "prefetch_map"]
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")

@@ -1,7 +1,5 @@
 """Arrays of equal length, whose rows are the samples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.errors import DTypeError, ShapeError
-
-__all__ = ["Rows", "Samples", "is_map_style"]
 
 Rows = slice | NDArray[np.intp]
 

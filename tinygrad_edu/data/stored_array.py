@@ -1,4 +1,4 @@
-"""An array in a file, read by rows."""
+"""An array in a file, read by rows, and the header of a .npy file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import FileIO
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from tinygrad_edu.data.npy_header import npy_header
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.files import open_regular, reason
 from tinygrad_edu.safetensors_format import DTYPES, package
-
-__all__ = ["StoredArray"]
 
 _Header = tuple[tuple[int, ...], np.dtype[Any], int, str]
 
@@ -158,3 +156,22 @@ def _read_safetensors_header(file: IO[bytes], name: str | None) -> _Header:
         raise DataError(f"{name} has the dtype {tensor['dtype']}, which NumPy lacks.")
     begin = 8 + length + tensor["data_offsets"][0]
     return tuple(tensor["shape"]), np.dtype(DTYPES[tensor["dtype"]]), begin, tensor["dtype"]
+
+
+def npy_header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read a header, and return the shape, whether the array is in Fortran order, and the dtype.
+
+    Raises
+    ------
+    DataError
+        The header is damaged, or the array holds Python objects. The message begins with `name`.
+    """
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    try:
+        shape, fortran, dtype = readers[npy.read_magic(file)](file)
+    # NumPy, or Python's parser, raises these errors for a damaged header; NumPy's message suggests allowing pickles.
+    except (ValueError, KeyError, TypeError, SyntaxError, TokenError) as error:
+        raise DataError(f"{name} is damaged: it does not begin with a valid .npy header.") from error
+    if dtype.hasobject:
+        raise DataError(f"{name} holds Python objects, which can run code and are never loaded.")
+    return shape, fortran, dtype

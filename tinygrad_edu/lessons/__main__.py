@@ -1,7 +1,5 @@
 """Build the engine yourself: copy the lessons, check your code, show hints, solutions and your progress."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import textwrap

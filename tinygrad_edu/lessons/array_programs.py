@@ -1,7 +1,5 @@
 """Random programs on arrays, as source code that runs on the tensors of an engine and on NumPy arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod

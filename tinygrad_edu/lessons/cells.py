@@ -1,7 +1,5 @@
 """The lessons in a notebook: the commands as functions, which read the student's code from the cells."""
 
-from __future__ import annotations
-
 import ast
 import linecache
 import os

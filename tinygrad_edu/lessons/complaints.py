@@ -1,7 +1,5 @@
 """Complaints about a student's code: the message of an error, the student's line, and the hole to give a hint on."""
 
-from __future__ import annotations
-
 import ast
 import linecache
 import re

@@ -1,7 +1,5 @@
 """The error for a wrong result of a student's code, and descriptions of such results."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

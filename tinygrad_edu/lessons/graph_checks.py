@@ -1,7 +1,5 @@
 """Checks in the graph of a student's result: the parents of each value, and the gradients that each vjp returns."""
 
-from __future__ import annotations
-
 import inspect
 from typing import Any
 

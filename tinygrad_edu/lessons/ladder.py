@@ -1,7 +1,5 @@
 """The vjp puzzles: a file of ops, each with a hole for its vjps. The puzzles are independent and checked one by one."""
 
-from __future__ import annotations
-
 import ast
 import re
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Small random programs on numbers that reuse their values; the repr is a Python function."""
 
-from __future__ import annotations
-
 import inspect
 import math
 import operator

@@ -1,7 +1,5 @@
 """small_arrays: contiguous arrays of numbers up to 3, which are easy to read and whose exponentials do not overflow."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -11,8 +11,6 @@ from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["as_arrays", "as_tensors", "inputs_and_target", "num_samples", "take_samples"]
-
 
 def num_samples(nest: Any) -> int:
     """Return the length of the first axis of all arrays. Raise ShapeError if the lengths differ."""

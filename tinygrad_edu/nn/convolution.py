@@ -75,7 +75,32 @@ class _ConvNd(Affine):
 
 
 class _Conv(_ConvNd):
-    """Base class of `Conv1D`, `Conv2D` and `Conv3D`."""
+    """Base class of `Conv1D`, `Conv2D` and `Conv3D`.
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the input.
+    out_channels : int
+        Number of channels of the output.
+    stride : int or tuple of int, default 1
+        Step between windows.
+    padding : int, tuple of int, "valid" or "same", default 0
+        Padding of both sides of each axis. "valid" is no padding. "same" preserves the size and requires stride 1; if
+        the total is odd, the extra element is at the end.
+    dilation : int or tuple of int, default 1
+        Step between the elements of a window.
+    groups : int, default 1
+        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
+    bias : bool, default True
+        Whether to add a learned bias.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}, default "zeros"
+        As in the layers `ZeroPad2D`, `ReflectionPad2D`, `ReplicationPad2D` and `CircularPad2D`.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers = 1,
@@ -111,29 +136,8 @@ class Conv2D(_Conv, core.Conv2D):  # `_Conv` has more options, and any number of
 
     Parameters
     ----------
-    in_channels : int
-        Number of channels of the input.
-    out_channels : int
-        Number of channels of the output.
     kernel_size : int or (int, int)
         Size of the kernel. A pair is (vertical, horizontal).
-    stride : int or (int, int), default 1
-        Step between windows.
-    padding : int, (int, int), "valid" or "same", default 0
-        Padding of both sides of each axis. "valid" is no padding. "same" preserves the size and requires stride 1; if
-        the total is odd, the extra pixel is at the bottom or the right.
-    dilation : int or (int, int), default 1
-        Step between the elements of a window.
-    groups : int, default 1
-        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
-    bias : bool, default True
-        Whether to add a learned bias.
-    padding_mode : {"zeros", "reflect", "replicate", "circular"}, default "zeros"
-        As in `ZeroPad2D`, `ReflectionPad2D`, `ReplicationPad2D` and `CircularPad2D`.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Attributes
     ----------
@@ -167,29 +171,8 @@ class Conv1D(_Conv):
 
     Parameters
     ----------
-    in_channels : int
-        Number of channels of the input.
-    out_channels : int
-        Number of channels of the output.
     kernel_size : int or (int,)
         Length k of the kernel.
-    stride : int or (int,), default 1
-        Step between windows.
-    padding : int, (int,), "valid" or "same", default 0
-        Padding of both ends. "valid" is no padding. "same" preserves the length and requires stride 1; if the total is
-        odd, the extra element is at the end.
-    dilation : int or (int,), default 1
-        Step between the elements of a window.
-    groups : int, default 1
-        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
-    bias : bool, default True
-        Whether to add a learned bias.
-    padding_mode : {"zeros", "reflect", "replicate", "circular"}, default "zeros"
-        As in `ZeroPad1D`, `ReflectionPad1D`, `ReplicationPad1D` and `CircularPad1D`.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Examples
     --------
@@ -209,28 +192,8 @@ class Conv3D(_Conv):
 
     Parameters
     ----------
-    in_channels : int
-        Number of channels of the input.
-    out_channels : int
-        Number of channels of the output.
     kernel_size : int or (int, int, int)
         Size of the kernel.
-    stride : int or (int, int, int), default 1
-        Step between windows.
-    padding : int, (int, int, int), "valid" or "same", default 0
-        Padding of both sides of each axis, as in `Conv2D`.
-    dilation : int or (int, int, int), default 1
-        Step between the elements of a window.
-    groups : int, default 1
-        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
-    bias : bool, default True
-        Whether to add a learned bias.
-    padding_mode : {"zeros", "reflect", "replicate", "circular"}, default "zeros"
-        As in `ZeroPad3D`, `ReflectionPad3D`, `ReplicationPad3D` and `CircularPad3D`.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Examples
     --------
@@ -243,7 +206,17 @@ class Conv3D(_Conv):
 
 
 class _ConvTranspose(_ConvNd):
-    """Base class of `ConvTranspose1D`, `ConvTranspose2D` and `ConvTranspose3D`."""
+    """Base class of `ConvTranspose1D`, `ConvTranspose2D` and `ConvTranspose3D`.
+
+    Parameters
+    ----------
+    padding_mode : {"zeros"}, default "zeros"
+        Only zeros are supported, as in PyTorch.
+    padding : int or tuple of int, default 0
+        Elements removed from both sides of each axis of the output.
+    output_padding : int or tuple of int, default 0
+        Elements added at the end of each axis; less than the stride or the dilation.
+    """
 
     transposed = True
 
@@ -288,30 +261,12 @@ class ConvTranspose2D(_ConvTranspose):
 
     Parameters
     ----------
-    in_channels : int
-        Number of channels of the input.
-    out_channels : int
-        Number of channels of the output.
     kernel_size : int or (int, int)
         Size of the kernel. A pair is (vertical, horizontal).
-    stride : int or (int, int), default 1
-        Step between windows.
     padding : int or (int, int), default 0
         Rows and columns removed from each side of the output.
     output_padding : int or (int, int), default 0
         Rows and columns added at the bottom and the right; less than the stride or the dilation.
-    groups : int, default 1
-        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
-    bias : bool, default True
-        Whether to add a learned bias.
-    dilation : int or (int, int), default 1
-        Step between the elements of a window.
-    padding_mode : {"zeros"}, default "zeros"
-        Only zeros are supported, as in PyTorch.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Attributes
     ----------
@@ -345,30 +300,8 @@ class ConvTranspose1D(_ConvTranspose):
 
     Parameters
     ----------
-    in_channels : int
-        Number of channels of the input.
-    out_channels : int
-        Number of channels of the output.
     kernel_size : int or (int,)
         Length k of the kernel.
-    stride : int or (int,), default 1
-        Step between windows.
-    padding : int or (int,), default 0
-        Elements removed from each end of the output.
-    output_padding : int or (int,), default 0
-        Elements added at the end; less than the stride or the dilation.
-    groups : int, default 1
-        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
-    bias : bool, default True
-        Whether to add a learned bias.
-    dilation : int or (int,), default 1
-        Step between the elements of a window.
-    padding_mode : {"zeros"}, default "zeros"
-        Only zeros are supported, as in PyTorch.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Examples
     --------
@@ -388,30 +321,8 @@ class ConvTranspose3D(_ConvTranspose):
 
     Parameters
     ----------
-    in_channels : int
-        Number of channels of the input.
-    out_channels : int
-        Number of channels of the output.
     kernel_size : int or (int, int, int)
         Size of the kernel.
-    stride : int or (int, int, int), default 1
-        Step between windows.
-    padding : int or (int, int, int), default 0
-        Elements removed from both sides of each axis of the output.
-    output_padding : int or (int, int, int), default 0
-        Elements added at the end of each axis; less than the stride or the dilation.
-    groups : int, default 1
-        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
-    bias : bool, default True
-        Whether to add a learned bias.
-    dilation : int or (int, int, int), default 1
-        Step between the elements of a window.
-    padding_mode : {"zeros"}, default "zeros"
-        Only zeros are supported, as in PyTorch.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Examples
     --------

@@ -23,7 +23,15 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "Dropout3D", "Fe
 
 
 class _DropoutBase(core.Dropout, Module):
-    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input."""
+    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, from 0 to 1.
+    rng : numpy.random.Generator, optional
+        Generator of the masks. The default is a new, unseeded generator.
+    """
 
     __call__: OneInput
     _setting_names = ("p",)
@@ -61,13 +69,6 @@ class Dropout(_DropoutBase):
     """In training, zero each element with probability `p` and divide the others by 1 - p.
 
     The expected value of each element does not change. In evaluation, the layer returns its input.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
 
     Raises
     ------
@@ -109,13 +110,6 @@ class Dropout1D(_ChannelDropout):
 
     Errors are those of `Dropout`. Any other number of axes raises ShapeError.
 
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
-
     Examples
     --------
     >>> Dropout1D(0.5, rng=np.random.default_rng(0))(np.ones((4, 2)))
@@ -133,13 +127,6 @@ class Dropout2D(_DropoutBase):
 
     Errors are those of `Dropout`. As in PyTorch, an input with three axes is a batch of sequences (N, C, L), not one
     image. Any other number of axes raises ShapeError.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------
@@ -161,13 +148,6 @@ class Dropout3D(_ChannelDropout):
     """`Dropout` of whole channels of volumes of shape (N, C, D, H, W) or (C, D, H, W).
 
     Errors are those of `Dropout`. Any other number of axes raises ShapeError.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------
@@ -195,13 +175,6 @@ class AlphaDropout(_DropoutBase):
 
     From G. Klambauer and others, "Self-normalizing neural networks", NeurIPS 2017. Errors are those of `Dropout`.
 
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
-
     Examples
     --------
     >>> AlphaDropout(0.5, rng=np.random.default_rng(0))(np.zeros(4)).round(3)
@@ -225,13 +198,6 @@ class AlphaDropout(_DropoutBase):
 
 class FeatureAlphaDropout(AlphaDropout):
     """`AlphaDropout` of whole channels of an input (N, C, ...). Fewer than two axes raise ShapeError.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        The probability of dropping an element, from 0 to 1.
-    rng : numpy.random.Generator, optional
-        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------

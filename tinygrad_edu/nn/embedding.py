@@ -22,7 +22,21 @@ __all__ = ["Embedding", "EmbeddingBag"]
 
 
 class _Table(Module):
-    """Base class of `Embedding` and `EmbeddingBag`: the table and the settings of a lookup."""
+    """Base class of `Embedding` and `EmbeddingBag`: the table and the settings of a lookup.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+        Number of vectors, and length of each.
+    norm_type : float, default 2.0
+        The p of the p-norm for `max_norm`.
+    scale_grad_by_freq : bool, default False
+        Whether to divide the gradient of a vector by the number of times that it is looked up in the call.
+    rng : numpy.random.Generator, optional
+        Generator of the initial vectors. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the vectors.
+    """
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, max_norm: float | None,
@@ -67,20 +81,10 @@ class Embedding(_Table):
 
     Parameters
     ----------
-    num_embeddings, embedding_dim : int
-        Number of vectors, and length of each.
     padding_idx : int, optional
         Index of a vector that is initialized with zeros and gets no gradient. Negative indices count from the end.
     max_norm : float, optional
         Before the lookup, each vector with a greater norm is scaled to this norm, in place in the table.
-    norm_type : float, default 2.0
-        The p of the p-norm for `max_norm`.
-    scale_grad_by_freq : bool, default False
-        Whether to divide the gradient of a vector by the number of times that it is looked up in the call.
-    rng : numpy.random.Generator, optional
-        Generator of the initial vectors. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the vectors.
 
     Attributes
     ----------
@@ -151,24 +155,14 @@ class EmbeddingBag(_Table):
 
     Parameters
     ----------
-    num_embeddings, embedding_dim : int
-        Number of vectors, and length of each.
     max_norm : float, optional
         Greatest norm of a vector, as in `Embedding`.
-    norm_type : float, default 2.0
-        The p of the p-norm for `max_norm`.
-    scale_grad_by_freq : bool, default False
-        Whether to divide the gradient of a vector by the number of times that it is looked up in the call.
     mode : {"mean", "sum", "max"}, default "mean"
         Reduction of a bag. The result of an empty bag is zeros. Equal maxima share the gradient evenly.
     include_last_offset : bool, default False
         Whether the last offset is the number of all indices, rather than the start of a bag.
     padding_idx : int, optional
         Index that is left out of each bag. Its vector is initialized with zeros and gets no gradient.
-    rng : numpy.random.Generator, optional
-        Generator of the initial vectors. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the vectors.
 
     Attributes
     ----------

@@ -62,14 +62,6 @@ class Fold(Unfold):
     ----------
     output_size : int or (int, int)
         Size (H, W) of the images.
-    kernel_size : int or (int, int)
-        Size of the windows. A pair is (vertical, horizontal).
-    dilation : int or (int, int), default 1
-        Step between the elements of a window.
-    padding : int or (int, int), default 0
-        Zero padding of both sides of each axis.
-    stride : int or (int, int), default 1
-        Step between windows.
 
     Raises
     ------

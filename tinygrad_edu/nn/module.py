@@ -21,6 +21,7 @@ from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, clo
 from tinygrad_edu.errors import DTypeError, LostGradientWarning, StateDictError
 from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import KeywordHints, attribute_error
+from tinygrad_edu.nn.documentation import complete
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_state_dict, write_arrays
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
@@ -102,6 +103,11 @@ class Module(_FirstCall, core.Module):
 
     def __init__(self) -> None:
         super().__init__()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.__module__.startswith("tinygrad_edu.nn"):
+            complete(cls)
 
     def __call__(self: HasForward[Inputs, Output], *inputs: Inputs.args, **settings: Inputs.kwargs) -> Output:
         """Call `forward`, and the hooks before and after it."""

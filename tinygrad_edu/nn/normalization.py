@@ -264,7 +264,25 @@ class ChannelNorm(Module):
 
 
 class BatchNorm(ChannelNorm):
-    """Base class of `BatchNorm1D`, `BatchNorm2D` and `BatchNorm3D`."""
+    """Base class of `BatchNorm1D`, `BatchNorm2D` and `BatchNorm3D`.
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, default 1e-5
+        Constant added to the variance.
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None averages all batches equally.
+    affine : bool, default True
+        Whether to learn a weight.
+    track_running_stats : bool, default True
+        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters and running statistics.
+    """
 
     __call__: MaybeParameters
 
@@ -288,24 +306,7 @@ class BatchNorm2D(BatchNorm):
     """Normalize each channel of a batch (N, C, H, W) to mean 0 and variance 1, then scale and shift it.
 
     Training uses the mean and variance of the batch and updates running averages of them, which evaluation uses. From
-    S. Ioffe and C. Szegedy, "MappedCall normalization", ICML 2015.
-
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None averages all batches equally.
-    affine : bool, default True
-        Whether to learn a weight.
-    track_running_stats : bool, default True
-        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
+    S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
 
     Attributes
     ----------
@@ -338,23 +339,6 @@ class BatchNorm2D(BatchNorm):
 class BatchNorm1D(BatchNorm):
     """`BatchNorm2D` for batches of vectors (N, C) or sequences (N, C, L).
 
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None averages all batches equally.
-    affine : bool, default True
-        Whether to learn a weight.
-    track_running_stats : bool, default True
-        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
-
     Examples
     --------
     >>> BatchNorm1D(1)(np.array([[3.0], [5.0]])).numpy().ravel().round(3)
@@ -367,23 +351,6 @@ class BatchNorm1D(BatchNorm):
 class BatchNorm3D(BatchNorm):
     """`BatchNorm2D` for batches of volumes (N, C, D, H, W).
 
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None averages all batches equally.
-    affine : bool, default True
-        Whether to learn a weight.
-    track_running_stats : bool, default True
-        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
-
     Examples
     --------
     >>> BatchNorm3D(1)(np.array([3.0, 5.0]).reshape(2, 1, 1, 1, 1)).numpy().ravel().round(3)
@@ -394,7 +361,17 @@ class BatchNorm3D(BatchNorm):
 
 
 class InstanceNorm(ChannelNorm):
-    """Base class of `InstanceNorm1D`, `InstanceNorm2D` and `InstanceNorm3D`."""
+    """Base class of `InstanceNorm1D`, `InstanceNorm2D` and `InstanceNorm3D`.
+
+    Parameters
+    ----------
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None does not update them.
+    affine : bool, default False
+        Whether to learn a weight.
+    track_running_stats : bool, default False
+        Whether to keep running statistics, which evaluation uses.
+    """
 
     __call__: MaybeParameters
 
@@ -419,23 +396,6 @@ class InstanceNorm2D(InstanceNorm):
     From D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization", 2016. Attributes and errors are as in
     `BatchNorm2D`, but `num_batches_tracked` stays 0.
 
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None does not update them.
-    affine : bool, default False
-        Whether to learn a weight.
-    track_running_stats : bool, default False
-        Whether to keep running statistics, which evaluation uses.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
-
     Examples
     --------
     >>> InstanceNorm2D(3)(np.ones((5, 3, 4, 4))).shape, InstanceNorm2D(3)(np.ones((3, 4, 4))).shape
@@ -448,23 +408,6 @@ class InstanceNorm2D(InstanceNorm):
 class InstanceNorm1D(InstanceNorm):
     """`InstanceNorm2D` for a sequence (C, L) or a batch of sequences (N, C, L).
 
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None does not update them.
-    affine : bool, default False
-        Whether to learn a weight.
-    track_running_stats : bool, default False
-        Whether to keep running statistics, which evaluation uses.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
-
     Examples
     --------
     >>> InstanceNorm1D(1)(np.array([[3.0, 5.0]])).round(3)
@@ -476,23 +419,6 @@ class InstanceNorm1D(InstanceNorm):
 
 class InstanceNorm3D(InstanceNorm):
     """`InstanceNorm2D` for a volume (C, D, H, W) or a batch of volumes (N, C, D, H, W).
-
-    Parameters
-    ----------
-    num_features : int
-        Number of channels.
-    eps : float, default 1e-5
-        Constant added to the variance.
-    momentum : float or None, default 0.1
-        Weight of a batch in the running statistics. None does not update them.
-    affine : bool, default False
-        Whether to learn a weight.
-    track_running_stats : bool, default False
-        Whether to keep running statistics, which evaluation uses.
-    bias : bool, default True
-        Whether to learn a bias, if `affine` is true.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters and running statistics.
 
     Examples
     --------

@@ -118,8 +118,6 @@ class ConstantPad1D(_ConstantPad):
     ----------
     padding : int or (int, int)
         The padding of both ends, or (left, right). Negative padding crops.
-    value : float
-        The constant. It gets no gradient.
 
     Examples
     --------
@@ -137,8 +135,6 @@ class ConstantPad3D(_ConstantPad):
     ----------
     padding : int or sequence of six int
         The padding of all sides, or (left, right, top, bottom, front, back). Negative padding crops.
-    value : float
-        The constant. It gets no gradient.
 
     Examples
     --------
@@ -206,11 +202,6 @@ class ReflectionPad2D(_Pad):
 
     Shapes are as in `ConstantPad2D`.
 
-    Parameters
-    ----------
-    padding : int or (int, int, int, int)
-        The padding of all sides, or (left, right, top, bottom). Negative padding crops.
-
     Raises
     ------
     ShapeError
@@ -262,11 +253,6 @@ class ReflectionPad3D(_Pad):
 class ReplicationPad2D(_Pad):
     """Pad images by repeating the border pixels. Shapes are as in `ConstantPad2D`.
 
-    Parameters
-    ----------
-    padding : int or (int, int, int, int)
-        The padding of all sides, or (left, right, top, bottom). Negative padding crops.
-
     Examples
     --------
     >>> ReplicationPad2D((2, 1, 0, 0))(np.array([[1.0, 2.0, 3.0]]))
@@ -312,11 +298,6 @@ class ReplicationPad3D(_Pad):
 
 class CircularPad2D(_Pad):
     """Pad images with pixels of the opposite side. Shapes are as in `ConstantPad2D`.
-
-    Parameters
-    ----------
-    padding : int or (int, int, int, int)
-        The padding of all sides, or (left, right, top, bottom). Negative padding crops.
 
     Raises
     ------

@@ -43,7 +43,21 @@ class _Pool(Module):
 
 
 class _MaxPool(_Pool):
-    """Base class of the max pooling layers."""
+    """Base class of the max pooling layers.
+
+    Parameters
+    ----------
+    padding : int or tuple of int, default 0
+        Implicit padding with minus infinity, at most half of the window.
+    dilation : int or tuple of int, default 1
+        Step between the elements of a window.
+    return_indices : bool, default False
+        Whether to also return the positions of the maxima, for `MaxUnpool2D` and its like.
+    ceil_mode : bool, default False
+        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
+    stride : int or tuple of int, optional
+        Step between windows. Default: `kernel_size`.
+    """
 
     __call__: OneInput
     _setting_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
@@ -71,14 +85,6 @@ class MaxPool2D(_MaxPool):
         Size of the windows. A pair is (vertical, horizontal).
     stride : int or (int, int), optional
         Default: `kernel_size`.
-    padding : int or (int, int), default 0
-        Implicit padding with minus infinity, at most half of the window.
-    dilation : int or (int, int), default 1
-        Step between the elements of a window.
-    return_indices : bool, default False
-        Whether to also return the positions of the maxima, for `MaxUnpool2D`.
-    ceil_mode : bool, default False
-        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
 
     Raises
     ------
@@ -104,16 +110,6 @@ class MaxPool1D(_MaxPool):
     ----------
     kernel_size : int or (int,)
         Length of the windows.
-    stride : int or (int,), optional
-        Step between windows. Default: `kernel_size`.
-    padding : int or (int,), default 0
-        Implicit padding with minus infinity, at most half of the window.
-    dilation : int or (int,), default 1
-        Step between the elements of a window.
-    return_indices : bool, default False
-        Whether to also return the positions of the maxima, for `MaxUnpool1D`.
-    ceil_mode : bool, default False
-        Whether to round the output length up, which includes windows partly outside of the input. Default: round down.
 
     Examples
     --------
@@ -132,16 +128,6 @@ class MaxPool3D(_MaxPool):
     ----------
     kernel_size : int or (int, int, int)
         Size of the windows (depth, vertical, horizontal).
-    stride : int or (int, int, int), optional
-        Step between windows. Default: `kernel_size`.
-    padding : int or (int, int, int), default 0
-        Implicit padding with minus infinity, at most half of the window.
-    dilation : int or (int, int, int), default 1
-        Step between the elements of a window.
-    return_indices : bool, default False
-        Whether to also return the positions of the maxima, for `MaxUnpool3D`.
-    ceil_mode : bool, default False
-        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
 
     Examples
     --------
@@ -154,7 +140,17 @@ class MaxPool3D(_MaxPool):
 
 
 class _AvgPool(_Pool):
-    """Base class of the average pooling layers."""
+    """Base class of the average pooling layers.
+
+    Parameters
+    ----------
+    padding : int or tuple of int, default 0
+        Zero padding, at most half of the kernel.
+    count_include_pad : bool, default True
+        Whether the mean includes the padding.
+    divisor_override : int, optional
+        Divisor of the sum of each window. Default: the number of elements of the window.
+    """
 
     __call__: OneInput
 
@@ -179,16 +175,6 @@ class AvgPool2D(_AvgPool):
     ----------
     kernel_size : int or (int, int)
         Size of the windows. A pair is (vertical, horizontal).
-    stride : int or (int, int), optional
-        Step between windows. Default: `kernel_size`.
-    padding : int or (int, int), default 0
-        Zero padding, at most half of the kernel.
-    ceil_mode : bool, default False
-        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
-    count_include_pad : bool, default True
-        Whether the mean includes the padding.
-    divisor_override : int, optional
-        Divisor of the sum of each window. Default: the number of pixels of the window.
 
     Raises
     ------
@@ -214,14 +200,8 @@ class AvgPool1D(_AvgPool):
     ----------
     kernel_size : int or (int,)
         Length of the windows.
-    stride : int or (int,), optional
-        Step between windows. Default: `kernel_size`.
     padding : int or (int,), default 0
         Zero padding of both ends, at most half of the window.
-    ceil_mode : bool, default False
-        Whether to round the output length up, which includes windows partly outside of the input. Default: round down.
-    count_include_pad : bool, default True
-        Whether the mean includes the padding.
 
     Examples
     --------
@@ -248,16 +228,6 @@ class AvgPool3D(_AvgPool):
     ----------
     kernel_size : int or (int, int, int)
         Size of the windows (depth, vertical, horizontal).
-    stride : int or (int, int, int), optional
-        Step between windows. Default: `kernel_size`.
-    padding : int or (int, int, int), default 0
-        Zero padding, at most half of the kernel.
-    ceil_mode : bool, default False
-        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
-    count_include_pad : bool, default True
-        Whether the mean includes the padding.
-    divisor_override : int, optional
-        Divisor of the sum of each window. Default: the number of elements of the window.
 
     Examples
     --------
@@ -270,7 +240,15 @@ class AvgPool3D(_AvgPool):
 
 
 class _LPPool(_Pool):
-    """Base class of the power-average pooling layers."""
+    """Base class of the power-average pooling layers.
+
+    Parameters
+    ----------
+    norm_type : float
+        The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
+    ceil_mode : bool, default False
+        Whether to round the output size up. Elements of a window outside of the input count as the mean of the others.
+    """
 
     __call__: OneInput
     avg_pool: Callable[..., Any]
@@ -302,14 +280,10 @@ class LPPool2D(_LPPool):
 
     Parameters
     ----------
-    norm_type : float
-        The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
     kernel_size : int or (int, int)
         Size of the windows. A pair is (vertical, horizontal).
     stride : int or (int, int), optional
         Default: `kernel_size`.
-    ceil_mode : bool, default False
-        Whether to round the output size up. Elements of a window outside of the input count as the mean of the others.
 
     Raises
     ------
@@ -336,15 +310,8 @@ class LPPool1D(_LPPool):
 
     Parameters
     ----------
-    norm_type : float
-        The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
     kernel_size : int or (int,)
         Length of the windows.
-    stride : int or (int,), optional
-        Step between windows. Default: `kernel_size`.
-    ceil_mode : bool, default False
-        Whether to round the output length up. Elements of a window outside of the input count as the mean of the
-        others.
 
     Examples
     --------
@@ -361,14 +328,8 @@ class LPPool3D(_LPPool):
 
     Parameters
     ----------
-    norm_type : float
-        The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
     kernel_size : int or (int, int, int)
         Size of the windows (depth, vertical, horizontal).
-    stride : int or (int, int, int), optional
-        Step between windows. Default: `kernel_size`.
-    ceil_mode : bool, default False
-        Whether to round the output size up. Elements of a window outside of the input count as the mean of the others.
 
     Examples
     --------
@@ -452,7 +413,13 @@ class AdaptiveAvgPool3D(_AdaptivePool):
 
 
 class _AdaptiveMaxPool(_AdaptivePool):
-    """Base class of the adaptive max pooling layers."""
+    """Base class of the adaptive max pooling layers.
+
+    Parameters
+    ----------
+    return_indices : bool, default False
+        Whether to also return the positions of the maxima.
+    """
 
     def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
         super().__init__(output_size)
@@ -465,13 +432,6 @@ class _AdaptiveMaxPool(_AdaptivePool):
 
 class AdaptiveMaxPool2D(_AdaptiveMaxPool):
     """2-D adaptive max pooling, with the windows of `AdaptiveAvgPool2D`.
-
-    Parameters
-    ----------
-    output_size : int, or pair of int or None
-        (H_out, W_out). None keeps the size of the input.
-    return_indices : bool, default False
-        Whether to also return the positions of the maxima.
 
     Examples
     --------
@@ -489,8 +449,6 @@ class AdaptiveMaxPool1D(_AdaptiveMaxPool):
     ----------
     output_size : int, (int,) or None
         Length L_out. None keeps the length of the input.
-    return_indices : bool, default False
-        Whether to also return the positions of the maxima.
 
     Examples
     --------
@@ -508,8 +466,6 @@ class AdaptiveMaxPool3D(_AdaptiveMaxPool):
     ----------
     output_size : int, or tuple of three of int or None
         (D_out, H_out, W_out). None keeps the size of the input.
-    return_indices : bool, default False
-        Whether to also return the positions of the maxima.
 
     Examples
     --------
@@ -539,7 +495,17 @@ def unpooled(x: Any, indices: Any, name: str, size: tuple[int, ...]) -> Any:
 
 
 class _MaxUnpool(_Pool):
-    """Base class of the unpooling layers."""
+    """Base class of the unpooling layers.
+
+    Parameters
+    ----------
+    kernel_size : int or tuple of int
+        Size of the windows of the pooling.
+    stride : int or tuple of int, optional
+        Step between the windows. Default: `kernel_size`.
+    padding : int or tuple of int, default 0
+        Padding of the pooling.
+    """
 
     def __init__(self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0) -> None:
         self._set_window(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
@@ -562,15 +528,6 @@ class _MaxUnpool(_Pool):
 
 class MaxUnpool2D(_MaxUnpool):
     """Partial inverse of `MaxPool2D`: put the maxima back at their positions, and zeros elsewhere.
-
-    Parameters
-    ----------
-    kernel_size : int or (int, int)
-        Size of the windows of the pooling.
-    stride : int or (int, int), optional
-        Step between the windows. Default: `kernel_size`.
-    padding : int or (int, int), default 0
-        Padding of the pooling.
 
     Raises
     ------
@@ -595,10 +552,6 @@ class MaxUnpool1D(_MaxUnpool):
     ----------
     kernel_size : int or (int,)
         Length of the windows of the pooling.
-    stride : int or (int,), optional
-        Step between the windows. Default: `kernel_size`.
-    padding : int or (int,), default 0
-        Padding of the pooling.
 
     Examples
     --------
@@ -611,15 +564,6 @@ class MaxUnpool1D(_MaxUnpool):
 
 class MaxUnpool3D(_MaxUnpool):
     """Partial inverse of `MaxPool3D`: (N, C, D_in, H_in, W_in) becomes (N, C, D, H, W). See `MaxUnpool2D`.
-
-    Parameters
-    ----------
-    kernel_size : int or (int, int, int)
-        Size of the windows of the pooling.
-    stride : int or (int, int, int), optional
-        Step between the windows. Default: `kernel_size`.
-    padding : int or (int, int, int), default 0
-        Padding of the pooling.
 
     Examples
     --------

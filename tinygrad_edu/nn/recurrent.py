@@ -317,27 +317,8 @@ class LSTM(_RNNBase[tuple[Tensor, Tensor]]):
 
     Parameters
     ----------
-    input_size : int
-        Number of features of an input.
-    hidden_size : int
-        Number of features of a state.
-    num_layers : int, default 1
-        Number of stacked layers. The input of each is the sequence of states of the previous layer.
-    bias : bool, default True
-        Whether to add the biases b_ih and b_hh.
-    batch_first : bool, default False
-        Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States are (layers, N, ...) in both cases.
-    dropout : float, default 0.0
-        Probability of dropping a state between layers in training; see `Dropout`.
-    bidirectional : bool, default False
-        Whether each layer also processes the sequence in reverse, with separate parameters. The states of both
-        directions are concatenated along the last axis.
     proj_size : int, default 0
         Size of the projected hidden state, less than `hidden_size`. 0 is no projection.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Attributes
     ----------
@@ -374,28 +355,6 @@ class GRU(_RNNBase[Tensor]):
     the state n + sigmoid(z + z') * (h - n). The weights have three times as many rows as in `RNN`, for r, z and n in
     this order. (K. Cho and others, "Learning phrase representations using RNN encoder-decoder", EMNLP 2014; r is
     applied after the product with h, as in PyTorch.)
-
-    Parameters
-    ----------
-    input_size : int
-        Number of features of an input.
-    hidden_size : int
-        Number of features of a state.
-    num_layers : int, default 1
-        Number of stacked layers. The input of each is the sequence of states of the previous layer.
-    bias : bool, default True
-        Whether to add the biases b_ih and b_hh.
-    batch_first : bool, default False
-        Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States are (layers, N, ...) in both cases.
-    dropout : float, default 0.0
-        Probability of dropping a state between layers in training; see `Dropout`.
-    bidirectional : bool, default False
-        Whether each layer also processes the sequence in reverse, with separate parameters. The states of both
-        directions are concatenated along the last axis.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Examples
     --------
@@ -538,19 +497,6 @@ class RNNCell(_RNNCellBase[Tensor]):
 class LSTMCell(_RNNCellBase[tuple[Tensor, Tensor]]):
     """One step of a single-layer `LSTM`, from (h, c) to (h, c).
 
-    Parameters
-    ----------
-    input_size : int
-        Number of features of an input.
-    hidden_size : int
-        Number of features of a state.
-    bias : bool, default True
-        Whether to add the biases b_ih and b_hh.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
-
     Examples
     --------
     >>> h, c = LSTMCell(3, 4, rng=np.random.default_rng(0))(np.ones((2, 3)))
@@ -563,19 +509,6 @@ class LSTMCell(_RNNCellBase[tuple[Tensor, Tensor]]):
 
 class GRUCell(_RNNCellBase[Tensor]):
     """One step of a single-layer `GRU`.
-
-    Parameters
-    ----------
-    input_size : int
-        Number of features of an input.
-    hidden_size : int
-        Number of features of a state.
-    bias : bool, default True
-        Whether to add the biases b_ih and b_hh.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Examples
     --------

@@ -9,8 +9,6 @@ from typing import Self
 from tinygrad_edu.engine import Storage, guard
 from tinygrad_edu.errors import ShardError
 
-__all__ = ["refuse_in_shard", "require_sample_axis", "shard_error", "shard_forward"]
-
 
 class shard_forward:  # noqa: N801 (used like a function)
     """Context manager for the forward pass of a shard: ``with shard_forward(count): ...``.

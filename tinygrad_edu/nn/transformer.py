@@ -35,6 +35,31 @@ class _TransformerLayer(Module):
 
     From A. Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.1; with `norm_first` as in R. Xiong et
     al., "On layer normalization in the transformer architecture", ICML 2020.
+
+    Parameters
+    ----------
+    d_model : int
+        Number of features.
+    nhead : int
+        Number of attention heads. It must divide `d_model`.
+    dim_feedforward : int, default 2048
+        Number of hidden features of the feed-forward network.
+    dropout : float, default 0.1
+        Dropout probability in training, for the attention weights, the hidden features and the output of each block.
+    activation : callable, "relu" or "gelu", default relu
+        Activation of the feed-forward network: a function or a module.
+    layer_norm_eps : float, default 1e-5
+        `eps` of each `LayerNorm`.
+    batch_first : bool, default False
+        Whether inputs and outputs are (N, L, d_model) instead of (L, N, d_model).
+    norm_first : bool, default False
+        Whether to normalize the input of each block instead of the sum after it.
+    bias : bool, default True
+        Whether linear layers and normalizations have a bias.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
     """
 
     _attentions: tuple[str, ...]
@@ -89,31 +114,6 @@ def _attention_output(
 class TransformerEncoderLayer(_TransformerLayer):
     """Transformer encoder layer: self-attention and a feed-forward network of two linear layers.
 
-    Parameters
-    ----------
-    d_model : int
-        Number of features.
-    nhead : int
-        Number of attention heads. It must divide `d_model`.
-    dim_feedforward : int, default 2048
-        Number of hidden features of the feed-forward network.
-    dropout : float, default 0.1
-        Dropout probability in training, for the attention weights, the hidden features and the output of each block.
-    activation : callable, "relu" or "gelu", default relu
-        Activation of the feed-forward network: a function or a module.
-    layer_norm_eps : float, default 1e-5
-        `eps` of each `LayerNorm`.
-    batch_first : bool, default False
-        Whether inputs and outputs are (N, L, d_model) instead of (L, N, d_model).
-    norm_first : bool, default False
-        Whether to normalize the input of each block instead of the sum after it.
-    bias : bool, default True
-        Whether linear layers and normalizations have a bias.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
-
     Attributes
     ----------
     self_attn : MultiheadAttention
@@ -164,31 +164,6 @@ class TransformerEncoderLayer(_TransformerLayer):
 
 class TransformerDecoderLayer(_TransformerLayer):
     """Transformer decoder layer: self-attention, attention to a memory, and a feed-forward network.
-
-    Parameters
-    ----------
-    d_model : int
-        Number of features.
-    nhead : int
-        Number of attention heads. It must divide `d_model`.
-    dim_feedforward : int, default 2048
-        Number of hidden features of the feed-forward network.
-    dropout : float, default 0.1
-        Dropout probability in training, for the attention weights, the hidden features and the output of each block.
-    activation : callable, "relu" or "gelu", default relu
-        Activation of the feed-forward network: a function or a module.
-    layer_norm_eps : float, default 1e-5
-        `eps` of each `LayerNorm`.
-    batch_first : bool, default False
-        Whether inputs and outputs are (N, L, d_model) instead of (L, N, d_model).
-    norm_first : bool, default False
-        Whether to normalize the input of each block instead of the sum after it.
-    bias : bool, default True
-        Whether linear layers and normalizations have a bias.
-    rng : numpy.random.Generator, optional
-        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
-    dtype : float32 or float64, default float32
-        Dtype of the parameters.
 
     Attributes
     ----------
@@ -247,7 +222,15 @@ class TransformerDecoderLayer(_TransformerLayer):
 
 
 class _LayerStack(Module):
-    """Base class of stacks: deep copies of a layer, which share its Generator, and a final normalization."""
+    """Base class of stacks: deep copies of a layer, which share its Generator, and a final normalization.
+
+    Parameters
+    ----------
+    num_layers : int
+        Number of layers.
+    norm : Module, optional
+        Module applied to the output of the last layer.
+    """
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
         kind = type(self).__name__
@@ -277,10 +260,6 @@ class TransformerEncoder(_LayerStack):
     encoder_layer : Module
         A `TransformerEncoderLayer`, or a module with its call signature. The layers are deep copies with equal initial
         values.
-    num_layers : int
-        Number of layers.
-    norm : Module, optional
-        Module applied to the output of the last layer.
     enable_nested_tensor, mask_check : bool, default True
         Ignored; accepted as in PyTorch.
 
@@ -324,10 +303,6 @@ class TransformerDecoder(_LayerStack):
     decoder_layer : Module
         A `TransformerDecoderLayer`, or a module with its call signature. The layers are deep copies with equal initial
         values.
-    num_layers : int
-        Number of layers.
-    norm : Module, optional
-        Module applied to the output of the last layer.
 
     Attributes
     ----------

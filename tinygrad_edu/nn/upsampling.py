@@ -76,13 +76,6 @@ class Upsample(Module):
 class UpsamplingNearest2D(Upsample):
     """`Upsample` with mode "nearest".
 
-    Parameters
-    ----------
-    size : int or tuple of int, optional
-        The output size. Pass either `size` or `scale_factor`.
-    scale_factor : float or tuple of float, optional
-        Ratio of the output size to the input size. The output size is rounded down.
-
     Examples
     --------
     >>> import numpy as np
@@ -97,13 +90,6 @@ class UpsamplingNearest2D(Upsample):
 
 class UpsamplingBilinear2D(Upsample):
     """`Upsample` with mode "bilinear" and ``align_corners=True``.
-
-    Parameters
-    ----------
-    size : int or tuple of int, optional
-        The output size. Pass either `size` or `scale_factor`.
-    scale_factor : float or tuple of float, optional
-        Ratio of the output size to the input size. The output size is rounded down.
 
     Examples
     --------

@@ -1,7 +1,5 @@
 """Functions as compositions of functions that ONNX has."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The ONNX graph under construction: its nodes, initializers and names."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import count

@@ -1,7 +1,5 @@
 """The dtypes that ONNX Runtime does not run, for the operators that the rules use."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

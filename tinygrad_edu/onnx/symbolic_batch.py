@@ -3,8 +3,6 @@
 A length that differs between the traces depends on the batch size. It is a multiple of it, or the export refuses it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile, zip_longest

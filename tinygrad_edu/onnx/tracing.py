@@ -1,7 +1,5 @@
 """Record of a model's call: its variables, and the steps that compute them."""
 
-from __future__ import annotations
-
 import os
 import sys
 import traceback

@@ -17,8 +17,6 @@ from numpy import ndarray
 from tinygrad_edu.parallel.tree_sum import ShardBlock, TreeSum, blocks, shard_range
 from tinygrad_edu.parallel.workers import Workers
 
-__all__ = ["allreduce_sum"]
-
 BlockSums = list[tuple[ShardBlock, list[ndarray]]]  # for each block, one flat array per dtype
 RankSlices = dict[int, list[slice]]  # slices of an array, by the rank of the partner
 Buffers = list[tuple[list[ndarray], list[RankSlices]]]  # arrays, and the slices of each to send or to fill

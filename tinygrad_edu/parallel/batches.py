@@ -1,7 +1,5 @@
 """Batches that return slices of their samples."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,8 +7,6 @@ import numpy as np
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
 from tinygrad_edu.pytree import tree_leaves
-
-__all__ = ["ArrayBatch", "SampledBatch"]
 
 
 class SampledBatch(Protocol):

@@ -26,8 +26,7 @@ from tinygrad_edu.nn.sharding import shard_error
 from tinygrad_edu.parallel.allreduce import allreduce_sum
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 from tinygrad_edu.parallel.joined import Detached, detached, has_ops_between, join, shard_cotangents
-from tinygrad_edu.parallel.packed import PackedSums
-from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_gradients, add_shards, in_c_order
+from tinygrad_edu.parallel.shard_sums import Gradients, PackedSums, ShardSum, add_gradients, add_shards, in_c_order
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range, shards
 from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all

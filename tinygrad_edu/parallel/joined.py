@@ -14,8 +14,6 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.sharding import shard_error
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Detached", "detached", "has_ops_between", "join", "require_samples_first", "shard_cotangents"]
-
 ARRAY, CONSTANT, DIFFERENTIABLE = range(3)  # the kinds of leaves
 
 Detached = tuple[Any, Any]  # two pytrees of the same structure: the values of an output, and the kind of each leaf

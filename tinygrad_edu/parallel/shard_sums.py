@@ -1,14 +1,10 @@
-"""The weighted loss and gradients of shards, and their sum."""
-
-from __future__ import annotations
+"""The weighted loss and gradients of shards, their sum, and flat arrays that hold it, one per dtype."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
-
-__all__ = ["Gradients", "ShardSum", "add_gradients", "add_shards", "in_c_order"]
 
 Gradients = list[ndarray | None]
 
@@ -52,3 +48,48 @@ def _add(total: ndarray | None, part: ndarray | None) -> ndarray | None:
 def in_c_order(gradients: Sequence[ndarray | None]) -> Gradients:
     """Return the gradients in C order, as received from other ranks: the layout affects the bits of later products."""
     return [None if g is None else np.asarray(g, order="C") for g in gradients]
+
+
+class PackedSums:
+    """Layout of the flat arrays that hold a `ShardSum`.
+
+    Parameters
+    ----------
+    tensors : list of ndarray
+        The arrays that the gradients belong to.
+
+    Attributes
+    ----------
+    like : list of ndarray
+        Arrays with the sizes and dtypes of the flat arrays.
+    """
+
+    def __init__(self, tensors: list[ndarray]) -> None:
+        self._tensors = tensors
+        self._dtypes = list(dict.fromkeys(tensor.dtype for tensor in tensors))
+        sizes = [sum(t.size for t in tensors if t.dtype == dtype) for dtype in self._dtypes]
+        self.like = [np.empty(2 + len(tensors)), *map(np.empty, sizes, self._dtypes)]
+
+    def pack(self, part: ShardSum) -> list[ndarray]:
+        """Return the flat arrays of a sum."""
+        # x + -0.0 is x for every x, also for 0.0 and -0.0, so -0.0 represents a missing gradient.
+        flat = [np.full(size.shape, -0.0, size.dtype) for size in self.like[1:]]
+        for view, gradient in zip(self._views(flat), part.gradients, strict=True):
+            if gradient is not None:
+                view[...] = gradient
+        is_present = [float(gradient is not None) for gradient in part.gradients]
+        return [np.array([part.value, part.weight, *is_present]), *flat]
+
+    def unpack(self, arrays: list[ndarray]) -> ShardSum:
+        """Return the sum that flat arrays hold."""
+        (value, weight, *is_present), *flat = arrays
+        gradients = [view if present else None for view, present in zip(self._views(flat), is_present, strict=True)]
+        return ShardSum(float(value), gradients, float(weight))
+
+    def _views(self, flat: list[ndarray]) -> list[ndarray]:
+        """Return a view of each tensor's part of the flat arrays."""
+        ends, views = dict.fromkeys(self._dtypes, 0), list[ndarray]()
+        for t in self._tensors:
+            start, ends[t.dtype] = ends[t.dtype], ends[t.dtype] + t.size
+            views.append(flat[self._dtypes.index(t.dtype)][start : ends[t.dtype]].reshape(t.shape))
+        return views

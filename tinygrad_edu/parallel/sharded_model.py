@@ -19,9 +19,6 @@ from tinygrad_edu.nn.sharding import shard_error, shard_forward
 from tinygrad_edu.parallel.joined import require_samples_first
 from tinygrad_edu.transforms.captured import contents_of, has_contents, refill
 
-__all__ = ["ShardedModel"]
-
-
 _CHANGEABLE = (list, dict, set, np.ndarray)
 
 

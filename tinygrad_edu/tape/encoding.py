@@ -1,7 +1,5 @@
 """Encode a backward pass as JSON for the page. Equal arrays are stored once, and large arrays are subsampled."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Names of tensors, from the caller's variables or a module."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

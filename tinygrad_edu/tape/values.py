@@ -1,7 +1,5 @@
 """Values as one line of text, checks for NaN and infinities, and copies."""
 
-from __future__ import annotations
-
 from reprlib import repr as shortened
 from typing import Any
 

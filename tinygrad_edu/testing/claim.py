@@ -1,7 +1,5 @@
 """Claim: a function, a point, and the gradients that are claimed there."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

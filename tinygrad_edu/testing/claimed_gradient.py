@@ -12,8 +12,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
-from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
-from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real
+from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating, is_real
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare

@@ -1,7 +1,5 @@
 """The pullback of a claimed Jacobian, and the wrong entry of a Jacobian."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import is_number_list, match_leaves, outline
-from tinygrad_edu.testing.arrays.complex_view import is_complex
-from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, unit_of
+from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_complex, is_floating, unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, as_real_like, match_inputs
 from tinygrad_edu.testing.failures import GradientMismatch

@@ -1,7 +1,5 @@
 """ClaimedTangent: a claimed forward derivative as a function of the tangents, and the laws about it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -12,8 +10,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
-from tinygrad_edu.testing.arrays.complex_view import is_complex
-from tinygrad_edu.testing.arrays.dtypes import unit_of
+from tinygrad_edu.testing.arrays.dtypes import is_complex, unit_of
 from tinygrad_edu.testing.claimed_gradient import as_real_like, filled_in, have_shapes
 from tinygrad_edu.testing.decision import compare_tangents
 from tinygrad_edu.testing.failures import GradientMismatch

@@ -1,7 +1,5 @@
 """The cotangent among the arguments of a claimed gradient: declared by the caller, or found in the signature."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 from functools import partial

@@ -1,7 +1,5 @@
 """Differentiable: a function with its derivatives at a point, and the calls that its laws may make."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field

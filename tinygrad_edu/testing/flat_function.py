@@ -3,8 +3,6 @@
 A complex array counts as a real one with one more axis, so numeric derivatives are real.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +16,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.pytree import tree_map_with_path
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves
-from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
-from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating
+from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.purity import require_unwritten

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
-from tinygrad_edu.testing.arrays.complex_view import as_real
+from tinygrad_edu.testing.arrays.dtypes import as_real
 from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, gradient_verdicts, is_pure, run_gradient_laws
 from tinygrad_edu.testing.claimed_jacobian import gradient_of_jacobian
 from tinygrad_edu.testing.claimed_tangent import ClaimedTangent, run_tangent_laws

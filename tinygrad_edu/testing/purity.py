@@ -1,7 +1,5 @@
 """Requirements on functions under test: they must be deterministic and must not write into their inputs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Lower size thresholds of fast code, so that small inputs test it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -17,8 +17,6 @@ from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.metrics import Metric
 
-__all__ = ["argument_error", "check_arguments", "check_batches", "takes"]
-
 
 def check_arguments(**values: Any) -> None:
     """Raise DTypeError for the first value that its argument does not accept. None is an optional argument's default.

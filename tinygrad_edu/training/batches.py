@@ -1,7 +1,5 @@
 """Batches: tuples of arrays or pytrees, with the target last."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeGuard
@@ -14,8 +12,6 @@ from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn.batching import inputs_and_target
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
-
-__all__ = ["Batch", "Batches", "as_sampled_batch", "has_order", "is_one_batch", "refuse_iterator", "remaining_batches"]
 
 Batch = tuple[Any, ...]
 Batches = Iterable[Batch]

@@ -1,7 +1,5 @@
 """Capture and restore the state of the parts of a training run."""
 
-from __future__ import annotations
-
 import json
 import re
 from copy import deepcopy
@@ -19,9 +17,6 @@ from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.training.rng_discovery import find_generators, reject_unsaved_generators
 from tinygrad_edu.training.serialization import pack
-
-__all__ = ["PartState", "capture_copy", "capture_state", "has_generators", "require_state", "restore_state"]
-
 
 # Classes whose state_dict() returns a copy that load_state_dict() restores completely.
 COPIED = (Module, Optimizer, MovingAverage)

@@ -1,7 +1,5 @@
 """Construct dataclasses from saved fields, with type checks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields
 from reprlib import repr as brief
@@ -11,8 +9,6 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from numpy import ndarray
 
 from tinygrad_edu.errors import StateDictError
-
-__all__ = ["from_fields", "require_same_arrays"]
 
 Record = TypeVar("Record")
 

@@ -1,7 +1,5 @@
 """Explain a non-finite loss or gradient: name the array or the op with the first non-finite number."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,8 +13,6 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.batches import Batch
 from tinygrad_edu.training.serialization import pack
-
-__all__ = ["all_finite", "explain_nonfinite"]
 
 SMALLER = "If numbers overflowed, a smaller learning rate or gradient clipping (max_norm=1.0) may help."
 CLEANER = "Check the data and the output of the transform."

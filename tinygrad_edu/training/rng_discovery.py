@@ -1,7 +1,5 @@
 """Find the random generators that an object holds in its attributes."""
 
-from __future__ import annotations
-
 import pickle
 import random
 from collections.abc import Iterator
@@ -16,8 +14,6 @@ from tinygrad_edu.data import DataLoader
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
-
-__all__ = ["find_generators", "global_states", "random_sources", "reject_unsaved_generators"]
 
 MAX_DEPTH = 4  # of nested members
 MAX_ITEMS = 1000  # per list, which may hold the paths of all samples

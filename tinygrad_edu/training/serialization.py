@@ -1,7 +1,5 @@
 """Convert pytrees of arrays and plain values to JSON and named arrays, and back, without loss."""
 
-from __future__ import annotations
-
 from reprlib import repr as brief
 from typing import Any
 
@@ -9,8 +7,6 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import DataError, DTypeError
-
-__all__ = ["pack", "unpack"]
 
 # A dict whose only key is one of these encodes a type that JSON lacks.
 _TAGS = frozenset(("array", "dict", "tuple"))

@@ -1,7 +1,5 @@
 """The loss of a whole batch and its gradient, as in a loop by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,8 +12,6 @@ from tinygrad_edu.nn.randomness import default_stream
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import in_order, leaf_gradients, require_samples, roots_of, scalar
 from tinygrad_edu.parallel.shard_sums import ShardSum
-
-__all__ = ["whole_gradient"]
 
 
 def whole_gradient(

@@ -10,8 +10,6 @@ import numpy as np
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.transforms.linearize import Function
 
-__all__ = ["require_function", "select_argnums"]
-
 
 def require_function(f: Any) -> None:
     """Raise `DTypeError` unless f is callable."""

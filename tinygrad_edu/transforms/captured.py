@@ -1,7 +1,5 @@
 """Objects that a function can reach without getting them as arguments, and their state during a call."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 from collections import deque
@@ -17,8 +15,6 @@ import numpy as np
 from tinygrad_edu.core import Storage, clock
 from tinygrad_edu.engine import Tensor, swap_storage, with_levels_of, wrap
 from tinygrad_edu.errors import StaleValueError
-
-__all__ = ["CapturedState", "as_at_the_call", "captured", "contents_of", "has_contents", "refill", "refuse_changed"]
 
 _OPAQUE = (Tensor, np.ndarray, np.random.Generator, str, bytes, type, ModuleType)
 

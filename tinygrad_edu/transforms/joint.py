@@ -35,8 +35,6 @@ from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shape import shaped
 from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 
-__all__ = ["JointCall", "is_floating_tensor", "is_recorded", "leaf_paths", "nodes_of", "record_jointly"]
-
 
 def is_floating_tensor(x: Any) -> bool:
     """Return whether a leaf is a floating-point Tensor."""

@@ -37,11 +37,6 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import identity, reshape
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = [
-    "ARRAYS", "Function", "Linearized", "active", "as_gradient", "is_active", "is_in_outer_transform", "join_numbers",
-    "no_gradient", "with_own_node",
-]  # fmt: skip
-
 Function = Callable[..., Any]
 
 ARRAYS = (np.ndarray, np.generic)  # a gradient by one of these is one of these

@@ -36,12 +36,14 @@ class Signatures(Extension):
         self.classes = {name.rpartition(".")[2] for name, each in self.public.items() if inspect.isclass(each)}
 
     def on_class_members(self, *, cls: Class, **kwargs: Any) -> None:
-        """Give a public class an ``__init__`` with its signature and the source of the class, and its public bases."""
+        """Give a public class its signature, in an ``__init__`` with the source of the class, bases and docstring."""
         each = self.public.get(cls.path)
         if each is not None:
             parameters = Parameters(*map(_parameter, reference.signature(each).parameters.values()))
             init = Function("__init__", parameters=parameters, lineno=cls.lineno, endlineno=cls.endlineno)
             cls.set_member("__init__", init)
+            if cls.docstring and each.__doc__:
+                cls.docstring.value = inspect.cleandoc(each.__doc__)  # a family of layers shares entries
             bases = dict.fromkeys(_public_bases(each, self.public.values()))
             cls.bases = [ExprName(base.__name__, base.__module__) for base in bases]
 

@@ -264,7 +264,7 @@ def test_cube():
 def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
     (ops.parent / "test_theirs.py").write_text(THEIRS)
     before = {path: path.read_bytes() for path in ops.parent.iterdir()}
-    written = ["--json", "runs/mutants.json", "--html", "runs/mutants.html"]
+    written = ["--json", "runs/mutants.json"]
     (ops.parent / "runs").mkdir()
     only = "factor 2|constant g|one axis|source: 4 for 3"
     arguments = ["my_ops.py:cube_grad", "--tests", "test_theirs.py"]
@@ -281,10 +281,6 @@ def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
     assert [bool(m["code"]) for m in report["mutants"]] == [True, True, False, False]
     assert report["mutants"][-1]["by"] == "test_theirs.py::test_cube"
     assert all(m["seconds"] > 0 for m in report["mutants"])
-    page = (ops.parent / "runs" / "mutants.html").read_text("utf-8")
-    assert "http" not in page
-    assert "+@mutant(&quot;wrong for a constant g&quot;)" in page
-    assert all(text in page for text in ("66.7 %", "50.0 %", "test_theirs.py::test_cube"))
     assert {path: path.read_bytes() for path in before} == before
 
     (ops.parent / "test_theirs.py").write_text("def test_it():\n    assert False\n")

@@ -175,15 +175,6 @@ def _checked_lengths(name: str, lengths: Any, samples: int) -> ndarray:
 class CTCLoss(LossModule):
     """`ctc_loss` as a module.
 
-    Parameters
-    ----------
-    blank : int, default 0
-        Class of the blank.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        "mean" divides each loss by its target length, and takes the mean over the samples.
-    zero_infinity : bool, default False
-        Whether the loss and the gradient of a target without an alignment are 0.
-
     Examples
     --------
     >>> import tinygrad_edu as tg

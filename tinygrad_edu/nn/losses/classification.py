@@ -82,18 +82,6 @@ def nll_loss(
 class CrossEntropyLoss(LossModule):
     """`cross_entropy` as a module, for logits (N, C, ...) and integer labels or class probabilities.
 
-    Parameters
-    ----------
-    weight : (C,), optional
-        Weight of each class. "mean" divides by the sum of the weights of the labels, or, for probabilities, by the
-        number of samples, as in PyTorch.
-    ignore_index : int, default -100
-        Label that is ignored: it contributes neither to the loss nor to the mean.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over the samples and positions.
-    label_smoothing : float, default 0.0
-        Fraction of each target, from 0 to 1, that is distributed evenly over all classes.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -114,15 +102,6 @@ class CrossEntropyLoss(LossModule):
 
 class NLLLoss(LossModule):
     """`nll_loss` as a module, for log probabilities (N, C, ...) and integer labels.
-
-    Parameters
-    ----------
-    weight : (C,), optional
-        Weight of each class. "mean" divides by the sum of the weights of the labels.
-    ignore_index : int, default -100
-        Label that is ignored.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over samples and positions.
 
     Examples
     --------
@@ -271,13 +250,6 @@ def multilabel_soft_margin_loss(
 class BCELoss(LossModule):
     """`binary_cross_entropy` as a module, for probabilities. `BCEWithLogitsLoss` is numerically stable.
 
-    Parameters
-    ----------
-    weight : array_like, optional
-        Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -294,15 +266,6 @@ class BCELoss(LossModule):
 class BCEWithLogitsLoss(LossModule):
     """`binary_cross_entropy_with_logits` as a module.
 
-    Parameters
-    ----------
-    weight : array_like, optional
-        Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
-    pos_weight : array_like, optional
-        Weight of the positive term of each loss, broadcast to the shape of `input`: (C,) for a target (N, C).
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -318,13 +281,6 @@ class BCEWithLogitsLoss(LossModule):
 
 class MultiLabelSoftMarginLoss(LossModule):
     """`multilabel_soft_margin_loss` as a module.
-
-    Parameters
-    ----------
-    weight : (C,), optional
-        Weight of each class.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over the samples.
 
     Examples
     --------

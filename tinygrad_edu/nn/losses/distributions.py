@@ -44,6 +44,7 @@ def kl_div(
         "batchmean" divides the sum by the number of samples, which is the mathematical definition. "mean" divides by
         the number of elements, as in PyTorch.
     log_target : bool, default False
+        Whether the targets are log probabilities.
 
     Raises
     ------
@@ -82,6 +83,7 @@ def gaussian_nll_loss(
     eps : float, default 1e-6
         Minimum of the variances. As in PyTorch, a smaller variance gets the gradient at `eps`.
     reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
 
     Raises
     ------
@@ -136,11 +138,13 @@ def poisson_nll_loss(
     target : array_like, of the shape of `input`
         Counts.
     log_input : bool, default True
+        Whether the inputs are logarithms of the rates.
     full : bool, default False
         Whether to add log(target!), by Stirling's approximation, for counts > 1.
     eps : float, default 1e-8
         Constant added to a rate before the logarithm.
     reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
 
     Raises
     ------
@@ -165,14 +169,6 @@ def poisson_nll_loss(
 class KLDivLoss(LossModule):
     """`kl_div` as a module.
 
-    Parameters
-    ----------
-    reduction : {"mean", "batchmean", "sum", "none"}, default "mean"
-        "batchmean" divides the sum by the number of samples, which is the mathematical definition. "mean" divides by
-        the number of elements, as in PyTorch.
-    log_target : bool, default False
-        Whether the targets are log probabilities.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -189,15 +185,6 @@ class KLDivLoss(LossModule):
 
 class GaussianNLLLoss(LossModule):
     """`gaussian_nll_loss` as a module, called with means, observed values and variances.
-
-    Parameters
-    ----------
-    full : bool, default False
-        Whether to add the constant log(2 pi) / 2.
-    eps : float, default 1e-6
-        Minimum of the variances. As in PyTorch, a smaller variance gets the gradient at `eps`.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
 
     Examples
     --------
@@ -221,17 +208,6 @@ class GaussianNLLLoss(LossModule):
 
 class PoissonNLLLoss(LossModule):
     """`poisson_nll_loss` as a module.
-
-    Parameters
-    ----------
-    log_input : bool, default True
-        Whether the inputs are logarithms of the rates.
-    full : bool, default False
-        Whether to add log(target!), by Stirling's approximation, for counts > 1.
-    eps : float, default 1e-8
-        Constant added to a rate before the logarithm.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
 
     Examples
     --------

@@ -51,7 +51,9 @@ def hinge_embedding_loss(
     target : array_like, of the shape of `input`
         1 for similar pairs, -1 for dissimilar pairs.
     margin : float, default 1.0
+        Distance beyond which a pair with label -1 has no loss.
     reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
 
     Raises
     ------
@@ -80,6 +82,7 @@ def soft_margin_loss(input: TensorLike, target: TensorLike, reduction: Reduction
     target : array_like, of the shape of `input`
         Labels 1 and -1.
     reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
 
     Raises
     ------
@@ -117,6 +120,7 @@ def multi_margin_loss(
     p : {1, 2}, default 1
         Exponent.
     margin : float, default 1.0
+        Difference of scores beyond which a class has no loss.
     weight : (C,), optional
         Weight of each class. "mean" divides by the number of samples.
     reduction : {"mean", "sum", "none"}, default "mean"
@@ -205,13 +209,6 @@ def _require_2d(name: str, shape: tuple[int, ...]) -> None:
 class HingeEmbeddingLoss(LossModule):
     """`hinge_embedding_loss` as a module.
 
-    Parameters
-    ----------
-    margin : float, default 1.0
-        Distance beyond which a pair with label -1 has no loss.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -228,11 +225,6 @@ class HingeEmbeddingLoss(LossModule):
 class SoftMarginLoss(LossModule):
     """`soft_margin_loss` as a module.
 
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -245,17 +237,6 @@ class SoftMarginLoss(LossModule):
 
 class MultiMarginLoss(LossModule):
     """`multi_margin_loss` as a module.
-
-    Parameters
-    ----------
-    p : {1, 2}, default 1
-        Exponent.
-    margin : float, default 1.0
-        Difference of scores beyond which a class has no loss.
-    weight : (C,), optional
-        Weight of each class. "mean" divides by the number of samples.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over the samples.
 
     Examples
     --------
@@ -274,11 +255,6 @@ class MultiMarginLoss(LossModule):
 
 class MultiLabelMarginLoss(LossModule):
     """`multilabel_margin_loss` as a module.
-
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over the samples.
 
     Examples
     --------

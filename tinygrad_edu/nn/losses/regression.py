@@ -162,11 +162,6 @@ def _huber(error: Any, delta: float, scale: float = 1.0) -> Any:
 class MSELoss(LossModule):
     """`mse_loss` as a module.
 
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements. "none" returns the squared errors, in the shape of the input.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -198,13 +193,6 @@ class L1Loss(LossModule):
 class SmoothL1Loss(LossModule):
     """`smooth_l1_loss` as a module.
 
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements. "none" returns the losses, in the shape of the input.
-    beta : float, default 1.0
-        Error at which the loss changes from quadratic to linear. With 0, it is `l1_loss`.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -220,13 +208,6 @@ class SmoothL1Loss(LossModule):
 
 class HuberLoss(LossModule):
     """`huber_loss` as a module.
-
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements. "none" returns the losses, in the shape of the input.
-    delta : float, default 1.0
-        Error at which the loss changes from quadratic to linear.
 
     Examples
     --------

@@ -42,7 +42,9 @@ def margin_ranking_loss(
     target : array_like
         1 where `input1` should be greater, else -1. All three have the same number of axes and broadcast.
     margin : float, default 0.0
+        Difference of scores beyond which a pair has no loss.
     reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
 
     Raises
     ------
@@ -76,6 +78,7 @@ def cosine_embedding_loss(
     margin : float, default 0.0
         From -1 to 1.
     reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
 
     Raises
     ------
@@ -119,6 +122,7 @@ def triplet_margin_with_distance_loss(
     swap : bool, default False
         Whether to use d(positive, negative) where it is less than d(anchor, negative).
     reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
 
     Raises
     ------
@@ -206,13 +210,6 @@ def _require_same_ndim(name: str, **inputs: Any) -> None:
 class MarginRankingLoss(LossModule):
     """`margin_ranking_loss` as a module.
 
-    Parameters
-    ----------
-    margin : float, default 0.0
-        Difference of scores beyond which a pair has no loss.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
-
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -235,13 +232,6 @@ class MarginRankingLoss(LossModule):
 
 class CosineEmbeddingLoss(LossModule):
     """`cosine_embedding_loss` as a module.
-
-    Parameters
-    ----------
-    margin : float, default 0.0
-        From -1 to 1.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
 
     Examples
     --------
@@ -310,12 +300,6 @@ class TripletMarginWithDistanceLoss(LossModule):
     ----------
     distance_function : callable, optional
         The distance d, a function of two inputs.
-    margin : float, default 1.0
-        Positive margin.
-    swap : bool, default False
-        Whether to use d(positive, negative) where it is less than d(anchor, negative).
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Reduction over all elements.
 
     Examples
     --------

@@ -1,7 +1,5 @@
 """Rules of indexing, and of diagonals."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rules of normalization, windows and recurrent layers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

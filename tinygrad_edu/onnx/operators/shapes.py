@@ -1,7 +1,5 @@
 """Rules of ops that change shapes and move elements."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

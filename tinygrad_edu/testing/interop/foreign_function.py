@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
-from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
+from tinygrad_edu.testing.arrays.dtypes import as_complex, as_real, is_complex
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.flat_function import require_inputs
 from tinygrad_edu.testing.laws.engine import run_laws

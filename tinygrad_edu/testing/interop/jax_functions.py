@@ -14,8 +14,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.extras import remedy
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
-from tinygrad_edu.testing.arrays.complex_view import as_real, is_complex
-from tinygrad_edu.testing.arrays.dtypes import as_numbers
+from tinygrad_edu.testing.arrays.dtypes import as_numbers, as_real, is_complex
 from tinygrad_edu.testing.flat_function import as_input
 from tinygrad_edu.testing.interop.foreign_function import (
     ArrayFunction,

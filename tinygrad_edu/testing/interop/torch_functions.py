@@ -17,8 +17,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
-from tinygrad_edu.testing.arrays.complex_view import as_real, is_complex
-from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating
+from tinygrad_edu.testing.arrays.dtypes import as_numbers, as_real, is_complex, is_floating
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS, copy_with_layout_of
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.interop.foreign_function import (

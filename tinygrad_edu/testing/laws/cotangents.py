@@ -1,8 +1,7 @@
-"""Laws of cotangents: gradients are linear in them, and a result that is not used has none."""
-
-from __future__ import annotations
+"""Laws of selections: gradients are linear in cotangents, unused results have none, and inputs may require none."""
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 
@@ -50,3 +49,20 @@ def _require_sum(p: Probe, k: int, total: Array, terms: tuple[Array, ...] | list
     rounding = relative_rounding(p.precision(p.gradients[k])) * size + 6 * p.cancellation(p.gradients[k])
     if not np.all(gap <= rounding) and not np.all(gap <= rounding + 6 * p.rounding[1][k]):
         raise p.broken(f"the gradient of {p.d.names[k]} {law}", total, np.sum(terms, axis=0))
+
+
+_FEW, _MOST = 3, 2  # all subsets of a few inputs are tested, or some inputs alone and all others
+
+
+def subsets_of_inputs(p: Probe) -> None:
+    """Check the gradients of inputs while the other inputs require none."""
+    count, every = len(p.d.arrays), range(len(p.d.arrays))
+    if not p.d.selects_inputs or count == 1:
+        raise NotApplicable("there is one input" if count == 1 else "a gradient always has all inputs")
+    subsets = [s for n in range(1, count) for s in combinations(every, n)] if count <= _FEW else []
+    for k in [] if subsets else p.rng.permutation(count)[:_MOST].tolist():
+        subsets += [(k,), tuple(i for i in every if i != k)]
+    for subset in subsets:
+        names = ", ".join(p.d.names[k] for k in subset) if len(subset) <= _FEW else f"{len(subset)} inputs"
+        where = f" if only {names} {'requires' if len(subset) == 1 else 'require'} a gradient"
+        p.require_gradients(p.pull(p.cotangents, where, subset), f"the gradient of {{}} is wrong{where}", subset)

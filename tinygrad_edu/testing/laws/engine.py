@@ -1,17 +1,14 @@
 """run_laws: the laws of differentiable functions, whoever makes them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from tinygrad_edu.testing.differentiable import Differentiable
-from tinygrad_edu.testing.laws.cotangents import linear_in_the_cotangent, unused_results
+from tinygrad_edu.testing.laws.cotangents import linear_in_the_cotangent, subsets_of_inputs, unused_results
 from tinygrad_edu.testing.laws.memory import later_calls, layouts, nothing_is_written_to
 from tinygrad_edu.testing.laws.narrow_dtypes import narrow_dtypes
 from tinygrad_edu.testing.laws.probe import Probe, draw_probe
-from tinygrad_edu.testing.laws.selections import subsets_of_inputs
 from tinygrad_edu.testing.laws.transformations import batch_equals_samples, forward_is_transposed
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.verdict import Report, Verdict

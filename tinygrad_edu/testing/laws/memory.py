@@ -1,7 +1,5 @@
 """Laws of memory: layouts do not matter, nothing is written to, and a later call changes no earlier gradient."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 

@@ -3,8 +3,6 @@
 As in `check_vjp`, the check of order n + 1 is a first-order check of (inputs, cotangents) -> gradients of order n.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain

@@ -1,7 +1,5 @@
 """ModuleCall: a call of a module that can be repeated, and the gradients of a recorded call."""
 
-from __future__ import annotations
-
 import dataclasses
 import numbers
 from collections.abc import Iterator, Mapping, Sequence

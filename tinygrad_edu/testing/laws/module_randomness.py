@@ -12,8 +12,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.randomness import random_stream
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall, leaves_of
-from tinygrad_edu.testing.laws.module_observer import observing
-from tinygrad_edu.testing.laws.module_replay import same_randomness
+from tinygrad_edu.testing.laws.module_replay import observing, same_randomness
 from tinygrad_edu.testing.laws.sample_independence import INDEPENDENT, count_samples
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 from tinygrad_edu.testing.verdict import NotApplicable, Verdict

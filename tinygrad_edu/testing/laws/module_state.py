@@ -1,7 +1,5 @@
 """Law of the state dict: it has all that a training call changes in a module and that later results depend on."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 from typing import Any
@@ -13,8 +11,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.module import duplicate
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall
-from tinygrad_edu.testing.laws.module_replay import same_randomness
-from tinygrad_edu.testing.laws.module_snapshot import changed_paths, snapshot
+from tinygrad_edu.testing.laws.module_replay import changed_paths, same_randomness, snapshot
 from tinygrad_edu.testing.laws.sample_independence import count_samples
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.verdict import NotApplicable

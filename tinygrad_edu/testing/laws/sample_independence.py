@@ -13,9 +13,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.sharding import shard_forward
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall, are_close, leaves_of
-from tinygrad_edu.testing.laws.module_observer import observing
-from tinygrad_edu.testing.laws.module_replay import same_randomness
-from tinygrad_edu.testing.laws.module_snapshot import changed_paths, snapshot
+from tinygrad_edu.testing.laws.module_replay import changed_paths, observing, same_randomness, snapshot
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 
 INDEPENDENT = "independent"

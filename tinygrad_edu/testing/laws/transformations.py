@@ -1,7 +1,5 @@
 """Laws of transformations: the forward derivative is the transpose of the gradient, and a batch equals its samples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 

@@ -20,7 +20,7 @@ from typing import Any
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import DataError, MissingExtraError
 from tinygrad_edu.files import write_result
-from tinygrad_edu.testing.mutate.score import AnyMutant, Fate, Results, print_report, score_of, to_dict, to_page
+from tinygrad_edu.testing.mutate.score import AnyMutant, Fate, Results, print_report, score_of, to_dict
 from tinygrad_edu.testing.mutate.sources import Source
 from tinygrad_edu.testing.mutate.suites import Suite, changed_files
 
@@ -48,7 +48,6 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-k", metavar="REGEX", default="", help="only mutants whose line matches, such as tanh.x")
     parser.add_argument("--fail-under", type=float, default=100.0, metavar="PERCENT", help="lowest passing score (100)")
     parser.add_argument("--json", metavar="PATH", help="write both scores and every mutant to a JSON file")
-    parser.add_argument("--html", metavar="PATH", help="write them to a page, with the code of the survivors")
     parser.add_argument("--jobs", type=int, default=1, help="number of parallel processes (1)")
     parser.add_argument(
         "--timeout", type=float, help="time limit of the tests in seconds (10 + 10 times their duration)"
@@ -61,7 +60,6 @@ def _report(path: Path, results: Results, options: argparse.Namespace) -> float:
     print_report(results)
     summary = to_dict(path.name, results)
     _write(options.json, json.dumps(summary, indent=2, ensure_ascii=False))
-    _write(options.html, to_page(summary))
     return score_of(results).of_met
 
 

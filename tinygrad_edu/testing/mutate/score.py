@@ -1,6 +1,4 @@
-"""Score: the fates of mutants, their two scores, and the report of a run as text, JSON and HTML."""
-
-from __future__ import annotations
+"""Score: the fates of mutants, their two scores, and the report of a run as text and JSON."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from tinygrad_edu.testing.mutate.wrappers import NOT_MET
-from tinygrad_edu.testing.report.html_page import entry, html_page, preformatted, table
 
 
 class AnyMutant(Protocol):
@@ -89,21 +86,6 @@ def to_dict(file: str, results: Results) -> dict[str, Any]:
         "counts": {status: score.counts[status] for status in OUTCOMES},
         "mutants": sorted(map(_mutant, *zip(*results, strict=True)), key=lambda m: OUTCOMES.index(m["status"])),
     }
-
-
-def to_page(report: dict[str, Any]) -> str:
-    """Return the HTML page of a report: the survivors with their code, and a table of the killed mutants."""
-    scores = {"score": report["score"], "score of all": report["score_of_all"]}
-    facts = {**{name: f"{score:.1f} %" for name, score in scores.items()}, **report["counts"]}
-    alive = [
-        entry(m["status"], f"{m['vjp']}: {m['kind']}", f"{m['seconds']:.2f} s", [preformatted(m["code"])], is_open=True)
-        for m in report["mutants"]
-        if m["status"] != "killed"
-    ]
-    killed = [m for m in report["mutants"] if m["status"] == "killed"]
-    names = "vjp", "kind", "error", "by", "seconds"
-    rows = table(names, ([m["vjp"], m["kind"], m["error"], m["by"], f"{m['seconds']:.2f}"] for m in killed))
-    return html_page(f"Mutants of {report['file']}", facts, [*alive, entry("killed", str(len(killed)), "", [rows])])
 
 
 def _mutant(mutant: AnyMutant, fate: Fate) -> dict[str, Any]:

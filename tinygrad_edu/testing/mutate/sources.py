@@ -3,8 +3,6 @@
 A change replaces one operator, operand, call, sign, comparison, number or name.
 """
 
-from __future__ import annotations
-
 import ast
 import copy
 import difflib

@@ -4,8 +4,6 @@ Each mutant runs in its own process, which reads the changed text in place of th
 pytest and Hypothesis do not change.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

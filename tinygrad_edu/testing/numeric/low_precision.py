@@ -4,8 +4,6 @@ No formula bounds the rounding error of a low-precision gradient, because cancel
 error varies between neighbouring points, while the error of a wrong vjp does not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Random generators, directions and cotangents for checks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

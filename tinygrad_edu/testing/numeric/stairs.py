@@ -6,8 +6,6 @@ the point and at a smaller point, and by the numbers: the results have this dtyp
 no result. Stairs have the same heights at a smaller point, or are higher than the rounding of a term of the function.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Record of the first failure of a Hypothesis test under pytest, before shrinking simplifies its example."""
 
-from __future__ import annotations
-
 import os
 import sys
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Script: code that recreates values in a new process, from imports, copied definitions and literals."""
 
-from __future__ import annotations
-
 import base64
 import copyreg
 import keyword

@@ -1,7 +1,5 @@
 """Search for the wrong elements of a gradient, by bisection along a direction in which it is wrong."""
 
-from __future__ import annotations
-
 import heapq
 
 import numpy as np

@@ -4,8 +4,6 @@ Ordinary numbers are multiples of 1/32, up to 8. They are exact and have a short
 1, 2 and 5 times the powers of ten, from 1e-8 to the bounds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache

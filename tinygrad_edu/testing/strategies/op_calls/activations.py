@@ -1,7 +1,5 @@
 """Calls of activations, away from their kinks."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Calls of elementwise ops."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

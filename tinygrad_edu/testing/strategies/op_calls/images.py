@@ -1,7 +1,5 @@
 """Calls of image ops in one, two and three dimensions: sliding windows, convolution, pooling, resizing."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

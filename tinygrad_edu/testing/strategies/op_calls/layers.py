@@ -1,7 +1,5 @@
 """Calls of layer functions: linear, normalization, embedding, attention."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Calls of array products and linear algebra."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Calls of network ops: products, classification losses, dropout."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Calls of non-differentiable functions, which return booleans, positions or counts."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

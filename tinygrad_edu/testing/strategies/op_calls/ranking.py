@@ -1,7 +1,5 @@
 """Calls of functions that select elements by position or rank, and of weighted means."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

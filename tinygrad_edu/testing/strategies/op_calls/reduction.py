@@ -1,7 +1,5 @@
 """Calls of reductions and of scans along an axis."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Calls of functions of samples: integrals, slopes, interpolation, covariances, distances, vectors and histograms."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

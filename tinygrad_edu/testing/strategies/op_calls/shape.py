@@ -1,7 +1,5 @@
 """Calls of ops that move elements: reshaping, repeating, padding, diagonals, indexing."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 
