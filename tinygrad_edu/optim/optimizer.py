@@ -131,7 +131,7 @@ class Optimizer(HasSettings, core.Optimizer):
             longer a leaf, or its storage is read-only. No parameter is updated then.
         """
         if closure is None:
-            return super().step()  # type: ignore[func-returns-value]
+            return super().step()
         loss = evaluated(closure)
         super().step()
         return loss
