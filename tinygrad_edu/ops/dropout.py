@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, MappedCall, bare, draw_in_vmap, is_mapped_by, op, open_levels, values_of
+from tinygrad_edu import core
+from tinygrad_edu.engine import Array, MappedCall, Tensor, bare, draw_in_vmap, is_mapped_by, op, open_levels, values_of
+from tinygrad_edu.plain_mode import PLAIN
 
 _BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # (256, 8), highest first
 
@@ -40,7 +42,23 @@ dropout_by_bits.vjps(x=lambda g, bits, scale, axes: dropout_by_bits(g, bits, sca
 
 def random_dropout(x: Any, p: float, rng: np.random.Generator) -> Any:
     """Return x with each element set to 0 with probability p, and the others divided by 1 - p."""
+    if PLAIN and isinstance(x, Tensor) and not open_levels():
+        return core.dropout(x, p, PackedBits(values_of(x), p, rng))  # type: ignore[arg-type]
     return dropout_by_bits(x, draw_bits(x.size, p, rng), dropout_scale(p), memory_order(values_of(x)))
+
+
+class PackedBits(NamedTuple):
+    """A generator for the core's dropout: it draws 0 with probability p, and else 1, from the bits of the fast one."""
+
+    like: Array
+    p: float
+    rng: np.random.Generator
+
+    def random(self, shape: tuple[int, ...]) -> Array:
+        """Return the bits in the memory order of the array `like`."""
+        out = np.empty_like(self.like, np.uint8)
+        out.ravel("K")[:] = np.unpackbits(_draw_bits(out.size, self.p, self.rng), count=out.size)
+        return out
 
 
 def dropout_scale(p: float) -> float:
