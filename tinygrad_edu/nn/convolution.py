@@ -91,19 +91,12 @@ class _Conv(_ConvNd):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
+        if not (is_floating(x) and x.shape[: -self.axes][1:] == (self.in_channels,)):
+            self._check_shape(shape_of_floats(type(self).__name__, x))
         padding: Any = self.padding
-        if not (is_floating(x) and x.shape[: -self.axes][1:] == (self.in_channels,) and self.padding_mode == "zeros"):
-            x, padding = self._checked(x)
+        if self.padding_mode != "zeros":
+            x, padding = pad_images(type(self).__name__, x, self._pad_widths(), PAD_MODES[self.padding_mode]), 0
         return type(self).function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-
-    def _checked(self, x: Any) -> tuple[Any, Any]:
-        """Return an input, padded unless with zeros, and the padding that remains. Raise for an unusable input."""
-        name = type(self).__name__
-        if (shape := shape_of_floats(name, x))[: -self.axes][1:] != (self.in_channels,):
-            self._check_shape(shape)
-        if self.padding_mode == "zeros":
-            return x, self.padding
-        return pad_images(name, x, self._pad_widths(), PAD_MODES[self.padding_mode]), 0
 
     def _pad_widths(self) -> list[tuple[int, int]]:
         """Return the padding (before, after) of each axis."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -43,22 +44,11 @@ dropout_by_bits.vjps(x=lambda g, bits, scale, axes: dropout_by_bits(g, bits, sca
 def random_dropout(x: Any, p: float, rng: np.random.Generator) -> Any:
     """Return x with each element set to 0 with probability p, and the others divided by 1 - p."""
     if PLAIN and isinstance(x, Tensor) and not open_levels():
-        return core.dropout(x, p, PackedBits(values_of(x), p, rng))  # type: ignore[arg-type]
+        kept = np.empty_like(values_of(x), np.uint8)
+        kept.ravel("K")[:] = np.unpackbits(_draw_bits(x.size, p, rng), count=x.size)  # in memory order
+        bits: Any = SimpleNamespace(random=lambda shape: kept)  # 0 where the core draws a number below p, and else 1
+        return core.dropout(x, p, bits)
     return dropout_by_bits(x, draw_bits(x.size, p, rng), dropout_scale(p), memory_order(values_of(x)))
-
-
-class PackedBits(NamedTuple):
-    """A generator for the core's dropout: it draws 0 with probability p, and else 1, from the bits of the fast one."""
-
-    like: Array
-    p: float
-    rng: np.random.Generator
-
-    def random(self, shape: tuple[int, ...]) -> Array:
-        """Return the bits in the memory order of the array `like`."""
-        out = np.empty_like(self.like, np.uint8)
-        out.ravel("K")[:] = np.unpackbits(_draw_bits(out.size, self.p, self.rng), count=out.size)
-        return out
 
 
 def dropout_scale(p: float) -> float:

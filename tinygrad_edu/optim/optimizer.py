@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from tinygrad_edu import core
 from tinygrad_edu.core.sgd import Ready
-from tinygrad_edu.engine import Tensor, enable_grad
+from tinygrad_edu.engine import Tensor, enable_grad, writing
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.optim.fast.chunks import update_in_chunks
 from tinygrad_edu.optim.groups import OwnerRefs, check_parameter, group_of, groups_of, parameter_labels, set_rates
@@ -287,7 +287,8 @@ class Optimizer(HasSettings, core.Optimizer):
         """Update parameters, after the arrays of the state that have an initial value were created."""
         if any(slot.initial is not None for slot in self.state_slots.values()):
             self._create_state(params)
-        update_all(self, params)  # the core's method, or its faster twin
+        with writing(*(p._storage for p, _, _ in params)):
+            update_all(self, params)  # the core's method, or its faster twin
 
     def _create_state(self, params: list[Ready]) -> None:
         for p, _, group in params:

@@ -10,7 +10,6 @@ from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_edu.core.sgd import Ready
 from tinygrad_edu.cores.threads import map_parts
-from tinygrad_edu.engine import writing
 from tinygrad_edu.thresholds import SizeThreshold
 
 Update = TypeVar("Update", bound=Callable[..., Any])
@@ -32,11 +31,6 @@ def elementwise(update: Update) -> Update:
 
 def update_in_chunks(optimizer: Any, params: list[Ready]) -> None:
     """Update parameters. Elementwise updates run in chunks, and on several threads if the parameters are large."""
-    with writing(*(p._storage for p, _, _ in params)):
-        _update(optimizer, params)
-
-
-def _update(optimizer: Any, params: list[Ready]) -> None:
     large = [p for p, _, _ in params if p._data.nbytes > _CHUNK_BYTES]
     if not large or not hasattr(type(optimizer).update, "elementwise"):
         for p, grad, group in params:
