@@ -98,7 +98,7 @@ class Linear(core.Linear, Affine):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        if not (is_floating(x) and x.ndim > 1 and x.shape[-1] == self.in_features):
+        if not is_floating(x) or len(shape := x.shape) < 2 or shape[-1] != self.in_features:
             self._check_shape(shape_of_floats("Linear", x))
         return ops.linear(x, self.weight, self.bias)  # one op, where the core has three
 

@@ -268,7 +268,7 @@ class Optimizer(HasSettings, core.Optimizer):
 
     def _is_checked(self) -> bool:
         """Return whether the hyperparameters are the objects that the last check returned."""
-        values = [group.get(name) for group in self.param_groups for name in self._settings]
+        values = [group[name] for group in self.param_groups for name in self._settings]
         return [*map(id, values)] == [*map(id, self._checked_values)]
 
     def _refuse_unusable(self, params: list[Tensor]) -> None:
