@@ -215,11 +215,10 @@ class Sequential(core.Sequential, _OrderedContainer[Any], Generic[Out]):
     def forward(self, x: TensorLike) -> Out:
         """Apply the layers in order."""
         try:
-            out: Out = super().forward(x)
+            return super().forward(x)
         except DTypeError as error:
             self._explain_tuple(error)
             raise
-        return out
 
     def _explain_tuple(self, error: DTypeError) -> None:
         """Raise an error that names the layer that returned a tuple of tensors, if the next layer refused it."""

@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import refuse_in_shard
-from tinygrad_edu.ops.shape import flatten, reshape
+from tinygrad_edu.ops.shape import flatten, is_floating, reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -51,9 +51,11 @@ class Flatten(core.Flatten, Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.flatten`."""
+        if is_floating(x) and x.ndim > 1 and (self.start_axis, self.end_axis) == (1, -1):
+            return super().forward(x)
         if self.start_axis in (0, -len(shape_of(x))):
             refuse_in_shard(f"{self!r}: it merges the sample axis of its input of shape {shape_of(x)}")
-        return flatten(x, self.start_axis, self.end_axis)  # without super(): the core merges all axes but the first
+        return flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
         """Return the axes if they are not the defaults."""

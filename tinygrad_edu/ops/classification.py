@@ -216,11 +216,9 @@ _MOST_SAVED = SizeThreshold(2**20)
 
 
 def plain_cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "none") -> Any:
-    """Return the cross entropy of integer labels (N, ...): that of the core for the mean over samples."""
+    """Return the cross entropy of integer labels (N, ...)."""
     if isinstance(labels, Tensor) and not isinstance(logits, Tensor):  # a Tensor in, a Tensor out
         logits = Tensor(logits)
-    if labels.ndim == 1 and reduction == "mean":
-        return core.cross_entropy(logits, labels)
     return _reduced(-getitem(log_softmax_along(logits, 1), label_index(values_of(labels))), reduction)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu import core
 from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Tensor, TensorLike, composite, shape_of
 from tinygrad_edu.errors import ShapeError
@@ -11,8 +12,9 @@ from tinygrad_edu.ops import convolution_by_sample  # noqa: F401 (batching rules
 from tinygrad_edu.ops.fast.convolution import convolution, transposed_convolution
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, col2im, im2col, require_axes, unbatched
-from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
+from tinygrad_edu.ops.shape import expand_dims, is_floating, reshape, squeeze, swapaxes, transpose
 from tinygrad_edu.ops.sliding_windows import Pair, Row, Triple, per_axis, window_of
+from tinygrad_edu.plain_mode import PLAIN
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -46,7 +48,17 @@ def conv2d(
     ShapeError
         If the shapes of x, weight and bias or the options do not match.
     """
+    if PLAIN and groups == 1 and _fit(x, weight, bias) and not isinstance(padding, str):
+        _, *window = window_of(x.shape[2:], weight.shape[2:], stride, padding, dilation).settings
+        return core.conv2d(x, weight, bias, *window)
     return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _fit(x: Any, weight: Any, bias: Any) -> bool:
+    """Return whether images (N, C, H, W), kernels (out, C, kh, kw) and a bias (out,) or None fit together."""
+    if is_floating(x) and is_floating(weight) and x.ndim == weight.ndim == 4 and x.shape[1] == weight.shape[1]:
+        return bias is None or shape_of(bias) == weight.shape[:1]
+    return False
 
 
 def conv1d(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu import core
 from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, open_levels, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -16,7 +17,8 @@ from tinygrad_edu.ops.classification import as_probabilities, cross_entropy_of_l
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import keep
-from tinygrad_edu.ops.shape import expand_dims, reshape, shaped
+from tinygrad_edu.ops.shape import expand_dims, is_floating, reshape, shaped
+from tinygrad_edu.plain_mode import PLAIN
 
 __all__ = ["cross_entropy"]
 
@@ -215,9 +217,19 @@ def cross_entropy(
     array([[-0.06,  0.06],
            [ 0.25, -0.25]], dtype=float32)
     """
+    is_ordinary = _are_labels(target, input) and weight is None and reduction == "mean" and label_smoothing == 0
+    if is_ordinary and type(ignore_index) is int and ignore_index < 0 and not open_levels():
+        return core.cross_entropy(input, target) if PLAIN else cross_entropy_of_labels(input, target, reduction)
     return (_cross_entropy_in_vmap if open_levels() else _cross_entropy)(
         input, target, weight, ignore_index, reduction, label_smoothing
     )
+
+
+def _are_labels(labels: Any, logits: Any) -> bool:
+    """Return whether an array has one class for each row of logits (N, C)."""
+    if is_floating(logits) and logits.ndim == 2 and isinstance(labels, ndarray) and labels.dtype.kind in "iu":
+        return labels.shape == logits.shape[:1] and _is_in_range(labels, logits.shape[1])
+    return False
 
 
 def _cross_entropy(

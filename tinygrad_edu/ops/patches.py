@@ -36,9 +36,9 @@ col2im_values = faster_than(col2im.forward)(fast.col2im_values)
 @im2col.replace_forward
 def im2col_checked(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
     """Refuse other shapes than (N, C, H, W) and invalid windows, and copy."""
-    if x.ndim != 4:
-        raise ShapeError(f"im2col: x must have shape (N, C, H, W), got {x.shape}.")
-    return im2col_values(x, *window_of(x.shape[2:], kernel_size, stride, padding, dilation).settings)
+    if x.ndim == 4:
+        return im2col_values(x, *window_of(x.shape[2:], kernel_size, stride, padding, dilation).settings)
+    raise ShapeError(f"im2col: x must have shape (N, C, H, W), got {x.shape}.")
 
 
 @col2im.replace_forward

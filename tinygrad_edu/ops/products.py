@@ -178,16 +178,17 @@ def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) ->
     ShapeError
         If the shapes do not match.
     """
-    x_shape, weight_shape, bias_shape = shape_of(x), shape_of(weight), shape_of(bias)
+    x_shape, weight_shape = shape_of(x), shape_of(weight)
+    bias_fits = bias is None or shape_of(bias) == weight_shape[:1]
+    if len(weight_shape) == 2 and x_shape[-1:] == weight_shape[1:] and bias_fits:
+        return fused_linear(x, weight, bias)
     if len(weight_shape) not in (1, 2) or x_shape[-1:] != weight_shape[-1:]:
         raise ShapeError(
             f"linear: shape mismatch: x {x_shape} and weight {weight_shape}; expected (..., in) and (out, in) or (in,)."
         )
-    if len(weight_shape) == 2 and bias_shape == weight_shape[:1]:
-        return fused_linear(x, weight, bias)
-    if bias is not None and bias_shape not in (weight_shape[:-1], (1,), ()):
+    if bias is not None and shape_of(bias) not in (weight_shape[:-1], (1,), ()):
         raise ShapeError(
-            f"linear: bias for weight {weight_shape} must be {weight_shape[:-1]}, (1,) or (), got {bias_shape}."
+            f"linear: bias for weight {weight_shape} must be {weight_shape[:-1]}, (1,) or (), got {shape_of(bias)}."
         )
     out = fused_linear(x, weight) if len(weight_shape) == 2 else matmul(x, weight)
     return out if bias is None else out + bias

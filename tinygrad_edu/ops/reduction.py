@@ -51,14 +51,12 @@ def plain_sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dt
 sum_along = faster_than(plain_sum_along)(fast.sum_along)
 
 
-_plain_mean = core.mean.forward
+_plain_mean, _plain_mean_x = core.mean.forward, core.mean.vjp_functions["x"]
 
 
-def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
+def plain_mean_along(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return the mean over `axis`. A 0-d array has the axes 0 and -1, as in NumPy's sum."""
-    if np.ndim(x) == 0 and axis in (0, -1):
-        axis = None
-    return _plain_mean(x, axis, keepdims)
+    return _plain_mean(x, None if np.ndim(x) == 0 and axis in (0, -1) else axis, keepdims)
 
 
 mean_along = faster_than(plain_mean_along)(fast.mean_along)
@@ -147,17 +145,19 @@ mean = extend(
 
 
 @mean.replace_forward
+@faster_than(plain_mean_along)
 def mean_values(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the mean of an array. Unlike that of the core, it accepts the axes 0 and -1 of a 0-d array."""
+    """Return the mean of an array, by the functions for its axes."""
     return mean_along(x, numpy_axis(axis), keepdims)
 
 
 def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    share = divide_evenly(g, reduced_count(x_shape, axis))
-    return broadcast_to(reshape(share, keepdims_shape(x_shape, axis)), x_shape)
+    if g.dtype == np.float16:  # a count above 65,504 is infinite in float16
+        return astype(_plain_mean_x(astype(g, np.float32), x_shape, axis), g.dtype)
+    return _plain_mean_x(g, x_shape, axis)
 
 
-mean.vjps(x=_mean_x)  # not that of the core: a count above 65,504 is infinite in float16
+mean.vjps(x=_mean_x)
 
 
 def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:

@@ -21,6 +21,11 @@ __all__ = [
 ]  # fmt: skip
 
 
+def is_floating(x: Any) -> bool:
+    """Return whether x is a floating-point Tensor or array."""
+    return isinstance(x, (Tensor, ndarray)) and x.dtype.kind == "f"
+
+
 def shaped(x: Any) -> Any:
     """Return a Tensor or an array unchanged; convert anything else to an array."""
     return x if isinstance(x, (Tensor, ndarray)) else to_array(x)

@@ -26,6 +26,8 @@ _MAX_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
 
 def per_axis(value: Any, name: str, least: int, axes: int) -> Sizes:
     """Return a setting as one integer per axis; a single integer, also in a list, applies to all axes."""
+    if type(value) is tuple and len(value) == axes and all(type(n) is int and n >= least for n in value):
+        return value
     values = value if isinstance(value, (tuple, list)) and (axes > 1 or len(value) == 1) else (value,)
     if len(values) not in (1, axes):
         raise ShapeError(f"{name} must be an integer or {_COUNTS[axes]} integers, got {value!r}.")
@@ -58,6 +60,8 @@ class Window(NamedTuple):
         Distance between windows, and between the pixels of a window.
     size : tuple of int
         Number of windows along each axis.
+    settings : tuple
+        The kernel size, the stride, the padding and the dilation.
     """
 
     padded: Size
@@ -66,6 +70,7 @@ class Window(NamedTuple):
     stride: Size
     dilation: Size
     size: Size
+    settings: tuple[Size, Size, Size, Size]
 
     def __hash__(self) -> int:
         """Return a hash, so that plans for windows can be cached: slices are not hashable before Python 3.12."""
@@ -80,12 +85,6 @@ class Window(NamedTuple):
     def columns(self) -> tuple[slice, ...]:
         """The taps of each column of the kernel, for images."""
         return self.taps[1]
-
-    @property
-    def settings(self) -> tuple[Size, Size, Size, Size]:
-        """The kernel size, the stride, the padding and the dilation, for images."""
-        top, left = (inside.start for inside in self.inside)
-        return (len(self.rows), len(self.columns)), self.stride, (top, left), self.dilation
 
     @property
     def overlap(self) -> bool:
@@ -135,6 +134,7 @@ def _window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) ->
         stride=stride,
         dilation=dilation,
         size=counts,
+        settings=(kernel, stride, padding, dilation),
     )
 
 

@@ -66,7 +66,7 @@ class Optimizer(HasSettings, core.Optimizer):
     """
 
     # Also the names that __setattr__ accepts. Subclasses have a __dict__, so that type checkers accept hyperparameters.
-    __slots__ = ("_owner_refs", "defaults", "param_groups", "state")
+    __slots__ = ("_checked_values", "_owner_refs", "defaults", "param_groups", "state")
 
     params: Any
     lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)
@@ -78,6 +78,7 @@ class Optimizer(HasSettings, core.Optimizer):
         self.defaults = defaults_of(where, self._settings, values, settings)
         self.param_groups = []
         self.state = {}
+        self._checked_values: list[Any] = []  # the hyperparameters of the last step
         self._owner_refs = OwnerRefs()
         for group in groups_of(where, params):
             self.add_param_group(group)
@@ -129,7 +130,9 @@ class Optimizer(HasSettings, core.Optimizer):
             A parameter from ``model.parameters()`` has no gradient and was replaced in the model, a parameter is no
             longer a leaf, or its storage is read-only. No parameter is updated then.
         """
-        loss = None if closure is None else evaluated(closure)
+        if closure is None:
+            return super().step()
+        loss = evaluated(closure)
         super().step()
         return loss
 
@@ -255,10 +258,18 @@ class Optimizer(HasSettings, core.Optimizer):
 
     def _params_with_grad(self) -> list[Ready]:
         """Return the parameters that have a gradient, with valid hyperparameters. Raise for an unusable one."""
+        if self._is_checked() and all(map(is_ready, self._parameters())):
+            return super()._params_with_grad()
         settings = {id(group): self._checked(group) for group in self.param_groups}
+        self._checked_values = [value for each in settings.values() for value in each.values()]
         if others := [p for p in self._parameters() if not is_ready(p)]:
             self._refuse_unusable(others)
         return [(p, grad, settings[id(group)]) for p, grad, group in super()._params_with_grad()]
+
+    def _is_checked(self) -> bool:
+        """Return whether the hyperparameters are the objects that the last check returned."""
+        values = [group[name] for group in self.param_groups for name in self._settings]
+        return [*map(id, values)] == [*map(id, self._checked_values)]
 
     def _refuse_unusable(self, params: list[Tensor]) -> None:
         """Raise for a parameter that cannot be updated, or that has no gradient and was replaced in its model."""
@@ -273,14 +284,18 @@ class Optimizer(HasSettings, core.Optimizer):
             )
 
     def _update_all(self, params: list[Ready]) -> None:
-        """Create the missing arrays of the state with their initial values, and update parameters."""
+        """Update parameters, after the arrays of the state that have an initial value were created."""
+        if any(slot.initial is not None for slot in self.state_slots.values()):
+            self._create_state(params)
+        with writing(*(p._storage for p, _, _ in params)):
+            update_all(self, params)  # the core's method, or its faster twin
+
+    def _create_state(self, params: list[Ready]) -> None:
         for p, _, group in params:
             state = self.state.setdefault(p, {})
             for name, slot in self.state_slots.items():
                 if name not in state and slot.initial is not None and slot.is_used(group):
                     state[name] = slot.new(p._data, group)
-        with writing(*(p._storage for p, _, _ in params)):
-            update_all(self, params)  # the core's method, or its faster twin
 
     def _label(self, p: Tensor) -> str:
         return dict(zip(map(id, self._parameters()), parameter_labels(self.param_groups), strict=True))[id(p)]
@@ -288,8 +303,7 @@ class Optimizer(HasSettings, core.Optimizer):
 
 def is_ready(p: Tensor) -> bool:
     """Return whether a parameter has a gradient and can be updated."""
-    node = p._node
-    return node is not None and node.op is None and node.grad is not None and p._data.flags.writeable
+    return (node := p._node) is not None and node.op is None and node.grad is not None and p._data.flags.writeable
 
 
 def evaluated(closure: Callable[[], Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
-from operator import index
+from operator import index, is_
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
@@ -147,10 +147,7 @@ def check_setting(where: str, name: str, rule: Rule, value: Any) -> Any:
 
 def checked(where: str, settings: Mapping[str, Setting], group: Mapping[str, Any]) -> dict[str, Any]:
     """Return the converted hyperparameters of a group. Raise ValueError for the first invalid one."""
-    try:
-        return {name: setting.rule.convert(group[name]) for name, setting in settings.items()}
-    except (TypeError, ValueError):
-        return {name: check_setting(where, name, setting.rule, group[name]) for name, setting in settings.items()}
+    return {name: check_setting(where, name, setting.rule, group[name]) for name, setting in settings.items()}
 
 
 def one_of(*choices: Any) -> Rule:
@@ -206,13 +203,14 @@ def _tuple_of(count: int, convert: Callable[[Any], float]) -> Callable[[Any], tu
     def convert_all(values: Any) -> tuple[float, ...]:
         if len(values) != count:
             raise ValueError
-        return tuple(map(convert, values))
+        converted = tuple(map(convert, values))
+        return values if type(values) is tuple and all(map(is_, values, converted)) else converted
 
     return convert_all
 
 
 def _to_bool(value: Any) -> bool:
-    if isinstance(value, (bool, np.bool_)):  # a union would be made in each step
+    if isinstance(value, bool | np.bool_):
         return bool(value)
     raise TypeError
 

@@ -69,13 +69,12 @@ class SGD(core.SGD, Optimizer):
     @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
+        if not (group["weight_decay"] or group["dampening"] or group["nesterov"] or group["maximize"]):
+            return super().update(param, grad, state, group)
         grad = with_weight_decay(param, grad, group)
         if group["nesterov"]:  # two parts of the step: lr * g here, lr * momentum * b by the core
             param -= group["lr"] * grad
             group = {**group, "lr": group["lr"] * group["momentum"]}
-        super().update(param, grad, state, group)
-
-    def _with_momentum(self, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> ndarray:
-        if group["dampening"] and "momentum_buffer" in state:
+        elif group["dampening"] and group["momentum"] and "momentum_buffer" in state:
             grad = (1 - group["dampening"]) * grad
-        return super()._with_momentum(grad, state, group)
+        return super().update(param, grad, state, group)

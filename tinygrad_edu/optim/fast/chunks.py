@@ -34,11 +34,11 @@ def update_in_chunks(optimizer: Any, params: list[Ready]) -> None:
     large = [p for p, _, _ in params if p._data.nbytes > _CHUNK_BYTES]
     if not large or not hasattr(type(optimizer).update, "elementwise"):
         for p, grad, group in params:
-            optimizer.update(p._data, grad, optimizer.state[p], group)
+            optimizer.update(p._data, grad, optimizer.state.setdefault(p, {}), group)
         return
     calls: list[Callable[[], None]] = []
     for p, grad, group in params:
-        calls += _chunks(optimizer, p._data, grad, optimizer.state[p], group)
+        calls += _chunks(optimizer, p._data, grad, optimizer.state.setdefault(p, {}), group)
     read = sum(p._data.size * (2 + len(optimizer.state[p])) for p in large)
     threads = read >= _MIN_ELEMENTS_FOR_THREADS and _are_disjoint(p._data for p, _, _ in params)
     map_parts(lambda update: update(), calls, threads, multiplies=False)
