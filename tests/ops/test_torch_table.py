@@ -3,15 +3,19 @@
 `vmap` of every line equals a loop over samples of its inputs, so that it equals PyTorch's results, too.
 """
 
+import re
 import warnings
+from functools import wraps
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.ops.missing import MISSING
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import LoopWarning
 from tinygrad_edu.testing import check_vmap
+from tinygrad_edu.testing.strategies import OP_CALLS
 from tools.torch_table import FOLDER, assert_same, cases, expected, names, parts, two_samples
 
 
@@ -50,6 +54,27 @@ def test_what_pytorch_says(line):
 
 def test_every_line_has_its_numbers():
     assert set(TABLE) == set(EXPECTED)
+
+
+@pytest.mark.thorough
+def test_the_lines_call_every_vjp_of_the_ops_that_are_not_listed_as_missing(monkeypatch):
+    called, vjps = set(), {name: dict(op.vjp_functions) for name, op in tg.ops.registry.items()}
+
+    def noting(name, vjp):
+        return wraps(vjp)(lambda *args, **settings: called.add(name) or vjp(*args, **settings))
+
+    try:
+        for name, of_inputs in vjps.items():
+            tg.ops.registry[name].vjps(**{x: noting((name, x), vjp) for x, vjp in of_inputs.items()})
+        for line, case in TABLE.items():
+            check_case(case, EXPECTED[line])
+    finally:
+        for name, of_inputs in vjps.items():
+            tg.ops.registry[name].vjps(**of_inputs)
+    wanted = {(name, x) for name in OP_CALLS if name in vjps and name not in MISSING for x in vjps[name]}
+    assert wanted - called == set()
+    composed = {name for name in OP_CALLS if name not in vjps and name not in MISSING}
+    assert composed - set(re.findall(r"\b\w+(?=\()", " ".join(TABLE))) == set()
 
 
 # --- vmap ---
