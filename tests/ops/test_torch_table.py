@@ -5,6 +5,7 @@
 
 import re
 import warnings
+from contextlib import contextmanager
 from functools import wraps
 
 import numpy as np
@@ -81,6 +82,7 @@ def test_the_lines_call_every_vjp_of_the_ops_that_are_not_listed_as_missing(monk
 
 # Lines with an argument that they write to.
 STATEFUL = {line for line in TABLE if line.startswith("tg.batch_norm(") and "training=True, momentum" in line}
+BY_FILE = {name: sorted({case.line for case in cases(name)} - STATEFUL) for name in names()}
 # Calls that run once for each sample: of functions whose results may have another shape for each, or without a rule.
 LOOPS = (
     "bincount",
@@ -95,6 +97,16 @@ LOOPS = (
 )
 
 
+@contextmanager
+def named(line):
+    """Add a line of the table to an error."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(line)
+        raise
+
+
 def of_inputs(case):
     """Return a line as a function of its inputs."""
 
@@ -105,8 +117,14 @@ def of_inputs(case):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("line", sorted(TABLE.keys() - STATEFUL))
-def test_vmap_equals_a_loop(line):
+@pytest.mark.parametrize("name", BY_FILE)
+def test_vmap_equals_a_loop(name):
+    for line in BY_FILE[name]:
+        with named(line):
+            vmap_equals_a_loop(line)
+
+
+def vmap_equals_a_loop(line):
     case, inputs = TABLE[line], list(TABLE[line].inputs.values())
     alone = [tuple(0 if k == j else None for k in range(len(inputs))) for j in range(len(inputs))]
     with warnings.catch_warnings():
@@ -120,8 +138,14 @@ def test_vmap_equals_a_loop(line):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("line", sorted(TABLE.keys() - STATEFUL))
-def test_the_axis_of_the_samples_does_not_replace_a_missing_axis(line):
+@pytest.mark.parametrize("name", BY_FILE)
+def test_the_axis_of_the_samples_does_not_replace_a_missing_axis(name):
+    for line in BY_FILE[name]:
+        with named(line):
+            fails_or_equals_a_loop(line)
+
+
+def fails_or_equals_a_loop(line):
     """A row of an input has an axis less than the line expects: vmap over the rows equals a loop, or raises, too."""
     f, inputs = of_inputs(TABLE[line]), [tg.Tensor(x) for x in TABLE[line].inputs.values()]
     for k, axis in ((k, axis) for k, x in enumerate(inputs) for axis in (0, -1) if x.ndim and x.shape[axis]):
