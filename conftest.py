@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
@@ -20,10 +21,10 @@ from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tinygrad_edu.plain_mode import PLAIN
 from tools.names_page import side
 
-# The quick suite draws 5 examples of each property; CI draws more, by the option --tinygrad-edu-gradients.
+# 5 examples of each property; CI draws more, by the option --tinygrad-edu-gradients.
 slow_draws = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("quick", max_examples=5, deadline=None, suppress_health_check=slow_draws)
-settings.load_profile("quick")
+settings.register_profile("anew", max_examples=5, deadline=None, suppress_health_check=slow_draws)
+settings.register_profile("quick", settings.get_profile("anew"), derandomize=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -119,11 +120,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+def load_profile(config: pytest.Config) -> None:
+    """Let the quick suite draw the same examples in every run, and a selection with thorough tests draw new ones."""
+    quick = "not thorough" in config.getoption("markexpr")
+    settings.load_profile("quick" if quick else "anew")
+    if quick:  # Hypothesis also draws numbers from the code of the modules imported so far, which differ by process
+        providers.is_local_module_file = lambda path: False
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the subprocesses of tests find compiled modules, even under PYTHONDONTWRITEBYTECODE.
+    """Load the profile, and let the subprocesses of tests find compiled modules, even under PYTHONDONTWRITEBYTECODE.
 
     Also let JAX find the programs that it compiled for Keras in earlier runs.
     """
+    load_profile(config)
     cache = getattr(config, "cache", None)
     if cache and os.environ.get("PYTHONDONTWRITEBYTECODE"):
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache.mkdir("bytecode")))

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 import shutil
 import sys
 from collections.abc import Iterator
@@ -38,8 +39,11 @@ def little_to_collect() -> None:
 
 @pytest.fixture(autouse=True)
 def same_numbers_in_each_run(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Seed the generators of layers that a test creates without one."""
-    rng = np.random.default_rng(crc32(request.node.nodeid.encode()))
+    """Seed the generators of layers that a test creates without one, and the global generators."""
+    number = crc32(request.node.nodeid.encode())
+    rng = np.random.default_rng(number)
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002
 
     def seeded() -> np.random.Generator:
         found = randomness._stream.get() or rng

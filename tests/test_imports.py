@@ -8,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,7 @@ def statements(node):
             yield from statements(child)
 
 
+@cache
 def imported(module, source, is_package=False):
     """Return the full names of the modules that a file imports."""
     names = set()
@@ -133,10 +135,9 @@ def back_edges(module, source, is_package=False):
     return {name for name in ours if room(name) not in ROOMS[room(module)] | {room(module)}}
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_imports_point_one_way(module):
-    path = FILES[module]
-    assert back_edges(module, path.read_text(), path.name == "__init__.py") == set()
+def test_imports_point_one_way():
+    edges = {module: back_edges(module, path.read_text(), path.name == "__init__.py") for module, path in FILES.items()}
+    assert {module: names for module, names in edges.items() if names} == {}
 
 
 def test_every_room_has_a_place_in_the_order():
@@ -266,9 +267,9 @@ def test_the_program_on_the_page_runs_a_model_with_numpy_and_without_this_packag
     assert asked_for(f"path = 'lenet.npz'\n{program}\n{run}", tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", ["testing", "parallel", "training", "tape", "lessons.judge"])
-def test_the_other_rooms_import_without_an_extra(name, tmp_path):
-    assert asked_for(f"import tinygrad_edu.{name}", tmp_path) == set()
+def test_the_other_rooms_import_without_an_extra(tmp_path):
+    names = ("testing", "parallel", "training", "tape", "lessons.judge")
+    assert asked_for("\n".join(f"import tinygrad_edu.{name}" for name in names), tmp_path) == set()
 
 
 # The names that the project's first issue requires in `tg`.
@@ -302,11 +303,10 @@ def modules():
     return [tg, *(importlib.import_module(name) for name in names)]
 
 
-@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
-def test_what_all_lists_exists_once(module):
-    listed = list(getattr(module, "__all__", ()))
-    assert [name for name in listed if not hasattr(module, name)] == []
-    assert sorted(set(listed)) == sorted(listed)
+def test_what_all_lists_exists_once():
+    listed = {module: list(getattr(module, "__all__", ())) for module in modules()}
+    assert [(module, name) for module, names in listed.items() for name in names if not hasattr(module, name)] == []
+    assert [module for module, names in listed.items() if len(set(names)) < len(names)] == []
 
 
 def defined(path):
@@ -365,13 +365,12 @@ def undescribed(module):
 
 # Ops describe the operators, and names describe the tests.
 UNDESCRIBED = ("tinygrad_edu.core.operators", "tinygrad_edu.core_copy.suite")
-DESCRIBED = [module for module in modules() if module.__name__ not in UNDESCRIBED]
 
 
-@pytest.mark.parametrize("module", DESCRIBED, ids=lambda module: module.__name__)
-def test_everything_public_is_described(module):
-    assert inspect.getdoc(module)
-    assert list(undescribed(module)) == []
+def test_everything_public_is_described():
+    described = [module for module in modules() if module.__name__ not in UNDESCRIBED]
+    assert [module for module in described if not inspect.getdoc(module)] == []
+    assert [(module, name) for module in described for name in undescribed(module)] == []
 
 
 def test_the_package_alone_imports_no_file_of_functions():

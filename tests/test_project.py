@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import tinygrad_edu as tg
 from models import groups
@@ -102,9 +103,16 @@ def test_ci_runs_the_oldest_numpy_that_the_package_accepts():
     assert f'"numpy=={numpy.removeprefix("numpy>=")}.*"' in TEXTS[".github/workflows/ci.yml"]
 
 
+def test_the_quick_suite_draws_the_same_examples_in_every_run(pytestconfig):
+    quick = "not thorough" in pytestconfig.option.markexpr
+    assert settings.get_profile("quick").derandomize
+    assert settings.default.derandomize or not quick or pytestconfig.option.tinygrad_edu_gradients == "nightly"
+
+
 def test_ci_draws_more_examples_and_runs_the_thorough_tests():
     assert "--tinygrad-edu-gradients dev" in TEXTS[".ci/run"]
     workflow = TEXTS[".github/workflows/ci.yml"]
     for script in (TEXTS[".ci/run"], workflow):
         assert re.search(r"-m pytest .*-m thorough$", script, re.MULTILINE)
-    assert workflow.count("python -m pytest --tinygrad-edu-gradients ci\n") == workflow.count("ci -m thorough\n") == 2
+    assert workflow.count("python -m pytest --tinygrad-edu-gradients ci\n") == 2
+    assert workflow.count("python -m pytest --tinygrad-edu-gradients dev -m thorough\n") == 2  # `ci` draws nothing new

@@ -92,7 +92,7 @@ def described(value):
 NAMES = [name for name in OP_CALLS if name in PLAIN]
 
 
-@pytest.mark.parametrize("name", thorough(NAMES, quick=NAMES[::2]))
+@pytest.mark.parametrize("name", thorough(NAMES, quick=NAMES[::6]))
 @given(data=st.data())
 def test_the_plain_recorder_and_the_written_out_call_mean_the_same(name, data):
     call = data.draw(calls(name))

@@ -26,7 +26,7 @@ def test_every_op_is_asked_for():
     assert set(CHECKS.NAMES) == set(tg.ops.registry)
 
 
-@pytest.mark.parametrize("name", thorough(CHECKS.NAMES, quick=CHECKS.NAMES[::3]))
+@pytest.mark.parametrize("name", thorough(CHECKS.NAMES, quick=CHECKS.NAMES[::6]))
 def test_the_recorder_of_the_lesson_and_the_written_out_call_agree(name, engine):
     @settings(max_examples=5)
     @given(calls(name))

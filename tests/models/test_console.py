@@ -62,7 +62,7 @@ def test_output_that_cannot_be_written_is_one_line_at_most(program, end, code, e
 ENDS = ["| head -0; exit ${PIPESTATUS[0]}", "> /dev/full", ">&- 2>&-", "2> /dev/full"]
 
 
-@pytest.mark.parametrize("end", thorough(ENDS, quick=ENDS[:1]))
+@pytest.mark.parametrize("end", thorough(ENDS))
 def test_the_main_job_saves_where_nobody_listens(end, small, tmp_path):
     ran = shell(f"mnist_conv {' '.join(small)} --output '{tmp_path}/r'", end)
     assert ran.returncode == 0

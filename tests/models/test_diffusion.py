@@ -1,8 +1,5 @@
 """Diffusion: training targets, sampling, evaluation by a classifier, and a run from start to end."""
 
-import signal
-from itertools import count
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,22 +95,6 @@ def test_a_run_is_judged_and_drawn_and_drawn_anew_with_more_guidance(quick, tmp_
     again = results.read_summary(tmp_path)["files"]
     changed = {name for name, said in again.items() if said != summary["files"][name]}
     assert changed == {*diffusion.PICTURES}
-
-
-@pytest.mark.thorough
-def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(quick, tmp_path, monkeypatch):
-    steps, asked = count(1), training.stopping.asked
-
-    def interrupted_once():
-        if next(steps) == 5:  # of three per epoch
-            signal.raise_signal(signal.SIGINT)
-        return asked()
-
-    monkeypatch.setattr(training.stopping, "asked", interrupted_once)
-    for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
-        assert diffusion.main([*quick, "--output", str(tmp_path / folder)]) == code
-    for name in (results.WEIGHTS, *diffusion.PICTURES):
-        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_a_judge_that_is_no_run_is_one_line_before_anything_is_trained(small, tmp_path, capsys):

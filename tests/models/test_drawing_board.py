@@ -225,6 +225,7 @@ def test_who_hangs_up_or_says_nothing_disturbs_nobody(port):
     idle.close()
 
 
+@pytest.mark.thorough
 def test_a_port_that_is_taken_is_one_line(run, port):
     with start(run, port) as process:
         out, err = process.communicate(timeout=60)

@@ -57,6 +57,7 @@ def test_the_start_has_no_influence_and_float32_is_kept():
     assert {x.grad.dtype for x in narrow} == {np.dtype(np.float32)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rounding_errors_of_long_sums_do_not_prevent_convergence(dtype):
     w = (0.9 * np.linalg.qr(RNG.normal(size=(300, 300)))[0]).astype(dtype)

@@ -144,6 +144,7 @@ def test_double_division_divides_both_steps_by_the_batch_size(problem):
         np.testing.assert_allclose(faulty, correct / IMAGES, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_double_division_is_a_learning_rate_128_times_smaller(digits):
     data = digits.x_train, digits.y_train, digits.x_test[:500], digits.y_test[:500]
     repaired = replace(ORIGINAL, double_division=False)

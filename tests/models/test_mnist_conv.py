@@ -169,7 +169,11 @@ def test_a_wrong_option_is_one_message_and_no_traceback(options, message, capsys
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("options", [["--epochs", "0"], ["--batch-size", "2000"]], ids=["at once", "with the images"])
+@pytest.mark.parametrize(
+    "options",
+    thorough([["--epochs", "0"], ["--batch-size", "2000"]], quick=[["--epochs", "0"]]),
+    ids=["at once", "with the images"],
+)
 def test_a_process_ends_with_that_message(options):
     result = job(*options)
     assert (result.returncode, result.stdout) == (2, "")
@@ -278,6 +282,7 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_pat
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.thorough
 def test_results_that_cannot_be_saved_in_their_folder_are_saved_elsewhere(small, tmp_path):
     folder = tmp_path / "run"
     code, out, err = stopped(
@@ -325,6 +330,7 @@ def test_help_names_every_option():
     assert mnist_conv.RECIPES["seed"] is mnist_conv.RECIPES["original"]
 
 
+@pytest.mark.thorough
 def test_without_the_extra_the_error_names_it():
     program = (
         "import sys; sys.modules['rich.live'] = None; from models import mnist_conv; sys.exit(mnist_conv.main([]))"
@@ -334,6 +340,7 @@ def test_without_the_extra_the_error_names_it():
     assert groups.INSTALL.format("models") in result.stderr
 
 
+@pytest.mark.thorough
 def test_the_gradient_of_the_network_is_the_derivative_of_its_loss():
     rng = np.random.default_rng(0)
     kernels, weights = rng.normal(0, 0.5, (16, 1, 3, 3)), rng.normal(0, 0.02, (10, mnist_conv.LINEAR_INPUTS))

@@ -1,13 +1,10 @@
-"""LeNet: accuracy, results, and resuming to the same pictures and numbers."""
-
-import signal
-from itertools import count
+"""LeNet: accuracy, results and refused options."""
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from models import classifier, mnist_lenet, mnist_vae, report, results, training
+from models import classifier, mnist_lenet, results
 from tinygrad_edu import data
 from tinygrad_edu.training import predict
 
@@ -51,26 +48,6 @@ def test_the_size_of_the_pixels_does_not_matter_to_the_network():
     x = data.to_float(data.load_embedded().x_train[:8])
     logits = [mnist_lenet.build(np.random.default_rng(0)).astype(np.float64)[:9](pixels) for pixels in (x, 3 * x - 1)]
     np.testing.assert_allclose(logits[0].numpy(), logits[1].numpy(), atol=1e-3)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("program", [mnist_lenet, mnist_vae])
-def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(program, small, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS", 0.0)
-    for picture in ("samples", "curves", "kernels", "mistakes"):
-        monkeypatch.setattr(report, f"draw_{picture}", lambda *about: None)
-    steps, asked = count(), training.stopping.asked
-
-    def interrupted_once():
-        if next(steps) == 6:  # in the second epoch
-            signal.raise_signal(signal.SIGINT)
-        return asked()
-
-    monkeypatch.setattr(training.stopping, "asked", interrupted_once)
-    for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
-        assert program.main([*small, "--quiet", "--resume", "--output", str(tmp_path / folder)]) == code
-    resumed, whole = ((tmp_path / name / results.WEIGHTS).read_bytes() for name in ("resumed", "whole"))
-    assert resumed == whole
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def test_what_it_makes_small_is_never_less_than_the_nats_of_an_image(model, imag
     assert exact < bound < exact + 20
 
 
+@pytest.mark.thorough
 def test_gradients_go_through_the_point_that_was_drawn(model, images):
     names, values = zip(*model.state_dict().items(), strict=True)
     noise = np.random.default_rng(1).normal(size=(3, 2))

@@ -32,6 +32,7 @@ def test_gradients_of_the_first_value_the_times_and_the_parameters():
     check_vjp(swing, [1.0], [0.1], [0.0, 0.4, 1.0], 1.3, 0.7, order=1, accuracy=1e-9)
 
 
+@pytest.mark.thorough
 def test_second_derivatives():
     check_vjp(lambda *about: odeint(decay, about[0], END, about[1], 1e-10)[-1], 2.0, 0.7, order=2, accuracy=1e-9)
     second = tg.grad(tg.grad(lambda rate: odeint(decay, np.array(2.0), END, rate)[-1]))(np.array(0.7))

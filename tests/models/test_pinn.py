@@ -35,6 +35,7 @@ def test_what_is_returned_are_the_curve_and_its_derivatives(model):
     np.testing.assert_allclose((after - before)[:, :2] / (2 * h), here[:, 1:], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_gradient_through_second_derivatives_is_that_of_the_loss(model):
     names, values = zip(*model.state_dict().items(), strict=True)
 

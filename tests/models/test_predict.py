@@ -128,6 +128,7 @@ def test_every_kind_of_file_shows_the_same(run, seven, tmp_path):
         assert difference < (20 if name in ("bits.png", "tiny.png") else 8), name
 
 
+@pytest.mark.thorough
 def test_the_gradient_is_that_of_the_logit(run, seven):
     found = reading.read(reading.load(run), np.asarray(seven.convert("RGB")))
     model, rng = reading.load(run).astype(np.float64), np.random.default_rng(0)

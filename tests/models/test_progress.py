@@ -181,6 +181,7 @@ def test_a_terminal_shows_a_table_that_grows_in_its_place(tmp_path):
     assert b"\x1b[32m" in terminal.raw  # green
 
 
+@pytest.mark.thorough
 def test_no_colour_is_shown_where_none_is_wanted(tmp_path):
     terminal = Terminal(spirals(tmp_path, 2), NO_COLOR="1")
     assert rows(terminal.read()) == [1, 2]

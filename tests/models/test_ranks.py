@@ -82,6 +82,7 @@ def undisturbed(tmp_path_factory):
     return of(folder)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_any_number_of_ranks_saves_the_same_and_the_first_alone_speaks(ranks, undisturbed, tmp_path):
     code, out, err = run(ranks, tmp_path)

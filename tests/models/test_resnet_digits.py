@@ -18,6 +18,7 @@ def test_a_block_adds_to_what_it_is_given_and_its_gradients_are_right():
     np.testing.assert_array_equal(block(tg.Tensor(x)).numpy(), x)
 
 
+@pytest.mark.thorough
 def test_a_short_run_says_its_accuracy_and_leaves_the_weights_that_have_it(small, tmp_path, capsys):
     assert resnet_digits.main([*small, "--quiet", "--views", "1", "--output", str(tmp_path)]) == 0
     summary = results.read_summary(tmp_path)

@@ -40,6 +40,7 @@ def test_a_variant_differs_in_one_fault():
             assert sum(getattr(faults, fault) != getattr(base, fault) for fault in NAMES) == 1
 
 
+@pytest.mark.thorough
 def test_the_original_begins_as_recorded_in_its_log():
     log = Path(__file__).with_name("original_log_300_epochs.txt").read_text().splitlines()
     row = outcome("original", 2)
@@ -53,6 +54,7 @@ def test_the_original_is_late_as_the_page_says():
     assert "(29 % against 54 % after ten epochs)" in (DOCS / "seven_findings.md").read_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")
 def test_without_the_double_division_and_at_the_old_rate_the_original_is_lost_as_the_page_says():
     digits, faults = load_embedded(), variants()["original without double_division"]

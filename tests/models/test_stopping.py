@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 
 from models import results, stopping
+from tests.effort import thorough
 
 PROJECT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -82,24 +83,21 @@ def interrupted(moment, number, home, *command):
     return ran
 
 
-@pytest.mark.parametrize(
-    ("moment", "number"),
-    [
-        ("import signal", signal.SIGINT),
-        ("import models.stopping", signal.SIGTERM),
-        ("import numpy", signal.SIGINT),
-        ("import tinygrad_edu.nn", signal.SIGTERM),
-        ("import matplotlib.figure", signal.SIGINT),
-        ("open mnist_embedded.npz", signal.SIGTERM),
-    ],
-)
-def test_a_program_that_has_nothing_to_lose_ends_at_once(moment, number, tmp_path):
-    ran = interrupted(moment, number, tmp_path, "models.mnist_conv", "--output", tmp_path / "results")
+MOMENTS = {
+    "import signal": signal.SIGINT, "import models.stopping": signal.SIGTERM, "import numpy": signal.SIGINT,
+    "import tinygrad_edu.nn": signal.SIGTERM, "import matplotlib.figure": signal.SIGINT,
+    "open mnist_embedded.npz": signal.SIGTERM,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("moment", thorough(MOMENTS, quick=["import signal", "open mnist_embedded.npz"]))
+def test_a_program_that_has_nothing_to_lose_ends_at_once(moment, tmp_path):
+    ran = interrupted(moment, MOMENTS[moment], tmp_path, "models.mnist_conv", "--output", tmp_path / "results")
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "stopped\n")
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", thorough(SIGNALS, quick=SIGNALS[:1]))
 def test_a_program_that_begins_a_process_ends_with_it(number, tmp_path):
     command = ["models.seven_findings", "--output", tmp_path / "results"]
     ran = interrupted("open _launch", number, tmp_path, *command)  # a worker has started, but has no task yet
@@ -126,8 +124,8 @@ def test_a_program_that_saves_does_so_to_the_end(moment, number, small, tmp_path
     assert results.read_weights(folder).keys() == {"0.weight", "4.weight"}
 
 
-@pytest.mark.parametrize("program", ["mnist_by_hand", "seven_findings"])
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("program", thorough(["mnist_by_hand", "seven_findings"], quick=["seven_findings"]))
+@pytest.mark.parametrize("number", thorough(SIGNALS, quick=SIGNALS[1:]))
 def test_a_program_that_only_prints_ends_at_once_with_all_that_it_began(program, number, tmp_path):
     output = ["--output", str(tmp_path)] * (program == "seven_findings")
     command = [sys.executable, "-m", f"models.{program}", "--epochs", "1000000", *output]

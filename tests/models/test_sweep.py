@@ -64,6 +64,7 @@ def undisturbed(tmp_path_factory):
     return ran, folder
 
 
+@pytest.mark.thorough
 def test_each_setting_is_a_row_with_the_mean_and_the_spread_of_what_its_trials_saved(undisturbed):
     ran, folder = undisturbed
     assert list(records(folder)) == NAMES
@@ -82,6 +83,7 @@ def test_each_setting_is_a_row_with_the_mean_and_the_spread_of_what_its_trials_s
     assert ran.stdout.endswith(f"done: 4 of 4 trials -> {folder}\n")
 
 
+@pytest.mark.thorough
 def test_a_trial_is_the_program_itself_to_the_last_bit(undisturbed, tmp_path):
     options = ["--epochs", "1", "--learning-rate", "0.001", "--seed", "1", "--output", tmp_path]
     subprocess.run([sys.executable, "-m", "models.pinn", *options], cwd=PROJECT, check=True, capture_output=True)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from models import child, trials
 from models.executors import pool_of_processes
 from models.trials import FAILURE, RECORD, folder_of, grid, known, run
+from tests.effort import thorough
 from tests.models.grief import calls, waits
 from tinygrad_edu.cores.blas import allowed_threads
 
@@ -33,7 +34,7 @@ def done(found):
     return {trial.setting["x"]: trial.value["square"] for trial in found if not trial.reason}
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", thorough(EXECUTORS, quick=EXECUTORS[:1]))
 def test_all_are_run_once_and_are_known_afterwards(executor, tmp_path):
     planned, log = settings(tmp_path / "log"), tmp_path / "log"
     first = list(run(calls, planned, executor, tmp_path))
@@ -48,7 +49,7 @@ def test_all_are_run_once_and_are_known_afterwards(executor, tmp_path):
     assert log.read_text().split()[6:] == ["7"]
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", thorough(EXECUTORS, quick=EXECUTORS[1:]))
 def test_those_that_fail_end_no_other_say_why_and_are_run_again(executor, tmp_path):
     planned = settings(tmp_path / "log", x0="fails", x2="exits", x3="tells")
     found = list(run(calls, planned, executor, tmp_path))
@@ -79,6 +80,7 @@ def test_those_that_kill_their_process_are_the_only_ones_that_fail(deadly, tmp_p
     assert {trial.reason for trial in found} - {""} == {"the process that ran it died"}
 
 
+@pytest.mark.thorough
 def test_one_whose_process_is_killed_by_chance_is_run_again_at_once(tmp_path):
     planned = settings(tmp_path / "log")[:3]
     planned[1] |= {"how": "dies", "once": str(tmp_path / "once")}

@@ -17,6 +17,7 @@ def tiny(monkeypatch):
         monkeypatch.setattr(vit, name, value)
 
 
+@pytest.mark.thorough
 def test_its_gradients_are_right(tiny):
     rng = np.random.default_rng(0)
     model = vit.VisionTransformer(rng).astype(np.float64)
@@ -50,6 +51,7 @@ def test_the_attention_is_that_of_the_network():
     np.testing.assert_allclose(layer.self_attn.out_proj(found).numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_a_short_run_saves_the_weights_of_its_accuracy_and_draws_the_attention(tiny, small, tmp_path, capsys):
     assert vit.main([*small, "--quiet", "--views", "1", "--output", str(tmp_path)]) == 0
     summary = results.read_summary(tmp_path)

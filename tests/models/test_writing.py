@@ -1,12 +1,9 @@
 """Generated text: sampled with the probabilities of the logits, continued from a state, and shown during training."""
 
-import signal
-from itertools import count
-
 import numpy as np
 import pytest
 
-from models import char_gpt, char_lstm, progress, results, training, writing
+from models import char_gpt, char_lstm, progress, results, writing
 from models.text import Text, encode
 
 ALPHABET = '\n "ab'
@@ -114,27 +111,6 @@ def test_a_small_run_shows_samples_draws_and_says_what_was_to_be_beaten(program,
     assert 0.3 < summary["three_gram_bits"] < 0.8  # four words are easy to learn
     assert summary["files"].keys() > {"curve.png", "sample.txt"}
     assert len((tmp_path / "sample.txt").read_text()) == 4 * writing.WRITTEN
-
-
-@pytest.mark.thorough
-def test_a_run_that_is_stopped_and_resumed_ends_as_one_that_says_nothing(program, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training, "SECONDS", 0.0)
-    shown, calls, asked = [], count(1), training.stopping.asked
-    monkeypatch.setattr(writing, "aside", shown.append)
-
-    def interrupted_once():
-        if next(calls) == 12:  # in the third epoch
-            signal.raise_signal(signal.SIGINT)
-        return asked()
-
-    options = ["--epochs", "3", "--resume", "--output"]
-    assert program.main([*options, str(tmp_path / "quiet"), "--quiet"]) == 0
-    assert shown == []
-    monkeypatch.setattr(training.stopping, "asked", interrupted_once)
-    assert [program.main([*options, str(tmp_path / "resumed")]) for _ in range(2)] == [130, 0]
-    assert [len(text) for text in shown] == [writing.WRITTEN] * 3
-    for name in (results.WEIGHTS, "sample.txt", "curve.png"):
-        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "quiet" / name).read_bytes()
 
 
 def test_lines_are_shown_beside_the_output(capsys):

@@ -20,6 +20,7 @@ from tinygrad_edu import Tensor, nn
 keras = pytest.importorskip("keras", reason="needs the extra keras")
 jax = pytest.importorskip("jax")
 theirs = keras.layers
+pytestmark = pytest.mark.thorough  # the quick suite compares with PyTorch's tables
 
 # JAX compiles every op for each shape: few examples, no deadline, and no optimization of code that runs once.
 jax.config.update("jax_disable_most_optimizations", True)

@@ -9,6 +9,7 @@ from tests.effort import share
 from tests.nn.test_against_keras import agree, drawn, few, jax, seeds, sizes, stateless, theirs
 from tinygrad_edu import nn
 
+pytestmark = pytest.mark.thorough
 fewer = settings(max_examples=share(5), deadline=None)  # for functions that JAX compiles in seconds
 
 # Padding modes: our names, and those of `jax.numpy.pad`.

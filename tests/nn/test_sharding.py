@@ -159,7 +159,7 @@ KNOWN = (
 )
 
 
-@pytest.mark.parametrize("line", thorough(LINES, quick=LINES[::3]))
+@pytest.mark.parametrize("line", thorough(LINES, quick=LINES[::9]))
 def test_the_samples_of_a_layer_in_the_table_are_independent_or_it_raises(line):
     called, arrays, _ = batched(line)
     assert re.search(KNOWN, failure(called, arrays))

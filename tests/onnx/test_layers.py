@@ -30,7 +30,7 @@ def arrays(inputs):
     return tuple(values_of(x) for x in inputs.values())
 
 
-@pytest.mark.parametrize("line", thorough(LAYERS, quick=[*LAYERS][::3]))
+@pytest.mark.parametrize("line", thorough(LAYERS, quick=[*LAYERS][::9]))
 def test_a_layer_computes_the_same_in_onnx_runtime(line, tmp_path):
     called, inputs = made(TABLE[line], np.float32)
     why = reason(called.m, inputs)
@@ -64,7 +64,7 @@ def has_batch(line):
 BATCHED = [line for line in LAYERS if has_batch(line)]
 
 
-@pytest.mark.parametrize("line", thorough(BATCHED, quick=BATCHED[::4]))
+@pytest.mark.parametrize("line", thorough(BATCHED, quick=BATCHED[::12]))
 def test_the_batch_size_of_a_layer_is_symbolic(line, tmp_path):
     called, inputs = made(TABLE[line], np.float32)
     more = larger_batch(inputs)

@@ -55,7 +55,7 @@ class Called(nn.Module):
         return tuple(tg.Tensor(x.astype(dtype) if x.dtype.kind == "f" else x) for x in arrays)
 
 
-@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=[*OP_CALLS][::3]))
+@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=[*OP_CALLS][::9]))
 @settings(max_examples=2)
 @given(data=st.data())
 def test_a_drawn_call_computes_the_same(name, data, tmp_path_factory):

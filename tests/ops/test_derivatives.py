@@ -6,6 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import thorough
+from tests.ops.missing import MISSING
 from tinygrad_edu.testing import Call, check_jvp, check_linear, check_vjp
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
@@ -64,7 +66,7 @@ SATURATED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OP_CALLS)
+@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=MISSING))
 @given(data=st.data())
 def test_derivatives(name, data):
     """Check forward mode, and reverse mode to second order."""
@@ -82,7 +84,7 @@ def test_third_derivatives(name, data):
     check_vjp(call, *call.arrays, order=3 if most <= 8 or name not in SATURATED else 2)
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("name", thorough(LINEAR, quick=MISSING))
 @given(data=st.data())
 def test_linear_ops_have_exact_transposes(name, data):
     call = data.draw(calls(name))
@@ -93,7 +95,7 @@ def test_linear_ops_have_exact_transposes(name, data):
     check_linear(call, *call.arrays)
 
 
-@pytest.mark.parametrize("name", BILINEAR)
+@pytest.mark.parametrize("name", thorough(BILINEAR, quick=MISSING))
 @given(data=st.data())
 def test_products_are_linear_in_each_argument(name, data):
     call = data.draw(calls(name))

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from scipy import integrate, linalg, special
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tests.ops.groups import written
+from tests.ops.missing import MISSING
 from tests.ops.network_references import NETWORK_REFERENCES, batched, convolve, max_pool
 from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, TinygradError
 from tinygrad_edu.extras import remedy
@@ -477,7 +479,7 @@ def test_every_reference_is_of_an_op():
     assert set(REFERENCES) <= set(OP_CALLS)
 
 
-@pytest.mark.parametrize("name", OP_CALLS)
+@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=MISSING))
 @given(data=st.data())
 def test_forward_is_the_reference_and_float32_stays_float32(name, data):
     call = data.draw(calls(name))

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import thorough
+from tests.ops.missing import MISSING
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.testing import check_op
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
@@ -32,7 +34,7 @@ def every_floating_point_input_has_a_vjp(op, inputs):
         assert np.asarray(x).dtype.kind != "f" or argument in op.vjp_functions, argument
 
 
-@pytest.mark.parametrize("name", OP_CALLS)
+@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=MISSING))
 @given(data=st.data())
 def test_laws(name, data):
     """Check inputs in float64, float32 and float16; other arguments keep the dtype in which they were drawn."""

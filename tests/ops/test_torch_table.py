@@ -3,15 +3,20 @@
 `vmap` of every line equals a loop over samples of its inputs, so that it equals PyTorch's results, too.
 """
 
+import re
 import warnings
+from contextlib import contextmanager
+from functools import wraps
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.ops.missing import MISSING
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import LoopWarning
 from tinygrad_edu.testing import check_vmap
+from tinygrad_edu.testing.strategies import OP_CALLS
 from tools.torch_table import FOLDER, assert_same, cases, expected, names, parts, two_samples
 
 
@@ -52,10 +57,32 @@ def test_every_line_has_its_numbers():
     assert set(TABLE) == set(EXPECTED)
 
 
+@pytest.mark.thorough
+def test_the_lines_call_every_vjp_of_the_ops_that_are_not_listed_as_missing(monkeypatch):
+    called, vjps = set(), {name: dict(op.vjp_functions) for name, op in tg.ops.registry.items()}
+
+    def noting(name, vjp):
+        return wraps(vjp)(lambda *args, **settings: called.add(name) or vjp(*args, **settings))
+
+    try:
+        for name, of_inputs in vjps.items():
+            tg.ops.registry[name].vjps(**{x: noting((name, x), vjp) for x, vjp in of_inputs.items()})
+        for line, case in TABLE.items():
+            check_case(case, EXPECTED[line])
+    finally:
+        for name, of_inputs in vjps.items():
+            tg.ops.registry[name].vjps(**of_inputs)
+    wanted = {(name, x) for name in OP_CALLS if name in vjps and name not in MISSING for x in vjps[name]}
+    assert wanted - called == set()
+    composed = {name for name in OP_CALLS if name not in vjps and name not in MISSING}
+    assert composed - set(re.findall(r"\b\w+(?=\()", " ".join(TABLE))) == set()
+
+
 # --- vmap ---
 
 # Lines with an argument that they write to.
 STATEFUL = {line for line in TABLE if line.startswith("tg.batch_norm(") and "training=True, momentum" in line}
+BY_FILE = {name: sorted({case.line for case in cases(name)} - STATEFUL) for name in names()}
 # Calls that run once for each sample: of functions whose results may have another shape for each, or without a rule.
 LOOPS = (
     "bincount",
@@ -70,6 +97,16 @@ LOOPS = (
 )
 
 
+@contextmanager
+def named(line):
+    """Add a line of the table to an error."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(line)
+        raise
+
+
 def of_inputs(case):
     """Return a line as a function of its inputs."""
 
@@ -80,8 +117,14 @@ def of_inputs(case):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("line", sorted(TABLE.keys() - STATEFUL))
-def test_vmap_equals_a_loop(line):
+@pytest.mark.parametrize("name", BY_FILE)
+def test_vmap_equals_a_loop(name):
+    for line in BY_FILE[name]:
+        with named(line):
+            vmap_equals_a_loop(line)
+
+
+def vmap_equals_a_loop(line):
     case, inputs = TABLE[line], list(TABLE[line].inputs.values())
     alone = [tuple(0 if k == j else None for k in range(len(inputs))) for j in range(len(inputs))]
     with warnings.catch_warnings():
@@ -95,8 +138,14 @@ def test_vmap_equals_a_loop(line):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("line", sorted(TABLE.keys() - STATEFUL))
-def test_the_axis_of_the_samples_does_not_replace_a_missing_axis(line):
+@pytest.mark.parametrize("name", BY_FILE)
+def test_the_axis_of_the_samples_does_not_replace_a_missing_axis(name):
+    for line in BY_FILE[name]:
+        with named(line):
+            fails_or_equals_a_loop(line)
+
+
+def fails_or_equals_a_loop(line):
     """A row of an input has an axis less than the line expects: vmap over the rows equals a loop, or raises, too."""
     f, inputs = of_inputs(TABLE[line]), [tg.Tensor(x) for x in TABLE[line].inputs.values()]
     for k, axis in ((k, axis) for k, x in enumerate(inputs) for axis in (0, -1) if x.ndim and x.shape[axis]):

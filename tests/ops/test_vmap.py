@@ -80,7 +80,7 @@ def hold(call, outer_axes):
 
 
 @pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
-@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=[*OP_CALLS][::2]))
+@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=[*OP_CALLS][::4]))
 @settings(max_examples=2)  # the simplest call, and a random one
 @given(data=st.data())
 def test_vmap_equals_a_loop(name, data):

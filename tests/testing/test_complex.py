@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.effort import thorough
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing import GradientMismatch, check_gradient
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
@@ -181,7 +182,7 @@ def test_the_convention_of_pytorch(name):
     check_gradient(f, grad, Z, X)
 
 
-@pytest.mark.parametrize("name", OF_FRAMEWORKS)
+@pytest.mark.parametrize("name", thorough(OF_FRAMEWORKS))
 def test_the_convention_of_jax(name):
     jax = pytest.importorskip("jax")
 

@@ -31,9 +31,9 @@ from tinygrad_edu.testing.verdict import examples, require_conclusive
 
 
 def marks_of(number, name):
-    """Return the marks of a family: seven of eight of those by subject are slow, and of the others thorough."""
+    """Return the marks of a family: seven of eight of those by subject are slow, and most others thorough."""
     if ": " in name:
-        return [pytest.mark.slow] if number % 8 else []
+        return [pytest.mark.slow] if number % 8 else [pytest.mark.thorough] if number % 16 else []
     return [pytest.mark.thorough] if number % 8 != 5 else []
 
 
@@ -48,7 +48,7 @@ def test_right_is_never_called_wrong_and_wrong_never_right(name):
         assert drawn(FAMILIES[name], -1.0, 7)[0] in ("wrong", "inconclusive")
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith(("relu", "LeNet"))])
+@pytest.mark.parametrize("name", thorough([name for name in FAMILIES if name.startswith(("relu", "LeNet"))]))
 def test_networks_with_kinks_are_conclusive(name):
     assert drawn(FAMILIES[name], 1.0, 1) == ("right", "")
 
@@ -104,7 +104,7 @@ OF_ROUNDING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OF_ROUNDING)
+@pytest.mark.parametrize("name", thorough(OF_ROUNDING, quick=[*OF_ROUNDING][::3]))
 @pytest.mark.parametrize("seed", thorough(range(5), quick=[0]))
 def test_what_rounding_leaves_is_not_wrong(name, seed):
     f, arrays = OF_ROUNDING[name]
@@ -336,7 +336,7 @@ STAIRS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", STAIRS)
+@pytest.mark.parametrize("name", thorough(STAIRS, quick=["floor", "sawtooth", "float16"]))
 def test_the_slope_of_stairs_is_that_between_jumps_and_of_rounding_that_across_them(name):
     f, slope, scales = STAIRS[name]
     for scale in scales:

@@ -140,7 +140,12 @@ def as_vectors(part, *arguments):
 
 @pytest.mark.parametrize(
     ("name", "part", "expected"),
-    [(name, part, ("right", "wrong")[k]) for name, case in TIES.items() for k in range(2) for part in case[2 + k]],
+    [
+        pytest.param(name, part, ("right", "wrong")[k], marks=pytest.mark.thorough if j else [])
+        for name, case in TIES.items()
+        for k in range(2)
+        for j, part in enumerate(case[2 + k])
+    ],
 )
 def test_a_claim_at_a_tie_of_inputs_is_between_the_slopes_along_each_sum(name, part, expected):
     f, point = TIES[name][:2]

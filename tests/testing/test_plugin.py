@@ -140,6 +140,7 @@ def test_a_profile_says_how_many_examples_and_the_suite_the_rest(name):
     assert {name: found[name] for name in expected} == expected
 
 
+@pytest.mark.thorough
 def test_nightly_raises_what_a_test_set(tmp_path):
     (tmp_path / "test_it.py").write_text(
         "from hypothesis import given, settings, strategies as st\n"
@@ -148,6 +149,7 @@ def test_nightly_raises_what_a_test_set(tmp_path):
     assert run(tmp_path, OPTION, "nightly").stdout.count("drawn") == 2000
 
 
+@pytest.mark.thorough
 def test_the_generator_is_another_in_each_test_and_the_same_in_each_run():
     first, second = counts(conftest=LOADED), counts(OPTION, "dev", conftest=LOADED)
     assert first["rng 0"] != first["rng 1"]
@@ -213,7 +215,9 @@ def test_another_plugin_may_define_the_names_without_our_prefix(tmp_path):
     assert both.returncode == 0, both.stdout + both.stderr
 
 
-@pytest.mark.parametrize("order", ["hypothesis, tinygrad_edu", "tinygrad_edu, hypothesis"])
+@pytest.mark.parametrize(
+    "order", thorough(["hypothesis, tinygrad_edu", "tinygrad_edu, hypothesis"], quick=["hypothesis, tinygrad_edu"])
+)
 def test_the_import_of_hypothesis_imports_nothing_of_ours_and_still_knows_tensors(order):
     first = order.partition(",")[0]
     program = f"""
@@ -304,7 +308,7 @@ def test_the_limit_of_the_configuration_is_a_number_from_0_to_1(tmp_path, value)
         assert "Traceback" not in out
 
 
-@pytest.mark.parametrize("value", thorough(["0.25", "1"], quick=["0.25"]))
+@pytest.mark.parametrize("value", thorough(["0.25", "1"]))
 @pytest.mark.parametrize("table", ["pytest", "pytest.ini_options"])
 def test_the_limit_may_be_a_number_in_toml(tmp_path, table, value):
     code, out = outcome(tmp_path, "pyproject.toml", f"[tool.{table}]\n{KEY} = {value}\n")
@@ -367,6 +371,7 @@ def test_gradient():
 """
 
 
+@pytest.mark.thorough
 def test_a_failure_shows_the_line_of_the_test_and_what_can_be_pasted(tmp_path):
     (tmp_path / "test_it.py").write_text(WRONG)
     out = run(tmp_path).stdout
@@ -437,7 +442,10 @@ def reported(*options):
 
 @pytest.mark.parametrize(
     "options",
-    [pytest.param(("-n", "0"), id="one process"), pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.thorough)],
+    [
+        pytest.param(("-n", "0"), id="one process", marks=pytest.mark.thorough),
+        pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.thorough),
+    ],
 )
 def test_a_report_has_the_checks_of_each_test(options):
     run, out, _ = reported(*options)
@@ -460,6 +468,7 @@ def test_a_report_has_the_checks_of_each_test(options):
     assert f"report of the gradient checks: {os.sep}" in out
 
 
+@pytest.mark.thorough
 def test_junit_has_the_checks_as_properties():
     tree = ElementTree.fromstring(reported("-n", "0")[2])
     names = ("checks", "wrong", "inconclusive", "laws")

@@ -5,6 +5,7 @@ import inspect
 import types
 import typing
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tests.effort import share
+from tests.effort import share, thorough
 from tinygrad_edu import ops, transforms
 from tinygrad_edu.engine import Op, Tensor
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
@@ -159,7 +160,7 @@ def test_every_function_is_called():
     assert set(FUNCTIONS) <= {*BY_STRATEGY, *CALLS}
 
 
-@pytest.mark.parametrize("name", BY_STRATEGY)
+@pytest.mark.parametrize("name", thorough(BY_STRATEGY, quick=BY_STRATEGY[::6]))
 def test_results_of_drawn_calls_have_the_declared_types(name):
     @settings(max_examples=share(5), deadline=None)
     @given(calls(name), st.sampled_from([True, None, 0, 1, 2]))
@@ -171,10 +172,9 @@ def test_results_of_drawn_calls_have_the_declared_types(name):
     check()
 
 
-@pytest.mark.parametrize("chosen", [True, None, 0, 1])
 @pytest.mark.parametrize("name", CALLS)
-def test_results_have_the_declared_types(name, chosen):
-    for call in CALLS[name]:
+def test_results_have_the_declared_types(name):
+    for call, chosen in product(CALLS[name], [True, None, 0, 1]):
         named = call if isinstance(call, dict) else {}
         values = with_tensors([*named.values()] if named else [*call], chosen)
         args, settings = ([], dict(zip(named, values, strict=True))) if named else (values, {})

@@ -31,7 +31,7 @@ def samples_of(program):
     """Return the arrays of the inputs and the target. Masks exclude the ends of sequences, or samples."""
     rng, count = np.random.default_rng(program.seed), sum(program.sizes)
     positions = (STEPS,) if program.stem == "sequences" else ()
-    shape = {"rows": (FEATURES,), "images": (1, 5, 5), "tokens": (2,), "sequences": (STEPS, FEATURES)}[program.stem]
+    shape = {"rows": (FEATURES,), "tokens": (2,), "sequences": (STEPS, FEATURES)}[program.stem]
     x = rng.normal(size=(count, *shape)).astype(program.dtype)
     x = np.asfortranarray(x) if program.seed % 2 else x
     x = np.abs(x * 9).astype(int) % 5 if program.stem == "tokens" else x
@@ -49,11 +49,9 @@ def samples_of(program):
         for part in parts_of(program.sizes):
             counts[part.start] |= not counts[part].any()  # a batch without labels has no mean
     target = {
-        "known labels": (labels,),
         "labels": (np.where(counts, labels, -100),),
         "values": (values,),
         "shares": (1 / (1 + np.exp(-values)),),
-        "signs": (np.where(values > 0, 1.0, -1.0).astype(program.dtype),),
         "masked": (values, counts.reshape(count, -1).any(axis=1).astype(program.dtype)),
     }[LOSSES[program.losses[0]].target]
     return ((x,) if program.inputs == "array" else (x, scale)), target

@@ -17,8 +17,8 @@ ROW_WEIGHTS = np.array([[0.5, 1.0, 2.0]])
 # --- Denominators, independent of those in the losses ---
 
 
-def count_of_labels(target, ignored=-100):
-    return float((target != ignored).sum())
+def count_of_labels(target):
+    return float((target != -100).sum())
 
 
 def weight_of_labels(target):
@@ -27,10 +27,6 @@ def weight_of_labels(target):
 
 def size(target):
     return float(target.size)
-
-
-def rows(target):
-    return float(len(target))
 
 
 # --- Losses of labels ---
@@ -43,11 +39,6 @@ def reduced(reduction):
         return nn.cross_entropy(out, target, reduction=reduction)
 
     return loss
-
-
-def reduced_and_declared(reduction):
-    loss = reduced(reduction)
-    return nn.additive(count_of_labels)(loss) if reduction == "mean" else loss
 
 
 def picked(out, target):
@@ -67,13 +58,6 @@ def focal(out, target):
     losses, counts = picked(out, target)
     weights = losses * losses * counts
     return (losses * weights).sum() / (weights.sum() + 0.1)
-
-
-def hardest(out, target):
-    """Return the mean over the half of the samples with the largest losses."""
-    losses, counts = picked(out, target)
-    losses = tg.sort((losses * counts).reshape(-1), descending=True)
-    return losses[: (len(losses) + 1) // 2].mean()
 
 
 def contrastive(out, target):
@@ -107,13 +91,6 @@ class Called:
         return count_of_labels(target)
 
 
-class CalledAgain(Called):
-    """A subclass that overrides `__call__`."""
-
-    def __call__(self, out, target):
-        return super().__call__(out, target) ** 2
-
-
 class Projected(nn.Module):
     """A loss with its own layer, which the optimizer holds."""
 
@@ -127,14 +104,6 @@ class Projected(nn.Module):
         return nn.cross_entropy(self.logits(out), target) ** 2
 
 
-class ProjectedAdditive(Projected):
-    def forward(self, out, target):
-        return nn.cross_entropy(self.logits(out), target)
-
-    def denominator(self, target):
-        return count_of_labels(target)
-
-
 class CountingAdditive(nn.CrossEntropyLoss):
     """An additive loss that counts its calls."""
 
@@ -146,18 +115,6 @@ class CountingAdditive(nn.CrossEntropyLoss):
 
     def denominator(self, target):
         return super().denominator(target)
-
-
-class Teacher:
-    """A loss with its own model, which is not trained."""
-
-    def __init__(self, rng, dtype):
-        self.model = nn.Sequential(nn.Linear(CLASSES, CLASSES, rng=rng), nn.Softmax(axis=-1)).astype(dtype)
-
-    def __call__(self, out, target):
-        with tg.no_grad():
-            wanted = self.model(out.swapaxes(1, -1)).swapaxes(1, -1)
-        return nn.cross_entropy(out, target) + ((out - wanted) ** 2).mean(axis=0).max()
 
 
 def in_place(out, target):
@@ -179,18 +136,6 @@ class RunningCentre(nn.Module):
         return nn.cross_entropy(out, target) + ((mean - self.centre.numpy().astype(out.dtype)) ** 2).sum()
 
 
-class Remembers:
-    """A loss that records its values."""
-
-    def __init__(self):
-        self.seen = []
-
-    def __call__(self, out, target):
-        loss = nn.cross_entropy(out, target, reduction="sum")
-        self.seen.append(loss.item())
-        return loss
-
-
 class WithTensor:
     """A loss with a temperature that only the optimizer holds."""
 
@@ -206,36 +151,12 @@ def with_weights_of(model):
     return lambda out, target: nn.cross_entropy(out, target) + 0.05 * sum((p * p).sum() for p in model.parameters())
 
 
-def additive_with_weights_of(model):
-    return nn.additive(count_of_labels)(with_weights_of(model))
-
-
-class WithModel(nn.Module):
-    """A loss that holds the model."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def forward(self, out, target):
-        return with_weights_of(self.model)(out, target)
-
-
 def with_penalties_of(model):
     """Return a loss that uses tensors stored by the forward pass."""
 
     def loss(out, target):
         stored = [vars(m).get("penalty", getattr(getattr(m, "cache", None), "penalty", None)) for m in model.modules()]
         return nn.cross_entropy(out, target) + sum((p for p in stored if p is not None), 0.0)
-
-    return loss
-
-
-def calling_again(model):
-    """Return a loss that calls the model again."""
-
-    def loss(out, target):
-        last = model.layers[list(model.layers)[-1]] if isinstance(model.layers, dict) else model.layers[-1]
-        return nn.cross_entropy(out, target) + (last.layer(np.ones((2, 4), out.dtype)) ** 2).mean()
 
     return loss
 
@@ -259,22 +180,6 @@ class NoisyAdditive(Noisy):
 # --- Losses of values ---
 
 
-def quantile(out, target):
-    """Return the 0.8 quantile of the errors of the batch."""
-    return tg.quantile((out - target) ** 2, 0.8)
-
-
-def correlation(out, target):
-    a, b = out - out.mean(), target - target.mean()
-    return 1 - (a * b).sum() / tg.sqrt((a * a).sum() * (b * b).sum() + 1e-3)
-
-
-def pairwise(out, target):
-    """Return the error of the pairwise differences of samples, compared with those of the targets."""
-    x, t = out.reshape(len(out), -1), target.reshape(len(target), -1)
-    return (((x.reshape(len(x), 1, -1) - x) - (t[:, None] - t)) ** 2).mean()
-
-
 # --- Losses of values with a mask: the target is a tuple ---
 
 
@@ -282,10 +187,6 @@ def masked(out, target):
     values, mask = target
     errors = ((out - values) ** 2).reshape(len(values), -1).mean(axis=1)
     return (errors * mask).sum() / mask.sum()
-
-
-def sum_of_mask(target):
-    return float(target[1].sum())
 
 
 def weighted_by_samples(out, target):
@@ -301,7 +202,7 @@ class Losses(NamedTuple):
     make : callable
         Function of the model and a generator that returns the loss.
     target : str
-        One of "labels", "known labels", "values", "shares", "signs" and "masked".
+        One of "labels", "values", "shares" and "masked".
     denominator : callable, optional
         Function of the target that returns the weight of a batch, if the loss is additive.
     random : bool
@@ -331,67 +232,34 @@ LOSSES = {
     # Losses of this package
     "cross entropy": given(nn.cross_entropy, "labels", count_of_labels),
     "class weights": given(partial(nn.cross_entropy, weight=CLASS_WEIGHTS), "labels", weight_of_labels),
-    "class weights, smoothed": Losses(
-        lambda model, rng: nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, label_smoothing=0.1), "labels", weight_of_labels
-    ),
-    "ignored class": given(
-        partial(partial(nn.cross_entropy, reduction="sum"), ignore_index=1, reduction="mean"),
-        "known labels", partial(count_of_labels, ignored=1),
-    ),
-    "summed": given(partial(nn.cross_entropy, reduction="sum"), "labels"),
-    "summed module": Losses(lambda model, rng: nn.CrossEntropyLoss(reduction="sum"), "labels"),
-    "nll": given(partial(nn.nll_loss, weight=CLASS_WEIGHTS), "labels", weight_of_labels),
-    "margin": given(partial(nn.multi_margin_loss, p=2, margin=3.0), "known labels", rows, only_rows=True),
     "mse": given(nn.mse_loss, "values", size),
     "huber, summed": given(partial(nn.huber_loss, reduction="sum"), "values"),
-    "smooth l1": Losses(lambda model, rng: nn.SmoothL1Loss(beta=0.7), "values", size),
-    "poisson": given(nn.poisson_nll_loss, "shares", size),
-    "divergence": given(partial(nn.kl_div, reduction="batchmean"), "shares", rows),
-    "binary": given(nn.binary_cross_entropy_with_logits, "shares", size),
     "binary, row weights": given(
         partial(nn.binary_cross_entropy_with_logits, weight=ROW_WEIGHTS, pos_weight=ROW_WEIGHTS[0]),
         "shares", size, only_rows=True,
     ),
-    "several labels": given(nn.multilabel_soft_margin_loss, "shares", rows, only_rows=True),
-    "soft margin, summed": Losses(lambda model, rng: nn.SoftMarginLoss(reduction="sum"), "signs"),
-    "hinge": given(nn.hinge_embedding_loss, "signs", size),
     # Losses as users write them
     "closure, mean": Losses(lambda model, rng: reduced("mean"), "labels"),
     "closure, sum": Losses(lambda model, rng: reduced("sum"), "labels"),
-    "declared closure, mean": Losses(lambda model, rng: reduced_and_declared("mean"), "labels", count_of_labels),
-    "declared closure, sum": Losses(lambda model, rng: reduced_and_declared("sum"), "labels"),
     "masked mean": given(masked_mean, "labels"),
     "declared masked mean": given(
         nn.additive(count_of_labels)(lambda out, y: masked_mean(out, y)), "labels", count_of_labels
     ),
     "focal": given(focal, "labels"),
-    "hardest": given(hardest, "labels"),
     "contrastive": given(contrastive, "labels"),
     "copied by wraps": given(wraps(nn.cross_entropy)(copied), "labels"),
     "subclass": Losses(lambda model, rng: Sharpened(weight=CLASS_WEIGHTS), "labels"),
     "called": Losses(lambda model, rng: Called(), "labels", count_of_labels),
-    "called again": Losses(lambda model, rng: CalledAgain(), "labels"),
     "own layer": Losses(lambda model, rng: Projected(rng), "labels"),
-    "own layer, additive": Losses(lambda model, rng: ProjectedAdditive(rng), "labels", count_of_labels),
     "counting, additive": Losses(lambda model, rng: CountingAdditive(), "labels", count_of_labels, refused=None),
-    "teacher": Losses(lambda model, rng: Teacher(rng, model.parameters()[0].dtype), "labels"),
     "in place": given(in_place, "labels", refused=None),
-    "one element": given(lambda out, y: masked_mean(out, y).reshape(1, 1), "labels"),
     "running centre": Losses(lambda model, rng: RunningCentre(), "labels"),
-    "remembers": Losses(lambda model, rng: Remembers(), "labels"),
     "own tensor": Losses(lambda model, rng: WithTensor(model.parameters()[0].dtype), "labels"),
     "weights": Losses(lambda model, rng: with_weights_of(model), "labels"),
-    "weights, module": Losses(lambda model, rng: WithModel(model), "labels"),
-    "weights, additive": Losses(lambda model, rng: additive_with_weights_of(model), "labels", count_of_labels),
     "stored": Losses(lambda model, rng: with_penalties_of(model), "labels", reads=True, refused=None),
-    "calls again": Losses(lambda model, rng: calling_again(model), "labels"),
     "noisy": Losses(lambda model, rng: Noisy(rng), "labels", random=True),
     "noisy, additive": Losses(lambda model, rng: NoisyAdditive(rng), "labels", count_of_labels, random=True),
-    "quantile": given(quantile, "values"),
-    "correlation": given(correlation, "values"),
-    "pairwise": given(pairwise, "values"),
     "masked": given(masked, "masked"),
-    "declared masked": given(nn.additive(sum_of_mask)(lambda out, y: masked(out, y)), "masked", sum_of_mask),
     "sample weights": given(weighted_by_samples, "masked"),
 }  # fmt: skip
 

@@ -22,24 +22,6 @@ def linear(rng, out=FEATURES):
 # --- Layers whose samples are independent ---
 
 
-class Noise(nn.Module):
-    def __init__(self, rng):
-        self.rng = rng
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        return x + nn.current_stream(self.rng).normal(size=x.shape).astype(x.dtype)
-
-
-class Shared(nn.Module):
-    def __init__(self, rng):
-        self.layer = linear(rng)
-
-    def forward(self, x):
-        return self.layer(tg.tanh(self.layer(x)))
-
-
 class Experts(nn.Module):
     """Each row uses one of two matrices, so a matrix may have no gradient in a shard."""
 
@@ -51,35 +33,6 @@ class Experts(nn.Module):
         if chosen.all():
             return self.first(x)
         return tg.where(chosen, self.first(x), self.second(x)) if chosen.any() else self.second(x)
-
-
-class TimeFirst(nn.Module):
-    """A GRU requires samples on axis 1: this module moves the axis there and back."""
-
-    def __init__(self, rng):
-        self.layer = nn.GRU(FEATURES, FEATURES, rng=rng)
-
-    def forward(self, x):
-        sequences = x.reshape(len(x), -1, FEATURES)
-        return self.layer(sequences.swapaxes(0, 1))[0].swapaxes(0, 1).reshape(x.shape)
-
-
-class Attends(nn.Module):
-    def __init__(self, rng):
-        self.layer = nn.MultiheadAttention(FEATURES, 2, batch_first=True, rng=rng)
-
-    def forward(self, x):
-        sequences = x.reshape(len(x), -1, FEATURES)
-        return self.layer(sequences, sequences, sequences)[0].reshape(x.shape)
-
-
-class MakesModules(nn.Module):
-    """Its forward sets an attribute of a module that it creates."""
-
-    def forward(self, x):
-        made = nn.Identity()
-        made.scale = 0.5
-        return tg.tanh(x) * made.scale
 
 
 def with_clipped_gradient(rng):
@@ -98,26 +51,6 @@ def with_clipped_gradient(rng):
 def frozen(rng):
     layer = linear(rng)
     layer.weight.requires_grad = False
-    return layer
-
-
-# --- Layers that couple samples, which no check can notice ---
-
-
-class Centre(nn.Module):
-    def forward(self, x):
-        return x - x.mean(axis=0)
-
-
-def run_hooks(rng):
-    layer = linear(rng)
-    layer.register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
-    return layer
-
-
-def patched(rng):
-    layer = linear(rng)
-    layer.forward = lambda x: nn.Linear.forward(layer, x - x.mean(axis=0))
     return layer
 
 
@@ -162,31 +95,6 @@ class Counts(nn.Module):
     def forward(self, x):
         self.calls += 1
         return tg.tanh(x)
-
-
-class CountsSome(nn.Module):
-    """It counts the batches whose first sample has a positive sum: only some shards change it."""
-
-    def __init__(self):
-        self.calls = 0
-
-    def forward(self, x):
-        if x.numpy()[0].sum() > 0:
-            self.calls += 1
-        return tg.tanh(x)
-
-
-class Carries(nn.Module):
-    """It carries a state from one batch to the next."""
-
-    def __init__(self):
-        self.state = 0.0
-
-    def forward(self, x):
-        out = tg.tanh(x + self.state)
-        if self.training:
-            self.state = float(out.numpy().mean())
-        return out
 
 
 class StoresPenalty(nn.Module):
@@ -240,28 +148,6 @@ class MovesTarget(nn.Module):
         return self.layer(x) - self.target(x)
 
 
-class Exchanges(nn.Module):
-    """It calls a layer with other parameters."""
-
-    def __init__(self, rng):
-        self.layer = linear(rng)
-
-    def forward(self, x):
-        return nn.functional_call(self.layer, {"weight": self.layer.weight * 0.5}, x)
-
-
-class ScalesByFirst(nn.Module):
-    """The first batch sets the scale, and later batches only read it."""
-
-    def __init__(self):
-        self.scale = None
-
-    def forward(self, x):
-        if self.scale is None:
-            self.scale = 1 / (1 + float(x.numpy().std()))
-        return self.scale * tg.tanh(x)
-
-
 class OneSequence(nn.Module):
     """A recurrent layer, or attention, gets all rows as one sequence."""
 
@@ -282,14 +168,6 @@ class ScalesGradient(nn.Module):
         if out.requires_grad:
             out.register_hook(lambda g: g / (np.linalg.norm(g) + 1))
         return out
-
-
-class FlattensSamples(nn.Module):
-    def __init__(self):
-        self.layer = nn.Flatten(0)
-
-    def forward(self, x):
-        return x - self.layer(x).mean()
 
 
 class Layer(NamedTuple):
@@ -313,47 +191,24 @@ class Layer(NamedTuple):
 INDEPENDENT = {
     "linear": Layer(linear),
     "tanh": Layer(lambda rng: nn.Tanh()),
-    "function": Layer(lambda rng: np.sin),
-    "layer norm": Layer(lambda rng: nn.LayerNorm(FEATURES)),
-    "nested": Layer(lambda rng: nn.Sequential(nn.Sequential(linear(rng), nn.Tanh()), nn.Identity())),
-    "residual": Layer(lambda rng: nn.Residual(linear(rng), nn.Tanh())),
     "dropout": Layer(lambda rng: nn.Dropout(0.3, rng=rng), random=True),
     "dropout without a generator": Layer(lambda rng: nn.Dropout(0.3), random=True),
-    "noise": Layer(Noise, random=True),
-    "shared": Layer(Shared),
     "experts": Layer(Experts),
-    "time first": Layer(TimeFirst),
-    "attends": Layer(Attends),
-    "makes modules": Layer(lambda rng: MakesModules()),
     "clipped gradient": Layer(with_clipped_gradient),
-    "frozen": Layer(frozen),
-}
-COUPLED = {
-    "centres": Layer(lambda rng: Centre()),
-    "hook": Layer(run_hooks),
-    "patched": Layer(patched),
 }
 REFUSED = {
     "normalizes inside": Layer(lambda rng: NormalizesInside(), refused=True),
     "own batch norm": Layer(lambda rng: OwnBatchNorm(), refused=True),
     "notes": Layer(lambda rng: Notes(), refused=True),
     "counts": Layer(lambda rng: Counts(), refused=True),
-    "counts some": Layer(lambda rng: CountsSome(), refused=None),
-    "carries": Layer(lambda rng: Carries(), refused=True),
     "stores a penalty": Layer(lambda rng: StoresPenalty(), refused=True),
     "caches a penalty": Layer(lambda rng: CachesPenalty(), refused=None),
     "writes a buffer": Layer(lambda rng: WritesBuffer(), refused=True),
     "clips its weight": Layer(lambda rng: ClipsWeight(FEATURES, FEATURES, rng=rng), refused=True),
     "moves a target": Layer(MovesTarget, refused=True),
-    "exchanges parameters": Layer(Exchanges, refused=True),
-    "scales by the first": Layer(lambda rng: ScalesByFirst(), refused=True),
     "scales the gradient": Layer(lambda rng: ScalesGradient(), refused=True),
-    "one sequence": Layer(lambda rng: OneSequence(nn.GRU(FEATURES, FEATURES, rng=rng)), refused=True),
-    "attends to rows": Layer(lambda rng: OneSequence(nn.MultiheadAttention(FEATURES, 2, rng=rng)), refused=True),
-    "softmax of rows": Layer(lambda rng: nn.Softmax(axis=0), refused=True),
-    "flattens samples": Layer(lambda rng: FlattensSamples(), refused=True),
 }
-LAYERS = INDEPENDENT | COUPLED | REFUSED
+LAYERS = INDEPENDENT | REFUSED
 
 
 # --- Outputs ---
@@ -370,15 +225,6 @@ class Attributes(dict):
     __getattr__ = dict.__getitem__
 
 
-class OwnTuple(tuple):
-    """A tuple subclass whose constructor does not take a list of items."""
-
-    def __new__(cls, out, more):
-        return super().__new__(cls, (out, more))
-
-    out, more = property(lambda self: self[0]), property(lambda self: self[1])
-
-
 class Object:
     def __init__(self, out):
         self.out, self.more = out, None
@@ -388,23 +234,18 @@ class Object:
 OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "array": lambda head, x, out: out,
     "dict": lambda head, x, out: {"out": out, "more": x, "none": None},
-    "named tuple": lambda head, x, out: Pair(out, x),
     "list": lambda head, x, out: [out, [x]],
-    "own tuple": lambda head, x, out: OwnTuple(out, x),
     "twice": lambda head, x, out: {"out": out, "more": out},
     "integers": lambda head, x, out: {"out": out, "more": out.numpy().argmax(axis=1)},
-    "integer tensor": lambda head, x, out: Pair(out, tg.Tensor(out.numpy().argmax(axis=1))),
-    "constant": lambda head, x, out: Pair(out, x.detach()),
     "attributes": lambda head, x, out: Attributes(out=out, more=x),
     "parameter": lambda head, x, out: {"out": out, "more": head.layer.weight},
-    "buffer": lambda head, x, out: {"out": out, "more": head.table},
     "number": lambda head, x, out: {"out": out, "more": (x * x).mean()},
     "word": lambda head, x, out: {"out": out, "more": "words"},
     "object": lambda head, x, out: Object(out),
     "some": lambda head, x, out: {"out": out, "more": x} if x.numpy()[0].sum() > 0 else {"out": out, "more": (x, x)},
 }  # fmt: skip
-REFUSED_OUTPUTS = {"parameter", "buffer", "number", "word", "object"}
-MAYBE_REFUSED_OUTPUTS = {"some", "attributes", "own tuple"}  # if the loss needs the joined outputs
+REFUSED_OUTPUTS = {"parameter", "number", "word", "object"}
+MAYBE_REFUSED_OUTPUTS = {"some", "attributes"}  # if the loss needs the joined outputs
 
 
 class Head(nn.Module):
@@ -434,14 +275,6 @@ def more_of(out):
 # --- Stems: functions of the inputs that return features ---
 
 
-class Images(nn.Module):
-    def __init__(self, rng):
-        self.layers = nn.Sequential(nn.Conv2D(1, FEATURES, 3, rng=rng), nn.Tanh(), nn.AvgPool2D(3), nn.Flatten())
-
-    def forward(self, x):
-        return self.layers(x)
-
-
 class Tokens(nn.Module):
     def __init__(self, rng):
         self.table = nn.Embedding(5, FEATURES, rng=rng)
@@ -460,7 +293,6 @@ class Tagger(nn.Module):
 
 STEMS: dict[str, Callable[[Any], Any]] = {
     "rows": linear,
-    "images": Images,
     "tokens": Tokens,
     "sequences": Tagger,
 }

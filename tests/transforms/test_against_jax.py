@@ -12,6 +12,7 @@ from tests.effort import share
 from tests.judges import COMPILED_ONCE
 
 jax = pytest.importorskip("jax", reason="needs the extra keras")
+pytestmark = pytest.mark.thorough
 
 
 def leaves(nest):

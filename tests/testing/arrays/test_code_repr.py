@@ -112,6 +112,7 @@ def test_objects_of_the_standard_library_are_made_again(value):
     assert type(again(value)) is type(value)
 
 
+@pytest.mark.thorough
 def test_tensors_of_torch_are_made_again():
     torch = pytest.importorskip("torch")
     x = torch.arange(24.0).reshape(2, 3, 4)

@@ -95,14 +95,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("name", thorough(RIGHT, quick=[*RIGHT][:2]))
 def test_what_jax_differentiates_rightly_passes(name):
     f, point, order = RIGHT[name]
     check_jax(f, *point, order=order)
     assert jnp.ones(1).dtype == jnp.float32
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", thorough(WRONG, quick=[*WRONG][:1]))
 def test_a_wrong_vjp_of_jax_is_named(name):
     f, point, order, words = WRONG[name]
     with pytest.raises(GradientMismatch, match=words):
@@ -147,7 +147,7 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("law", PLANTED)
+@pytest.mark.parametrize("law", thorough(PLANTED, quick=[*PLANTED][:1]))
 def test_each_law_finds_what_no_other_law_finds(law):
     f, point = PLANTED[law]
     with pytest.raises(LawBroken) as caught:
@@ -156,6 +156,7 @@ def test_each_law_finds_what_no_other_law_finds(law):
     assert check_jax(f, *point, skip=[law]).status == "right"
 
 
+@pytest.mark.thorough
 def test_right_rules_pass_each_law():
     for f, point in ((where_perturbed(lambda all_are: 1), [X[0], X[1]]), (batched(1.0), [X[0]])):
         report = check_jax(f, *point)
@@ -177,12 +178,13 @@ def test_a_result_that_changes_when_it_is_differentiated():
         check_jax(f, X[0])
 
 
-@pytest.mark.parametrize("seed", thorough(range(12), quick=[0]))
+@pytest.mark.parametrize("seed", thorough(range(12)))
 def test_results_with_and_without_a_gradient_are_compared_by_their_rounding(seed):
     x = np.random.default_rng(seed).normal(size=4).astype(np.float32)
     assert run_check(check_jax, cosine_distance, x, x, skip=["narrow dtypes", "batching"]).status != "wrong"
 
 
+@pytest.mark.thorough
 def test_a_function_that_only_forward_mode_differentiates_is_named_with_the_check_to_call():
     with pytest.raises(MissingVJPError, match=r"no gradient of looped, only a forward .* lax.while_loop .* jvp=lambda"):
         check_jax(looped, X[0])
@@ -193,6 +195,7 @@ def squared_modulus(z):
     return jnp.real(z) ** 2 + jnp.imag(z) ** 2
 
 
+@pytest.mark.thorough
 def test_complex_numbers_have_the_convention_of_jax():
     z = X[0] + 1j * X[1]
     check_jax(lambda p: jnp.fft.rfft(p["x"]) * p["z"][:2], {"x": X[0], "z": z})
@@ -241,7 +244,7 @@ def network():
     return keras.Sequential([layers.Dense(2), layers.BatchNormalization(), layers.Dropout(0.5)])
 
 
-@pytest.mark.parametrize("training", thorough([False, True], quick=[False]))
+@pytest.mark.parametrize("training", thorough([False, True]))
 def test_a_model_of_keras_is_checked_and_left_as_it_was(training):
     model = network()
     model.build(X.shape)
@@ -258,7 +261,7 @@ def test_layers_compute_in_float64_throughout(layer):
     check_keras(layer, X[None], order=2)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", thorough(range(5)))
 def test_dropout_is_not_compared_between_dtypes_because_jax_draws_another_mask_in_each(seed):
     """The results are close because almost all elements are small, although the masks differ."""
     x = np.float32([1, *[0.01] * 19])
@@ -276,10 +279,12 @@ def test_a_function_named_like_a_draw_is_compared_between_dtypes():
     assert {v.status for v in report.verdicts if v.law == "narrow dtypes" and v.subject == "float32"} == {"right"}
 
 
+@pytest.mark.thorough
 def test_labels_of_a_layer_are_held_fixed():
     check_keras(layers.Embedding(5, 2), np.array([[1, 3, 1]]))
 
 
+@pytest.mark.thorough
 def test_a_layer_of_nested_inputs():
     check_keras(layers.Concatenate(axis=1), [X, X[:, :1]])
 

@@ -52,6 +52,7 @@ def local_rules():
     return Model(), lambda x: Cube.apply(x) * 2, softplus
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["a module", "a scalar", "a transposed bfloat16 matrix"])
 def test_a_failure_of_torch_is_reproduced(kind, tmp_path):
     torch = pytest.importorskip("torch")
@@ -62,6 +63,7 @@ def test_a_failure_of_torch_is_reproduced(kind, tmp_path):
     require_reproduced(tmp_path, check_torch, module if kind == "a module" else function, inputs[kind])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["a pytree", "a scalar", "a bfloat16 vector"])
 def test_a_failure_of_jax_is_reproduced(kind, tmp_path):
     pytest.importorskip("torch")

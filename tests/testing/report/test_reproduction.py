@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tests.testing.test_tensor_checks import LAWLESS, WRONG, broken
 from tinygrad_edu import nn
 from tinygrad_edu.errors import TinygradError
@@ -300,7 +301,7 @@ def test_a_hundred_failures_are_the_same_when_they_are_pasted():
     assert found == dict(zip(FAILURES, heads, strict=True))
 
 
-@pytest.mark.parametrize("name", ["a local module", "an array: large"])
+@pytest.mark.parametrize("name", thorough(["a local module", "an array: large"], quick=["a local module"]))
 def test_lines_can_be_pasted_at_a_prompt(name, tmp_path):
     (kind, head), lines = printed(name)
     at_prompt = subprocess.run(
