@@ -43,6 +43,7 @@ def test_laws(name, data):
         every_floating_point_input_has_a_vjp(tg.ops.registry[name], call.inputs)
     if takes(call, dtype):
         check_op(call.with_arrays([x.astype(dtype) for x in call.arrays]))
+@pytest.mark.fast  # plain mode composes the loss
 
 
 @pytest.mark.parametrize("positions", [(), (4, 5)])
