@@ -43,9 +43,9 @@ def test_laws(name, data):
         every_floating_point_input_has_a_vjp(tg.ops.registry[name], call.inputs)
     if takes(call, dtype):
         check_op(call.with_arrays([x.astype(dtype) for x in call.arrays]))
+
+
 @pytest.mark.fast  # plain mode composes the loss
-
-
 @pytest.mark.parametrize("positions", [(), (4, 5)])
 @pytest.mark.parametrize("of_labels", [True, False])
 def test_the_gradient_of_a_cross_entropy_has_the_memory_order_of_the_logits(positions, of_labels):
