@@ -95,4 +95,9 @@ class VariadicCall(CheckedCall):
         return super().values(result) | {f"{self.op.inputs[0]}_shapes": tuple(map(np.shape, self.arrays.values()))}
 
 
-core.Op.call_class = property(lambda op: VariadicCall if op.variadic else CheckedCall)  # type: ignore[assignment]
+def _call_class(op: Op) -> type[CheckedCall]:
+    """Return the class of the calls of an op."""
+    return VariadicCall if op.variadic else CheckedCall
+
+
+core.Op.call_class = property(_call_class)  # type: ignore[assignment]

@@ -18,7 +18,7 @@ from tinygrad_edu.nn.linear import Affine, require_sizes, shape_of_floats
 from tinygrad_edu.nn.normalization import require_channels
 from tinygrad_edu.nn.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_sample_axis
-from tinygrad_edu.ops.shape import is_floating
+from tinygrad_edu.ops.shape import holds_floats
 from tinygrad_edu.ops.sliding_windows import per_axis
 
 __all__ = ["Conv1D", "Conv2D", "Conv3D", "ConvTranspose1D", "ConvTranspose2D", "ConvTranspose3D"]
@@ -116,7 +116,7 @@ class _Conv(_ConvNd):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
-        if not (is_floating(x) and x.shape[: -self.axes][1:] == (self.in_channels,)):
+        if not (holds_floats(x) and x.shape[: -self.axes][1:] == (self.in_channels,)):
             self._check_shape(shape_of_floats(type(self).__name__, x))
         padding: Any = self.padding
         if self.padding_mode != "zeros":

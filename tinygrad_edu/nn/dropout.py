@@ -14,7 +14,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.ops.dropout import draw_bits, dropout_scale, random_dropout
-from tinygrad_edu.ops.shape import is_floating, shaped
+from tinygrad_edu.ops.shape import holds_floats, shaped
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -45,7 +45,7 @@ class _DropoutBase(core.Dropout, Module):
         """Apply dropout in training; return x itself in evaluation."""
         if not (self.training and self.p):
             return x
-        if not is_floating(x) and (x := shaped(x)).dtype.kind != "f":
+        if not holds_floats(x) and (x := shaped(x)).dtype.kind != "f":
             raise DTypeError(f"{type(self).__name__}: the input must be floating point, got {x.dtype}.")
         return self.apply_mask(x)
 

@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import refuse_in_shard
-from tinygrad_edu.ops.shape import flatten, is_floating, reshape
+from tinygrad_edu.ops.shape import flatten, holds_floats, reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -51,7 +51,7 @@ class Flatten(core.Flatten, Module):
 
     def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.flatten`."""
-        if is_floating(x) and x.ndim > 1 and (self.start_axis, self.end_axis) == (1, -1):
+        if holds_floats(x) and x.ndim > 1 and (self.start_axis, self.end_axis) == (1, -1):
             return super().forward(x)
         if self.start_axis in (0, -len(shape_of(x))):
             refuse_in_shard(f"{self!r}: it merges the sample axis of its input of shape {shape_of(x)}")

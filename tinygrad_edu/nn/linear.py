@@ -16,7 +16,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_sample_axis
-from tinygrad_edu.ops.shape import is_floating
+from tinygrad_edu.ops.shape import holds_floats
 
 __all__ = ["Bilinear", "Linear"]
 
@@ -98,7 +98,7 @@ class Linear(core.Linear, Affine):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        if not is_floating(x) or len(shape := x.shape) < 2 or shape[-1] != self.in_features:
+        if not holds_floats(x) or len(shape := x.shape) < 2 or shape[-1] != self.in_features:
             self._check_shape(shape_of_floats("Linear", x))
         return ops.linear(x, self.weight, self.bias)  # one op, where the core has three
 

@@ -12,7 +12,7 @@ from tinygrad_edu.ops import convolution_by_sample  # noqa: F401 (batching rules
 from tinygrad_edu.ops.fast.convolution import convolution, transposed_convolution
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, col2im, im2col, require_axes, unbatched
-from tinygrad_edu.ops.shape import expand_dims, is_floating, reshape, squeeze, swapaxes, transpose
+from tinygrad_edu.ops.shape import expand_dims, holds_floats, reshape, squeeze, swapaxes, transpose
 from tinygrad_edu.ops.sliding_windows import Pair, Row, Triple, per_axis, window_of
 from tinygrad_edu.plain_mode import PLAIN
 
@@ -56,7 +56,7 @@ def conv2d(
 
 def _fit(x: Any, weight: Any, bias: Any) -> bool:
     """Return whether images (N, C, H, W), kernels (out, C, kh, kw) and a bias (out,) or None fit together."""
-    if is_floating(x) and is_floating(weight) and x.ndim == weight.ndim == 4 and x.shape[1] == weight.shape[1]:
+    if holds_floats(x) and holds_floats(weight) and x.ndim == weight.ndim == 4 and x.shape[1] == weight.shape[1]:
         return bias is None or shape_of(bias) == weight.shape[:1]
     return False
 

@@ -17,7 +17,7 @@ from tinygrad_edu.ops.classification import as_probabilities, cross_entropy_of_l
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import keep
-from tinygrad_edu.ops.shape import expand_dims, is_floating, reshape, shaped
+from tinygrad_edu.ops.shape import expand_dims, holds_floats, reshape, shaped
 from tinygrad_edu.plain_mode import PLAIN
 
 __all__ = ["cross_entropy"]
@@ -227,7 +227,7 @@ def cross_entropy(
 
 def _are_labels(labels: Any, logits: Any) -> bool:
     """Return whether an array has one class for each row of logits (N, C)."""
-    if is_floating(logits) and logits.ndim == 2 and isinstance(labels, ndarray) and labels.dtype.kind in "iu":
+    if holds_floats(logits) and logits.ndim == 2 and isinstance(labels, ndarray) and labels.dtype.kind in "iu":
         return labels.shape == logits.shape[:1] and _is_in_range(labels, logits.shape[1])
     return False
 

@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def is_floating(x: Any) -> bool:
+def holds_floats(x: Any) -> bool:
     """Return whether x is a floating-point Tensor or array."""
     return isinstance(x, (Tensor, ndarray)) and x.dtype.kind == "f"
 
