@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from models import classifier, digits, mnist_conv, mnist_lenet
-from models.options import positive
+from models import mnist_conv, mnist_lenet
+from models.shared import classifier, digits
+from models.shared.options import positive
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.training import fit

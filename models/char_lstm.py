@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import report, writing
-from models.console import program
-from models.text import Text, load
-from models.training import Training, train
-from models.writing import Reader
+from models.shared import Training, program, report, train, writing
+from models.shared.text import Text, load
+from models.shared.writing import Reader
 from tinygrad_edu import Tensor, nn, optim
 
 NAME = "models.char_lstm"

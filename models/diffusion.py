@@ -7,11 +7,18 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from models import digits, generated
-from models.console import program
-from models.options import folder_name, positive, training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import (
+    Outcome,
+    Training,
+    digits,
+    folder_name,
+    generated,
+    loss_of,
+    positive,
+    program,
+    train,
+    training_parser,
+)
 from tinygrad_edu import Tensor, concatenate, cos, data, nn, optim, pixel_shuffle, pixel_unshuffle, silu, split
 from tinygrad_edu.nn import mse_loss
 from tinygrad_edu.parallel import map_shards, shards

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import digits
-from models.console import program
-from models.options import positive, training_parser
-from models.training import Training, train
+from models.shared import Training, digits, positive, program, train, training_parser
 from tinygrad_edu import cross_entropy, data, nn, optim
 from tinygrad_edu.training import fit
 

@@ -9,11 +9,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy import ndarray
 
-from models import digits, report
-from models.console import program
-from models.options import training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import Outcome, Training, digits, loss_of, program, report, train, training_parser
 from tinygrad_edu import Tensor, data, exp, nn, optim, sigmoid
 from tinygrad_edu.training import Mean, evaluating, fit
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models import classifier
-from models.console import program
+from models.shared import classifier, program
 from tinygrad_edu import nn
 
 NAME = "models.resnet_digits"

@@ -7,11 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.console import program
-from models.options import training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import Outcome, Training, loss_of, program, report, train, training_parser
 from tinygrad_edu import Tensor, data, nn, optim, pairwise_distance, relu
 from tinygrad_edu.training import Mean, evaluating, fit
 

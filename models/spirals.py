@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.console import program
-from models.options import training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import Outcome, Training, loss_of, program, report, train, training_parser
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim, softmax
 from tinygrad_edu.training import Accuracy, Checkpoints, Epoch, fit
 

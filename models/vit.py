@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import classifier, digits, report
-from models.console import program
-from models.outcome import Outcome
-from models.training import Training, train
+from models.shared import Outcome, Training, classifier, digits, program, report, train
 from tinygrad_edu import Tensor, broadcast_to, concatenate, data, nn, optim
 from tinygrad_edu.training import evaluating
 
@@ -77,7 +74,7 @@ def optimizer(model: nn.Module, learning_rate: float, images: int) -> optim.Adam
 
 
 def prepare(options: argparse.Namespace) -> Training:
-    """Return the network and its training: that of `models.classifier`, with AdamW."""
+    """Return the network and its training: that of `models.shared.classifier`, with AdamW."""
     training = classifier.prepare(options, VisionTransformer, optimizer, digits.SHARD_SIZE)
 
     def draw(folder: Path, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tinygrad_edu as tg
-from models import groups
+from models.shared import groups
 from tinygrad_edu import extras
 from tools.project import ROOT, pyproject, repository, site
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from benchmarks.twins.steps import Comparison, compare_steps
-from models import digits, mnist_conv
+from models import mnist_conv
+from models.shared import digits
 from tinygrad_edu import cross_entropy, data
 
 RECIPE = mnist_conv.RECIPES["augmented"]

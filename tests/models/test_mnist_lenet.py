@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from models import classifier, mnist_lenet, mnist_vae, report, results, training
+from models import mnist_lenet, mnist_vae
+from models.shared import classifier, report, results, training
 from tinygrad_edu import data
 from tinygrad_edu.training import predict
 

@@ -10,10 +10,11 @@ from PIL import Image, PngImagePlugin
 from threadpoolctl import threadpool_limits
 
 import tinygrad_edu as tg
-from models import mnist_conv, mnist_lenet, pictures, predict, reading, results
+from models import mnist_conv, mnist_lenet, predict
 from models.__main__ import programs
-from models.handwriting import as_mnist
-from models.ink import find
+from models.shared import pictures, reading, results
+from models.shared.handwriting import as_mnist
+from models.shared.ink import find
 from tinygrad_edu.errors import DataError
 from tools.photographs import KINDS, photograph
 

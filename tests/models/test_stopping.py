@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from models import results, stopping
+from models.shared import results, stopping
 
 PROJECT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -86,7 +86,7 @@ def interrupted(moment, number, home, *command):
     ("moment", "number"),
     [
         ("import signal", signal.SIGINT),
-        ("import models.stopping", signal.SIGTERM),
+        ("import models.shared.stopping", signal.SIGTERM),
         ("import numpy", signal.SIGINT),
         ("import tinygrad_edu.nn", signal.SIGTERM),
         ("import matplotlib.figure", signal.SIGINT),

@@ -6,8 +6,9 @@ from itertools import count
 import numpy as np
 import pytest
 
-from models import char_gpt, char_lstm, progress, results, training, writing
-from models.text import Text, encode
+from models import char_gpt, char_lstm
+from models.shared import progress, results, training, writing
+from models.shared.text import Text, encode
 
 ALPHABET = '\n "ab'
 

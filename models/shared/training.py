@@ -19,10 +19,11 @@ import numpy as np
 from numpy import ndarray
 
 import tinygrad_edu as tg
-from models import STOPPED, board, report, results, stopping
-from models.console import complain, say
-from models.outcome import Outcome
-from models.progress import shown
+from models import STOPPED
+from models.shared import board, report, results, stopping
+from models.shared.console import complain, say
+from models.shared.outcome import Outcome
+from models.shared.progress import shown
 from tinygrad_edu.errors import (
     CheckpointWarning,
     DataError,

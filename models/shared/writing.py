@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.kneser_ney import bits_of, kneser_ney
-from models.options import not_negative, positive, training_parser
-from models.outcome import Outcome
-from models.progress import aside
-from models.text import Text, loader, side_by_side
-from models.training import Training, loss_of
+from models.shared import report
+from models.shared.kneser_ney import bits_of, kneser_ney
+from models.shared.options import not_negative, positive, training_parser
+from models.shared.outcome import Outcome
+from models.shared.progress import aside
+from models.shared.text import Text, loader, side_by_side
+from models.shared.training import Training, loss_of
 from tinygrad_edu import cross_entropy, nn, optim, softmax
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.training import Epoch, Mean, evaluating, fit

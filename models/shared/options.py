@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from models.console import is_heard, one_line
+from models.shared.console import is_heard, one_line
 from tinygrad_edu import command_line
 
 

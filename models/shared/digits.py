@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.options import positive
-from models.outcome import Outcome
-from models.training import loss_of
+from models.shared import report
+from models.shared.options import positive
+from models.shared.outcome import Outcome
+from models.shared.training import loss_of
 from tinygrad_edu import cross_entropy, data
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import Accuracy, CalibrationCurve, evaluate, predict

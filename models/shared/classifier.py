@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import digits, report
-from models.options import not_negative, positive, training_parser
-from models.outcome import Outcome
-from models.training import Training, train
+from models.shared import digits, report
+from models.shared.options import not_negative, positive, training_parser
+from models.shared.outcome import Outcome
+from models.shared.training import Training, train
 from tinygrad_edu import cross_entropy, data, nn, optim, softmax
 from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.training import evaluating, fit
