@@ -132,7 +132,7 @@ def augmentation(recipe: Recipe) -> Callable[[ndarray, np.random.Generator], nda
     return {
         "as they are": lambda images, rng: images,
         "shifted": lambda images, rng: data.random_shift(images, max_shift=2, rng=rng),
-        "bent a little": mnist_conv.augment(AUGMENTED),
+        "bent a little": mnist_conv.AUGMENTATIONS[AUGMENTED.augmentation],
         "turned": partial(digits.warp, degrees=12, translate=0.05),
         "bent": classifier.augment,
     }[recipe.images]

@@ -1,8 +1,9 @@
 """Flow matching on digits: a network learns the velocity from noise to image, and generates digits on request."""
 
 import argparse
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -10,6 +11,7 @@ from numpy import ndarray
 from models.shared import (
     Outcome,
     Training,
+    chosen,
     digits,
     folder_name,
     generated,
@@ -22,7 +24,7 @@ from models.shared import (
 from tinygrad_edu import Tensor, concatenate, cos, data, nn, optim, pixel_shuffle, pixel_unshuffle, silu, split
 from tinygrad_edu.nn import mse_loss
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.training import MeanSquaredError, evaluating, fit
+from tinygrad_edu.training import Epoch, MeanSquaredError, evaluating, fit
 
 NAME = "models.diffusion"
 PICTURES = ("digits.png", "becoming.png", "becoming.gif")
@@ -139,13 +141,16 @@ def prepare(options: argparse.Namespace) -> Training:
     def bent(x: ndarray, y: ndarray) -> tuple[ndarray, ...]:
         return on_the_way(digits.warp(x, rng, degrees=8, translate=0.03, alpha=40), y, rng)
 
-    loader = data.DataLoader(images.x_train, images.y_train, batch_size=BATCH, rng=rng, transform=bent)
-    fitting = partial(
-        fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), mse_loss, loader, options.epochs, rng=rng,
-        schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
-        metrics={"loss": MeanSquaredError()}, evaluate_on={"test": [held_out]}, evaluate_every=EVALUATE_EVERY,
-        shard_size=digits.SHARD_SIZE,
-    )  # fmt: skip
+    batches = data.DataLoader(images.x_train, images.y_train, batch_size=BATCH, rng=rng, transform=bent)
+    optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
+    schedule = optim.schedules.one_cycle(options.learning_rate, options.epochs * len(batches))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, mse_loss, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"loss": MeanSquaredError()}, evaluate_on={"test": [held_out]}, evaluate_every=EVALUATE_EVERY,
+            shard_size=digits.SHARD_SIZE, **run,
+        )  # fmt: skip
 
     def drawn(each: int) -> tuple[ndarray, ndarray]:
         labels = np.repeat(np.arange(10), each)
@@ -159,10 +164,9 @@ def prepare(options: argparse.Namespace) -> Training:
         ways = drawn(10)[0].reshape(-1, 10, 10, 28, 28)
         draw_pictures(folder, ways[-1], ways[:, :, :2])
 
-    names = ("epochs", "learning_rate", "data", "train_size", "seed")
-    chosen = {name: getattr(options, name) for name in names}
+    settings = chosen(options, "epochs", "learning_rate", "data", "train_size", "seed")
     return Training(
-        model, options.epochs, fitting, partial(loss_of, model, mse_loss, *held_out), chosen, draw, PICTURES, figures
+        model, options.epochs, start, lambda: loss_of(model, mse_loss, *held_out), settings, draw, PICTURES, figures
     )
 
 
@@ -195,8 +199,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
+    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

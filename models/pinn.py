@@ -1,18 +1,18 @@
 """A physics-informed network: it learns the solution of u'' + 2 d u' + u = 0 from the equation alone."""
 
 import argparse
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models.shared import Outcome, Training, loss_of, program, report, train, training_parser
+from models.shared import Outcome, Training, chosen, loss_of, program, report, train, training_parser
 from tinygrad_edu import Tensor, concatenate, data, grad, nn, optim, sin, tanh
 from tinygrad_edu.training import Epoch, Mean, evaluating, fit
 
 NAME = "models.pinn"
-PICTURES = ("solution.png",)
 DAMPING, END = 0.15, 12.0  # two periods
 TIMES, BATCH = 640, 64
 WIDTH, FREQUENCY = 32, 5.0
@@ -79,22 +79,25 @@ def prepare(options: argparse.Namespace) -> Training:
     model = Oscillation(rng)
     t, force = np.linspace(0, END, TIMES, dtype=np.float32)[:, None], np.zeros(TIMES, np.float32)
     t_test = np.linspace(0, END, 1001, dtype=np.float32)
-    loader = data.DataLoader(t, force, batch_size=BATCH, rng=rng)
-    fitting = partial(
-        fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), equation_loss, loader, options.epochs,
-        rng=rng, schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
-        metrics={"error": Mean(greatest_error)},
-        evaluate_on={"greatest": [(t_test[None, :, None], exact(t_test)[None])]}, shard_size=64,
-    )  # fmt: skip
+    batches = data.DataLoader(t, force, batch_size=BATCH, rng=rng)
+    optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
+    schedule = optim.schedules.one_cycle(options.learning_rate, options.epochs * len(batches))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, equation_loss, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"error": Mean(greatest_error)},
+            evaluate_on={"greatest": [(t_test[None, :, None], exact(t_test)[None])]}, shard_size=64, **run,
+        )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:
         with evaluating(model):
             u = model(Tensor(t_test[:, None])).numpy()[:, 0]
         draw_solution(folder / "solution.png", t_test, u, outcome.history)
 
-    chosen = {"epochs": options.epochs, "learning_rate": options.learning_rate, "seed": options.seed}
+    settings = chosen(options, "epochs", "learning_rate", "seed")
     return Training(
-        model, options.epochs, fitting, partial(loss_of, model, equation_loss, t, force), chosen, draw, PICTURES
+        model, options.epochs, start, lambda: loss_of(model, equation_loss, t, force), settings, draw, ("solution.png",)
     )
 
 
@@ -130,8 +133,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
+    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

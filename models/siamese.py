@@ -1,22 +1,21 @@
 """A siamese network: it embeds digits in the plane, equal digits close together and different digits at a distance."""
 
 import argparse
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models.shared import Outcome, Training, loss_of, program, report, train, training_parser
+from models.shared import Outcome, Training, chosen, loss_of, program, report, train, training_parser
 from tinygrad_edu import Tensor, data, nn, optim, pairwise_distance, relu
-from tinygrad_edu.training import Mean, evaluating, fit
+from tinygrad_edu.training import Epoch, Mean, evaluating, fit
 
 NAME = "models.siamese"
-PICTURES = ("plane.png",)
 MARGIN = 1.0
 EPOCHS, BATCH, LEARNING_RATE = 60, 100, 0.01
 PAIRS = 1000  # for testing
-
 CELLS = 40  # of the picture, along each side; each cell shows at most one digit
 
 
@@ -76,13 +75,16 @@ def prepare(options: argparse.Namespace) -> Training:
         bends = data.elastic_field(len(x), size, alpha=40, sigma=4, rng=rng)
         return as_floats(data.displace(x, turns + bends)), y
 
-    loader = data.DataLoader(digits.x_train, digits.y_train, batch_size=BATCH, rng=rng, drop_last=True, transform=bent)
-    fitting = partial(
-        fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), loss, loader, options.epochs, rng=rng,
-        schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
-        metrics={"pair_accuracy": Mean(told_apart)}, evaluate_on={"test": [pairs(x_test, digits.y_test, rng)]},
-        shard_size=64,
-    )  # fmt: skip
+    batches = data.DataLoader(digits.x_train, digits.y_train, batch_size=BATCH, rng=rng, drop_last=True, transform=bent)
+    optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
+    schedule = optim.schedules.one_cycle(options.learning_rate, options.epochs * len(batches))
+    test_pairs = pairs(x_test, digits.y_test, rng)
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, loss, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"pair_accuracy": Mean(told_apart)}, evaluate_on={"test": [test_pairs]}, shard_size=64, **run,
+        )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:
         with evaluating(model):
@@ -90,8 +92,8 @@ def prepare(options: argparse.Namespace) -> Training:
         draw_plane(folder / "plane.png", points, digits.x_test, digits.y_test)
 
     some = as_floats(digits.x_train[:200]), digits.y_train[:200]
-    chosen = {"epochs": options.epochs, "learning_rate": options.learning_rate, "seed": options.seed}
-    return Training(model, options.epochs, fitting, partial(loss_of, model, loss, *some), chosen, draw, PICTURES)
+    settings = chosen(options, "epochs", "learning_rate", "seed")
+    return Training(model, options.epochs, start, lambda: loss_of(model, loss, *some), settings, draw, ("plane.png",))
 
 
 def as_floats(images: ndarray) -> ndarray:
@@ -132,8 +134,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
+    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

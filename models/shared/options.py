@@ -48,6 +48,11 @@ def training_parser(name: str, description: str | None, epochs: int | str, learn
     return parser
 
 
+def chosen(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the values of the named options."""
+    return {name: getattr(options, name) for name in names}
+
+
 def positive(kind: type[Any]) -> Callable[[str], Any]:
     """Return a parser of positive numbers of a type, for argparse."""
 

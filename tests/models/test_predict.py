@@ -272,7 +272,7 @@ def test_every_program_that_is_trained_to_read_digits_can_be_asked():
     trained = {
         name
         for name, source in sources.items()
-        if re.search(r"digits\.evaluations\(|classifier\.(run|prepare)\(", source)
+        if re.search(r"digits\.evaluation_sets\(|mnist_lenet\.prepare\(", source)
     }
     assert trained >= {"mnist_conv", "mnist_lenet", "resnet_digits", "vit"}
     assert trained == {name for name, source in sources.items() if "def reader(options" in source}

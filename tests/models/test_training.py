@@ -56,7 +56,7 @@ def run(tmp_path, *more, epochs=4, draw=lambda folder, outcome: None, figures=di
     parser = options.training_parser("models.test", None, epochs, 0.5)
     given = parser.parse_args(["--output", str(tmp_path), *more])
 
-    def prepare():
+    def prepare(given):
         rng = np.random.default_rng(given.seed)
         model = nn.Linear(2, 2, rng=rng)
         loader = data.DataLoader(X, Y, batch_size=10, rng=rng)
