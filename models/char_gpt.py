@@ -89,6 +89,16 @@ def prepare(options: argparse.Namespace) -> Training:
     return writing.training(options, text, model, start, WINDOW, pictures)
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
+
+
 def attention_of_passage(model: CharGPT, text: Text) -> tuple[str, ndarray]:
     """Return a held-out passage, and its attention weights (LAYERS, HEADS, SHOWN, SHOWN)."""
     passage = text.passage(SHOWN)
@@ -108,16 +118,6 @@ def draw_attention(path: Path, passage: str, maps: ndarray) -> None:
     figure.supxlabel("attends to", fontsize=9)
     figure.supylabel("position", fontsize=9)
     figure.savefig(path, dpi=100)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

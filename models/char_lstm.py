@@ -71,6 +71,16 @@ def prepare(options: argparse.Namespace) -> Training:
     return writing.training(options, text, model, start, WINDOW, pictures)
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
+
+
 def inside_quotes(passage: str) -> ndarray:
     """Return for each character whether a quotation mark of its paragraph is open after it."""
     marks = [np.cumsum([c == '"' for c in f"{paragraph}\n\n"]) % 2 for paragraph in passage.split("\n\n")]
@@ -111,16 +121,6 @@ def draw_cell(path: Path, passage: str, values: ndarray, cell: int, correlation:
     axes.set_axis_off()
     figure.colorbar(image, shrink=0.8).ax.set_ylim(-1, 1)
     figure.savefig(path, dpi=110)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

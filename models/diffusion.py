@@ -170,21 +170,6 @@ def prepare(options: argparse.Namespace) -> Training:
     )
 
 
-def draw_pictures(folder: Path, made: ndarray, ways: ndarray) -> None:
-    """Draw generated digits, ten of each kind (10, 10, 28, 28), and ways from noise (STEPS + 1, 10, 2, 28, 28)."""
-    from PIL import Image  # a dependency of matplotlib
-
-    def picture(images: ndarray, greys: int) -> Image.Image:  # few greys, since noise makes large files
-        small = Image.fromarray(generated.tiled(images))
-        return small.resize((2 * small.width, 2 * small.height), Image.Resampling.NEAREST).quantize(greys)
-
-    picture(made, 32).save(folder / "digits.png")
-    picture(ways[::2, :, 0].swapaxes(0, 1), 16).save(folder / "becoming.png")
-    frames = [picture(station.swapaxes(0, 1), 8) for station in ways]
-    durations = [*[120] * (len(frames) - 1), 3000]
-    frames[0].save(folder / "becoming.gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
-
-
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
@@ -200,6 +185,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
     return train(NAME, parse(arguments), prepare)
+
+
+def draw_pictures(folder: Path, made: ndarray, ways: ndarray) -> None:
+    """Draw generated digits, ten of each kind (10, 10, 28, 28), and ways from noise (STEPS + 1, 10, 2, 28, 28)."""
+    from PIL import Image  # a dependency of matplotlib
+
+    def picture(images: ndarray, greys: int) -> Image.Image:  # few greys, since noise makes large files
+        small = Image.fromarray(generated.tiled(images))
+        return small.resize((2 * small.width, 2 * small.height), Image.Resampling.NEAREST).quantize(greys)
+
+    picture(made, 32).save(folder / "digits.png")
+    picture(ways[::2, :, 0].swapaxes(0, 1), 16).save(folder / "becoming.png")
+    frames = [picture(station.swapaxes(0, 1), 8) for station in ways]
+    durations = [*[120] * (len(frames) - 1), 3000]
+    frames[0].save(folder / "becoming.gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 if __name__ == "__main__":

@@ -19,34 +19,19 @@ LINEAR_INPUTS = 16 * 26 * 26
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters of the initialization and the training.
-
-    Attributes
-    ----------
-    epochs, batch_size : int
-    learning_rate, momentum : float
-    schedule : {"cosine", "constant"}
-    kernel_bound, weight_bound : float
-        Kernels and weights are drawn uniformly from [-bound, bound).
-    dropout : float
-    augmentation : {"warp", "shift", "none"}
-        Random change of each training image in each epoch.
-    shuffle : bool
-    evaluate_every : int
-        Epochs between evaluations on all images. An evaluation takes as long as an epoch of training.
-    """
+    """Hyperparameters of the initialization and the training."""
 
     epochs: int
     batch_size: int
     learning_rate: float
     momentum: float
-    schedule: str
-    kernel_bound: float
-    weight_bound: float
+    schedule: str  # "cosine" or "constant"
+    kernel_bound: float  # kernels are drawn uniformly from [-bound, bound)
+    weight_bound: float  # the same for the weights of the linear layer
     dropout: float
-    augmentation: str
+    augmentation: str  # a name in AUGMENTATIONS
     shuffle: bool
-    evaluate_every: int
+    evaluate_every: int  # epochs; an evaluation on all images takes as long as an epoch of training
 
 
 RECIPES = {

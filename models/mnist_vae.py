@@ -96,6 +96,18 @@ def prepare(options: argparse.Namespace) -> Training:
     )
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
+    digits.add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
+
+
 def batches(images: data.Digits, rng: np.random.Generator) -> data.DataLoader:
     """Return the training batches; each batch has the images as inputs and as targets."""
 
@@ -144,18 +156,6 @@ def draw_plane(path: Path, points: ndarray, labels: ndarray, picture: ndarray) -
         axes.set_xticks(quantile(marks), marks)
         axes.set_yticks(quantile(marks), marks)
     figure.savefig(path, dpi=110)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
-    digits.add_options(parser)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

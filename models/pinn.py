@@ -101,6 +101,16 @@ def prepare(options: argparse.Namespace) -> Training:
     )
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
+
+
 def draw_solution(path: Path, t: ndarray, u: ndarray, history: list[Epoch]) -> None:
     """Draw both curves, their difference below, and the error and loss over the epochs next to them."""
     figure = report.new_figure(10, 4.2)
@@ -124,16 +134,6 @@ def draw_solution(path: Path, t: ndarray, u: ndarray, history: list[Epoch]) -> N
         each.grid(alpha=0.3)
         each.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,16 @@ def prepare(options: argparse.Namespace) -> Training:
     return Training(model, options.epochs, start, lambda: loss_of(model, loss, *some), settings, draw, ("plane.png",))
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
+
+
 def as_floats(images: ndarray) -> ndarray:
     """Return uint8 images as floats (N, 28, 28), the inputs of the network."""
     return data.to_float(images)[:, 0]
@@ -125,16 +135,6 @@ def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
         ink, colour = images[k][..., None] / 255, np.array(colormaps[report.COLOURS](int(labels[k]))[:3])
         canvas[CELLS - 1 - rows[k], :, columns[k]] = 1 - ink * (1 - colour)
     return canvas.reshape(CELLS * 28, CELLS * 28, 3)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,16 @@ def prepare(options: argparse.Namespace) -> Training:
     return Training(model, options.epochs, start, lambda: loss_of(model, cross_entropy, x, y), settings, draw, PICTURES)
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
+
+
 def probabilities(model: nn.Module, state: dict[str, ndarray]) -> ndarray:
     """Return the probabilities (PIXELS, PIXELS, ARMS) of the network with these weights on a grid of the plane."""
     axis = np.linspace(-EDGE, EDGE, PIXELS, dtype=np.float32)
@@ -128,16 +138,6 @@ def animate(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None:
         frames.append(Image.open(frame).convert("RGB").quantize(128))
     durations = [*[100] * (len(frames) - 1), 2000]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

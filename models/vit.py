@@ -92,6 +92,21 @@ def prepare(options: argparse.Namespace) -> Training:
     return replace(training, draw=draw, pictures=(*training.pictures, ATTENTION))
 
 
+def reader(options: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a run with these options, for `models.predict`."""
+    return VisionTransformer(np.random.default_rng(0))
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return classifier.parse(NAME, __doc__, EPOCHS, arguments, LEARNING_RATE)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
+
+
 def attention_of_digits(model: Any) -> tuple[ndarray, ndarray]:
     """Return the first test image of each digit (10, 28, 28), and the last layer's attention to its patches."""
     embedded = data.load_embedded()
@@ -115,21 +130,6 @@ def draw_attention(path: Path, images: ndarray, maps: ndarray) -> None:
     for row, name in zip(rows, ("image", *(f"head {head + 1}" for head in range(HEADS))), strict=True):
         row[0].set_ylabel(name, fontsize=9)
     figure.savefig(path, dpi=110)
-
-
-def reader(options: Mapping[str, Any]) -> nn.Module:
-    """Return the network of a run with these options, for `models.predict`."""
-    return VisionTransformer(np.random.default_rng(0))
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return classifier.parse(NAME, __doc__, EPOCHS, arguments, LEARNING_RATE)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":
