@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from models import classifier, digits, mnist_conv, mnist_lenet
-from models.options import positive
+from models import mnist_conv, mnist_lenet
+from models.shared import classifier, digits
+from models.shared.options import positive
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.training import fit
@@ -131,7 +132,7 @@ def augmentation(recipe: Recipe) -> Callable[[ndarray, np.random.Generator], nda
     return {
         "as they are": lambda images, rng: images,
         "shifted": lambda images, rng: data.random_shift(images, max_shift=2, rng=rng),
-        "bent a little": mnist_conv.augment(AUGMENTED),
+        "bent a little": mnist_conv.AUGMENTATIONS[AUGMENTED.augmentation],
         "turned": partial(digits.warp, degrees=12, translate=0.05),
         "bent": classifier.augment,
     }[recipe.images]

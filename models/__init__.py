@@ -10,7 +10,7 @@ FIRST = all(os.environ.get(name, "0") == "0" for name in ("PMI_RANK", "PMIX_RANK
 
 
 def end(number: int = 0, frame: object = None) -> None:
-    """End the program with one line: the signal handler until `models.stopping` installs its own."""
+    """End the program with one line: the signal handler until `models.shared.stopping` installs its own."""
     try:
         if FIRST and os.getpid() == PROGRAM and sys.stderr:  # forked processes print nothing
             os.write(2, b"stopped\n")

@@ -3,8 +3,8 @@
 import ast
 from pathlib import Path
 
-from models.console import program, say
-from models.options import Parser
+from models.shared.console import program, say
+from models.shared.options import Parser
 
 
 def programs() -> dict[str, str]:

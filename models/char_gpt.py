@@ -1,18 +1,18 @@
 """A small transformer that learns to write Python's documentation, character by character."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models import report, writing
-from models.console import program
-from models.text import Text, load
-from models.training import Training, train
-from models.writing import Reader
+from models.shared import Training, program, report, train, writing
+from models.shared.text import Text, load, loader, side_by_side
+from models.shared.writing import Reader
 from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu.training import Epoch, Mean, fit
 
 NAME = "models.char_gpt"
 WIDTH, HEADS, LAYERS = 96, 4, 3
@@ -74,11 +74,29 @@ def prepare(options: argparse.Namespace) -> Training:
     """Return the network and its training."""
     text, rng = load(), np.random.default_rng(options.seed)
     model = CharGPT(len(text.alphabet), rng)
+    batches = loader(text.train, WINDOW, BATCH, rng)
     optimizer = optim.AdamW(model.parameters(), lr=options.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
-    return writing.training(
-        options, text, model, optimizer, rng=rng, window=WINDOW, batch_size=BATCH, shard_size=SHARD,
-        pictures={"attention.png": lambda path: draw_attention(path, *attention_of_passage(model, text))},
-    )  # fmt: skip
+    schedule = writing.schedule(options.learning_rate, options.epochs * len(batches))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, nn.CrossEntropyLoss(), batches, options.epochs, rng=rng, schedule=schedule, max_norm=1.0,
+            metrics={"bits": Mean(writing.bits)}, evaluate_on={"held_out": [side_by_side(text.held_out, WINDOW)]},
+            shard_size=SHARD, **run,
+        )  # fmt: skip
+
+    pictures = {"attention.png": lambda path: draw_attention(path, *attention_of_passage(model, text))}
+    return writing.training(options, text, model, start, WINDOW, pictures)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
 
 
 def attention_of_passage(model: CharGPT, text: Text) -> tuple[str, ndarray]:
@@ -100,17 +118,6 @@ def draw_attention(path: Path, passage: str, maps: ndarray) -> None:
     figure.supxlabel("attends to", fontsize=9)
     figure.supylabel("position", fontsize=9)
     figure.savefig(path, dpi=100)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
 
 
 if __name__ == "__main__":

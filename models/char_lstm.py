@@ -1,18 +1,18 @@
 """A recurrent network that learns to write Python's documentation, character by character."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models import report, writing
-from models.console import program
-from models.text import Text, load
-from models.training import Training, train
-from models.writing import Reader
+from models.shared import Training, program, report, train, writing
+from models.shared.text import Text, load, loader, side_by_side
+from models.shared.writing import Reader
 from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu.training import Epoch, Mean, fit
 
 NAME = "models.char_lstm"
 WIDTH, HIDDEN = 64, 256
@@ -56,11 +56,29 @@ def prepare(options: argparse.Namespace) -> Training:
     """Return the network and its training."""
     text, rng = load(), np.random.default_rng(options.seed)
     model = CharLSTM(len(text.alphabet), rng)
-    return writing.training(
-        options, text, model, optim.Adam(model.parameters(), lr=options.learning_rate), rng=rng, window=WINDOW,
-        batch_size=BATCH, shard_size=SHARD,
-        pictures={"cell.png": lambda path: draw_cell(path, *cell_of_passage(model, text))},
-    )  # fmt: skip
+    batches = loader(text.train, WINDOW, BATCH, rng)
+    optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
+    schedule = writing.schedule(options.learning_rate, options.epochs * len(batches))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, nn.CrossEntropyLoss(), batches, options.epochs, rng=rng, schedule=schedule, max_norm=1.0,
+            metrics={"bits": Mean(writing.bits)}, evaluate_on={"held_out": [side_by_side(text.held_out, WINDOW)]},
+            shard_size=SHARD, **run,
+        )  # fmt: skip
+
+    pictures = {"cell.png": lambda path: draw_cell(path, *cell_of_passage(model, text))}
+    return writing.training(options, text, model, start, WINDOW, pictures)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
 
 
 def inside_quotes(passage: str) -> ndarray:
@@ -103,17 +121,6 @@ def draw_cell(path: Path, passage: str, values: ndarray, cell: int, correlation:
     axes.set_axis_off()
     figure.colorbar(image, shrink=0.8).ax.set_ylim(-1, 1)
     figure.savefig(path, dpi=110)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
 
 
 if __name__ == "__main__":

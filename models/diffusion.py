@@ -1,21 +1,30 @@
 """Flow matching on digits: a network learns the velocity from noise to image, and generates digits on request."""
 
 import argparse
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models import digits, generated
-from models.console import program
-from models.options import folder_name, positive, training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import (
+    Outcome,
+    Training,
+    chosen,
+    digits,
+    folder_name,
+    generated,
+    loss_of,
+    positive,
+    program,
+    train,
+    training_parser,
+)
 from tinygrad_edu import Tensor, concatenate, cos, data, nn, optim, pixel_shuffle, pixel_unshuffle, silu, split
 from tinygrad_edu.nn import mse_loss
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.training import MeanSquaredError, evaluating, fit
+from tinygrad_edu.training import Epoch, MeanSquaredError, evaluating, fit
 
 NAME = "models.diffusion"
 PICTURES = ("digits.png", "becoming.png", "becoming.gif")
@@ -132,13 +141,16 @@ def prepare(options: argparse.Namespace) -> Training:
     def bent(x: ndarray, y: ndarray) -> tuple[ndarray, ...]:
         return on_the_way(digits.warp(x, rng, degrees=8, translate=0.03, alpha=40), y, rng)
 
-    loader = data.DataLoader(images.x_train, images.y_train, batch_size=BATCH, rng=rng, transform=bent)
-    fitting = partial(
-        fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), mse_loss, loader, options.epochs, rng=rng,
-        schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
-        metrics={"loss": MeanSquaredError()}, evaluate_on={"test": [held_out]}, evaluate_every=EVALUATE_EVERY,
-        shard_size=digits.SHARD_SIZE,
-    )  # fmt: skip
+    batches = data.DataLoader(images.x_train, images.y_train, batch_size=BATCH, rng=rng, transform=bent)
+    optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
+    schedule = optim.schedules.one_cycle(options.learning_rate, options.epochs * len(batches))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, mse_loss, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"loss": MeanSquaredError()}, evaluate_on={"test": [held_out]}, evaluate_every=EVALUATE_EVERY,
+            shard_size=digits.SHARD_SIZE, **run,
+        )  # fmt: skip
 
     def drawn(each: int) -> tuple[ndarray, ndarray]:
         labels = np.repeat(np.arange(10), each)
@@ -152,26 +164,10 @@ def prepare(options: argparse.Namespace) -> Training:
         ways = drawn(10)[0].reshape(-1, 10, 10, 28, 28)
         draw_pictures(folder, ways[-1], ways[:, :, :2])
 
-    names = ("epochs", "learning_rate", "data", "train_size", "seed")
-    chosen = {name: getattr(options, name) for name in names}
+    settings = chosen(options, "epochs", "learning_rate", "data", "train_size", "seed")
     return Training(
-        model, options.epochs, fitting, partial(loss_of, model, mse_loss, *held_out), chosen, draw, PICTURES, figures
+        model, options.epochs, start, lambda: loss_of(model, mse_loss, *held_out), settings, draw, PICTURES, figures
     )
-
-
-def draw_pictures(folder: Path, made: ndarray, ways: ndarray) -> None:
-    """Draw generated digits, ten of each kind (10, 10, 28, 28), and ways from noise (STEPS + 1, 10, 2, 28, 28)."""
-    from PIL import Image  # a dependency of matplotlib
-
-    def picture(images: ndarray, greys: int) -> Image.Image:  # few greys, since noise makes large files
-        small = Image.fromarray(generated.tiled(images))
-        return small.resize((2 * small.width, 2 * small.height), Image.Resampling.NEAREST).quantize(greys)
-
-    picture(made, 32).save(folder / "digits.png")
-    picture(ways[::2, :, 0].swapaxes(0, 1), 16).save(folder / "becoming.png")
-    frames = [picture(station.swapaxes(0, 1), 8) for station in ways]
-    durations = [*[120] * (len(frames) - 1), 3000]
-    frames[0].save(folder / "becoming.gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -188,8 +184,22 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
+    return train(NAME, parse(arguments), prepare)
+
+
+def draw_pictures(folder: Path, made: ndarray, ways: ndarray) -> None:
+    """Draw generated digits, ten of each kind (10, 10, 28, 28), and ways from noise (STEPS + 1, 10, 2, 28, 28)."""
+    from PIL import Image  # a dependency of matplotlib
+
+    def picture(images: ndarray, greys: int) -> Image.Image:  # few greys, since noise makes large files
+        small = Image.fromarray(generated.tiled(images))
+        return small.resize((2 * small.width, 2 * small.height), Image.Resampling.NEAREST).quantize(greys)
+
+    picture(made, 32).save(folder / "digits.png")
+    picture(ways[::2, :, 0].swapaxes(0, 1), 16).save(folder / "becoming.png")
+    frames = [picture(station.swapaxes(0, 1), 8) for station in ways]
+    durations = [*[120] * (len(frames) - 1), 3000]
+    frames[0].save(folder / "becoming.gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.console import program
-from models.options import Parser, positive
+from models.shared import positive, program
+from models.shared.options import Parser
 from tinygrad_edu.data import load_embedded
 
 Floats = NDArray[np.floating[Any]]

@@ -2,20 +2,16 @@
 
 import argparse
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models import digits
-from models.console import program
-from models.options import positive, training_parser
-from models.training import Training, train
+from models.shared import Training, chosen, digits, positive, program, train, training_parser
 from tinygrad_edu import cross_entropy, data, nn, optim
-from tinygrad_edu.training import fit
+from tinygrad_edu.training import Accuracy, Epoch, fit
 
 NAME = "models.mnist_conv"
 LINEAR_INPUTS = 16 * 26 * 26
@@ -23,39 +19,19 @@ LINEAR_INPUTS = 16 * 26 * 26
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters of the initialization and the training.
-
-    Attributes
-    ----------
-    epochs, batch_size : int
-    learning_rate : float
-        Learning rate of the first step.
-    momentum : float
-    schedule : {"cosine", "constant"}
-        Learning-rate schedule.
-    kernel_bound, weight_bound : float
-        Kernels and weights are drawn uniformly from [-bound, bound).
-    dropout : float
-    augmentation : {"warp", "shift", "none"}
-        Random change of each training image in each epoch: rotation, shear, scaling, shift and elastic distortion; or a
-        shift by up to two pixels.
-    shuffle : bool
-        Whether the images are shuffled in each epoch.
-    evaluate_every : int
-        Epochs between evaluations on all images. An evaluation takes as long as an epoch of training.
-    """
+    """Hyperparameters of the initialization and the training."""
 
     epochs: int
     batch_size: int
     learning_rate: float
     momentum: float
-    schedule: str
-    kernel_bound: float
-    weight_bound: float
+    schedule: str  # "cosine" or "constant"
+    kernel_bound: float  # kernels are drawn uniformly from [-bound, bound)
+    weight_bound: float  # the same for the weights of the linear layer
     dropout: float
-    augmentation: str
+    augmentation: str  # a name in AUGMENTATIONS
     shuffle: bool
-    evaluate_every: int
+    evaluate_every: int  # epochs; an evaluation on all images takes as long as an epoch of training
 
 
 RECIPES = {
@@ -66,6 +42,12 @@ RECIPES = {
     "original": Recipe(300, 128, 2 / 128, 0.0, "constant", 0.01, 0.1, 0.5, "none", False, 1),
 }
 RECIPES["seed"] = RECIPES["original"]  # its former name, kept for saved runs and commands
+
+AUGMENTATIONS: dict[str, Callable[[ndarray, np.random.Generator], ndarray]] = {
+    "warp": lambda images, rng: digits.warp(images, rng, degrees=15, translate=0.05, alpha=50),
+    "shift": lambda images, rng: data.random_shift(images, max_shift=2, rng=rng),
+    "none": lambda images, rng: images,
+}
 
 
 def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
@@ -82,40 +64,32 @@ def reader(options: Mapping[str, Any]) -> nn.Module:
     return build(RECIPES[options["recipe"]], np.random.default_rng(0))
 
 
-def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """Return the learning rate as a function of the step, for a total number of steps."""
-    if recipe.schedule == "constant":
-        return optim.schedules.constant(recipe.learning_rate)
-    return optim.schedules.cosine(recipe.learning_rate, steps)
-
-
-def augment(recipe: Recipe) -> Callable[[ndarray, np.random.Generator], ndarray]:
-    """Return the function that augments training images (N, 28, 28)."""
-    if recipe.augmentation == "warp":
-        return partial(digits.warp, degrees=15, translate=0.05, alpha=50)
-    if recipe.augmentation == "shift":
-        return lambda images, rng: data.random_shift(images, max_shift=2, rng=rng)
-    return lambda images, rng: images
-
-
 def prepare(options: argparse.Namespace) -> Training:
     """Return the network and its training. One seed gives the same bits on the same machine."""
-    recipe, images = choose(options), digits.load(options)
-    rng = np.random.default_rng(options.seed)
+    changes = chosen(options, "epochs", "batch_size", "learning_rate")
+    recipe = replace(RECIPES[options.recipe], **{name: value for name, value in changes.items() if value is not None})
+    images, rng = digits.load(options), np.random.default_rng(options.seed)
     model = build(recipe, rng)
+    batches = digits.loader(images, recipe.batch_size, rng, AUGMENTATIONS[recipe.augmentation], recipe.shuffle)
+    optimizer = optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)
+    if recipe.schedule == "cosine":
+        schedule = optim.schedules.cosine(recipe.learning_rate, recipe.epochs * len(batches))
+    else:
+        schedule = optim.schedules.constant(recipe.learning_rate)
 
-    batches = digits.loader(images, recipe.batch_size, rng, augment(recipe), recipe.shuffle)
-    fitting = partial(
-        fit, model, optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum), cross_entropy,
-        batches, recipe.epochs, rng=rng, schedule=schedule(recipe, recipe.epochs * len(batches)),
-        evaluate_every=recipe.evaluate_every, shard_size=digits.SHARD_SIZE, **digits.evaluations(images),
-    )  # fmt: skip
-    chosen = {"data": options.data, "train_size": options.train_size, "seed": options.seed}
-    settings = {**asdict(recipe), **chosen}
-    draw = partial(digits.draw, model=model, images=images)
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, cross_entropy, batches, recipe.epochs, rng=rng, schedule=schedule,
+            metrics={"accuracy": Accuracy(), "cross_entropy": cross_entropy},
+            evaluate_on=digits.evaluation_sets(images), evaluate_every=recipe.evaluate_every,
+            shard_size=digits.SHARD_SIZE, **run,
+        )  # fmt: skip
+
     return Training(
-        model, recipe.epochs, fitting, partial(digits.loss, model, images), settings, draw, digits.PICTURES,
-        partial(digits.calibration, model, images),
+        model, recipe.epochs, start, lambda: digits.loss(model, images),
+        settings=asdict(recipe) | chosen(options, "data", "train_size", "seed"),
+        draw=lambda folder, outcome: digits.draw(folder, outcome, model, images), pictures=digits.PICTURES,
+        figures=lambda: digits.calibration(model, images),
     )  # fmt: skip
 
 
@@ -131,16 +105,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def choose(options: argparse.Namespace) -> Recipe:
-    """Return the recipe with the changes given by the options."""
-    changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
-    return replace(RECIPES[options.recipe], **{name: value for name, value in changes.items() if value is not None})
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
+    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """LeNet with batch normalization and max pooling, on a thousand randomly distorted digits."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from models import classifier
-from models.console import program
-from tinygrad_edu import nn
+from models.shared import Training, classifier, digits, program, train
+from tinygrad_edu import cross_entropy, nn
+from tinygrad_edu.training import Accuracy, Epoch, fit
 
 NAME = "models.mnist_lenet"
 CHANNELS = (32, 64)
@@ -29,6 +29,24 @@ def build(rng: np.random.Generator) -> nn.Sequential:
     )  # fmt: skip
 
 
+def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], nn.Module] = build) -> Training:
+    """Return the network that `build` returns, and its training. One seed gives the same bits on the same machine."""
+    images, rng = digits.load(options), np.random.default_rng(options.seed)
+    model = build(rng)
+    batches = digits.loader(images, options.batch_size, rng, classifier.augment)
+    optimizer = classifier.optimizer(model, options.learning_rate, len(images.x_train))
+    schedule = classifier.schedule(options.learning_rate, options.epochs * len(batches))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, cross_entropy, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"accuracy": Accuracy(), "cross_entropy": cross_entropy},
+            evaluate_on=digits.evaluation_sets(images), evaluate_every=classifier.EVALUATE_EVERY, **run,
+        )  # fmt: skip
+
+    return classifier.training(options, images, model, start)
+
+
 def reader(options: Mapping[str, Any]) -> nn.Module:
     """Return the network of a run with these options, for `models.predict`."""
     return build(np.random.default_rng(0))
@@ -41,7 +59,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    return classifier.run(NAME, build, parse(arguments))
+    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

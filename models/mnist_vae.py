@@ -1,21 +1,17 @@
 """A variational autoencoder: it maps digits to points in the plane, and generates a digit from any point."""
 
 import argparse
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models import digits, report
-from models.console import program
-from models.options import training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import Outcome, Training, chosen, digits, loss_of, program, report, train, training_parser
 from tinygrad_edu import Tensor, data, exp, nn, optim, sigmoid
-from tinygrad_edu.training import Mean, evaluating, fit
+from tinygrad_edu.training import Epoch, Mean, evaluating, fit
 
 NAME = "models.mnist_vae"
 PICTURES = ("curves.png", "plane.png")
@@ -80,23 +76,36 @@ def prepare(options: argparse.Namespace) -> Training:
     model = Autoencoder(rng)
     loader = batches(images, rng)
     optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
-    fitting = partial(
-        fit, model, optimizer, mean_nats, loader, options.epochs, rng=rng,
-        schedule=optim.schedules.cosine(options.learning_rate, options.epochs * len(loader)),
-        metrics={"nats": Mean(nats)}, evaluate_on={"test": [held_out(images)]}, evaluate_every=EVALUATE_EVERY,
-        shard_size=digits.SHARD_SIZE,
-    )  # fmt: skip
+    schedule = optim.schedules.cosine(options.learning_rate, options.epochs * len(loader))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, mean_nats, loader, options.epochs, rng=rng, schedule=schedule,
+            metrics={"nats": Mean(nats)}, evaluate_on={"test": [held_out(images)]}, evaluate_every=EVALUATE_EVERY,
+            shard_size=digits.SHARD_SIZE, **run,
+        )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:
         report.draw_losses(folder, outcome.history, "test_nats", "nats an image")
         draw_plane(folder / "plane.png", means(model, images), images.y_test, generated(model))
 
     some = data.to_float(images.x_train[: digits.SOME])
-    names = ("epochs", "learning_rate", "data", "train_size", "seed")
-    chosen = {name: getattr(options, name) for name in names}
+    settings = chosen(options, "epochs", "learning_rate", "data", "train_size", "seed")
     return Training(
-        model, options.epochs, fitting, partial(loss_of, model, mean_nats, some, some), chosen, draw, PICTURES
+        model, options.epochs, start, lambda: loss_of(model, mean_nats, some, some), settings, draw, PICTURES
     )
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
+    digits.add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
 
 
 def batches(images: data.Digits, rng: np.random.Generator) -> data.DataLoader:
@@ -147,19 +156,6 @@ def draw_plane(path: Path, points: ndarray, labels: ndarray, picture: ndarray) -
         axes.set_xticks(quantile(marks), marks)
         axes.set_yticks(quantile(marks), marks)
     figure.savefig(path, dpi=110)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
-    digits.add_options(parser)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
 
 
 if __name__ == "__main__":

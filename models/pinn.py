@@ -1,22 +1,18 @@
 """A physics-informed network: it learns the solution of u'' + 2 d u' + u = 0 from the equation alone."""
 
 import argparse
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.console import program
-from models.options import training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import Outcome, Training, chosen, loss_of, program, report, train, training_parser
 from tinygrad_edu import Tensor, concatenate, data, grad, nn, optim, sin, tanh
 from tinygrad_edu.training import Epoch, Mean, evaluating, fit
 
 NAME = "models.pinn"
-PICTURES = ("solution.png",)
 DAMPING, END = 0.15, 12.0  # two periods
 TIMES, BATCH = 640, 64
 WIDTH, FREQUENCY = 32, 5.0
@@ -83,23 +79,36 @@ def prepare(options: argparse.Namespace) -> Training:
     model = Oscillation(rng)
     t, force = np.linspace(0, END, TIMES, dtype=np.float32)[:, None], np.zeros(TIMES, np.float32)
     t_test = np.linspace(0, END, 1001, dtype=np.float32)
-    loader = data.DataLoader(t, force, batch_size=BATCH, rng=rng)
-    fitting = partial(
-        fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), equation_loss, loader, options.epochs,
-        rng=rng, schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
-        metrics={"error": Mean(greatest_error)},
-        evaluate_on={"greatest": [(t_test[None, :, None], exact(t_test)[None])]}, shard_size=64,
-    )  # fmt: skip
+    batches = data.DataLoader(t, force, batch_size=BATCH, rng=rng)
+    optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
+    schedule = optim.schedules.one_cycle(options.learning_rate, options.epochs * len(batches))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, equation_loss, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"error": Mean(greatest_error)},
+            evaluate_on={"greatest": [(t_test[None, :, None], exact(t_test)[None])]}, shard_size=64, **run,
+        )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:
         with evaluating(model):
             u = model(Tensor(t_test[:, None])).numpy()[:, 0]
         draw_solution(folder / "solution.png", t_test, u, outcome.history)
 
-    chosen = {"epochs": options.epochs, "learning_rate": options.learning_rate, "seed": options.seed}
+    settings = chosen(options, "epochs", "learning_rate", "seed")
     return Training(
-        model, options.epochs, fitting, partial(loss_of, model, equation_loss, t, force), chosen, draw, PICTURES
+        model, options.epochs, start, lambda: loss_of(model, equation_loss, t, force), settings, draw, ("solution.png",)
     )
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
 
 
 def draw_solution(path: Path, t: ndarray, u: ndarray, history: list[Epoch]) -> None:
@@ -125,17 +134,6 @@ def draw_solution(path: Path, t: ndarray, u: ndarray, history: list[Epoch]) -> N
         each.grid(alpha=0.3)
         each.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
 
 
 if __name__ == "__main__":

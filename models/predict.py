@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray
 
-from models import drawing_board, pictures, reading, report, results
-from models.console import complain, program, say
-from models.ink import Box
-from models.options import Parser, folder_name, not_negative
-from models.reading import Reading
+from models.shared import drawing_board, folder_name, not_negative, pictures, program, reading, report, results
+from models.shared.console import complain, say
+from models.shared.ink import Box
+from models.shared.options import Parser
+from models.shared.reading import Reading
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.files import reason, write_whole
 from tinygrad_edu.nn import Module

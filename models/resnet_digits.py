@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from models import classifier
-from models.console import program
+from models import mnist_lenet
+from models.shared import Training, classifier, program, train
 from tinygrad_edu import nn
 
 NAME = "models.resnet_digits"
@@ -41,6 +41,11 @@ def build(rng: np.random.Generator) -> nn.Sequential:
     )  # fmt: skip
 
 
+def prepare(options: argparse.Namespace) -> Training:
+    """Return the network and its training, which is that of LeNet."""
+    return mnist_lenet.prepare(options, build)
+
+
 def reader(options: Mapping[str, Any]) -> nn.Module:
     """Return the network of a run with these options, for `models.predict`."""
     return build(np.random.default_rng(0))
@@ -53,7 +58,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    return classifier.run(NAME, build, parse(arguments))
+    return train(NAME, parse(arguments), prepare)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from dataclasses import asdict, astuple, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 
-from models.console import complain, program
-from models.executors import pool_of_processes
 from models.mnist_by_hand import CORRECT, LEARNING_RATE, ORIGINAL, Faults, train
-from models.options import Parser, folder_name, positive
-from models.trials import Trial, grid, run
+from models.shared import folder_name, positive, program
+from models.shared.console import complain
+from models.shared.executors import pool_of_processes
+from models.shared.options import Parser
+from models.shared.trials import Trial, grid, run
 from tinygrad_edu.data import load_embedded
 from tinygrad_edu.parallel import available_cores, single_threaded_blas
 

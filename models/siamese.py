@@ -1,26 +1,21 @@
 """A siamese network: it embeds digits in the plane, equal digits close together and different digits at a distance."""
 
 import argparse
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.console import program
-from models.options import training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import Outcome, Training, chosen, loss_of, program, report, train, training_parser
 from tinygrad_edu import Tensor, data, nn, optim, pairwise_distance, relu
-from tinygrad_edu.training import Mean, evaluating, fit
+from tinygrad_edu.training import Epoch, Mean, evaluating, fit
 
 NAME = "models.siamese"
-PICTURES = ("plane.png",)
 MARGIN = 1.0
 EPOCHS, BATCH, LEARNING_RATE = 60, 100, 0.01
 PAIRS = 1000  # for testing
-
 CELLS = 40  # of the picture, along each side; each cell shows at most one digit
 
 
@@ -80,13 +75,16 @@ def prepare(options: argparse.Namespace) -> Training:
         bends = data.elastic_field(len(x), size, alpha=40, sigma=4, rng=rng)
         return as_floats(data.displace(x, turns + bends)), y
 
-    loader = data.DataLoader(digits.x_train, digits.y_train, batch_size=BATCH, rng=rng, drop_last=True, transform=bent)
-    fitting = partial(
-        fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), loss, loader, options.epochs, rng=rng,
-        schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
-        metrics={"pair_accuracy": Mean(told_apart)}, evaluate_on={"test": [pairs(x_test, digits.y_test, rng)]},
-        shard_size=64,
-    )  # fmt: skip
+    batches = data.DataLoader(digits.x_train, digits.y_train, batch_size=BATCH, rng=rng, drop_last=True, transform=bent)
+    optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
+    schedule = optim.schedules.one_cycle(options.learning_rate, options.epochs * len(batches))
+    test_pairs = pairs(x_test, digits.y_test, rng)
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, loss, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"pair_accuracy": Mean(told_apart)}, evaluate_on={"test": [test_pairs]}, shard_size=64, **run,
+        )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:
         with evaluating(model):
@@ -94,8 +92,18 @@ def prepare(options: argparse.Namespace) -> Training:
         draw_plane(folder / "plane.png", points, digits.x_test, digits.y_test)
 
     some = as_floats(digits.x_train[:200]), digits.y_train[:200]
-    chosen = {"epochs": options.epochs, "learning_rate": options.learning_rate, "seed": options.seed}
-    return Training(model, options.epochs, fitting, partial(loss_of, model, loss, *some), chosen, draw, PICTURES)
+    settings = chosen(options, "epochs", "learning_rate", "seed")
+    return Training(model, options.epochs, start, lambda: loss_of(model, loss, *some), settings, draw, ("plane.png",))
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
 
 
 def as_floats(images: ndarray) -> ndarray:
@@ -127,17 +135,6 @@ def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
         ink, colour = images[k][..., None] / 255, np.array(colormaps[report.COLOURS](int(labels[k]))[:3])
         canvas[CELLS - 1 - rows[k], :, columns[k]] = 1 - ink * (1 - colour)
     return canvas.reshape(CELLS * 28, CELLS * 28, 3)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterator
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.console import program
-from models.options import training_parser
-from models.outcome import Outcome
-from models.training import Training, loss_of, train
+from models.shared import Outcome, Training, chosen, loss_of, program, report, train, training_parser
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim, softmax
 from tinygrad_edu.training import Accuracy, Checkpoints, Epoch, fit
 
@@ -31,8 +26,6 @@ WIDTH, EPOCHS, LEARNING_RATE = 48, 60, 0.03
 EDGE, PIXELS = 1.15, 150  # of the square in the picture
 COLOURS = np.array([[0.12, 0.47, 0.71], [1.0, 0.5, 0.05], [0.17, 0.63, 0.17]])
 SHADES = 4  # levels of confidence; few levels give visible contours and small files
-
-State = dict[str, ndarray]
 
 
 def spirals(count: int, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
@@ -59,23 +52,23 @@ def prepare(options: argparse.Namespace) -> Training:
     x, y = spirals(TRAIN, rng)
     x_test, y_test = spirals(TEST, rng)
     model = build(rng)
-    states = [model.state_dict()]
-    loader = data.DataLoader(x, y, batch_size=BATCH, rng=rng)
+    batches = data.DataLoader(x, y, batch_size=BATCH, rng=rng)
     optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
-    fitted = partial(
-        fit, model, optimizer, cross_entropy, loader, options.epochs, rng=rng,
-        schedule=optim.schedules.cosine(options.learning_rate, options.epochs * len(loader)),
-        metrics={"accuracy": Accuracy(), "cross_entropy": cross_entropy},
-        evaluate_on={"train": [(x, y)], "test": [(x_test, y_test)]}, shard_size=64,
-    )  # fmt: skip
+    schedule = optim.schedules.cosine(options.learning_rate, options.epochs * len(batches))
+    states = [model.state_dict()]
 
-    def fitting(checkpoints: Checkpoints, **settings: Any) -> Iterator[Epoch]:
-        def kept(epoch: Epoch) -> Epoch:
-            states.append(model.state_dict())
-            return epoch
+    def kept(epoch: Epoch) -> Epoch:
+        states.append(model.state_dict())
+        return epoch
 
-        # Not a generator: `fit` must reject an invalid checkpoint when this function is called.
-        return map(kept, fitted(checkpoints=checkpoints.with_parts(states=states), **settings))
+    def start(checkpoints: Checkpoints, **run: Any) -> Iterator[Epoch]:
+        epochs = fit(
+            model, optimizer, cross_entropy, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"accuracy": Accuracy(), "cross_entropy": cross_entropy},
+            evaluate_on={"train": [(x, y)], "test": [(x_test, y_test)]}, shard_size=64,
+            checkpoints=checkpoints.with_parts(states=states), **run,
+        )  # fmt: skip
+        return map(kept, epochs)  # not a generator: `fit` must reject an invalid checkpoint at once
 
     def draw(folder: Path, outcome: Outcome) -> None:
         maps = [probabilities(model, state) for state in states[: outcome.last.epoch + 1]]
@@ -83,13 +76,21 @@ def prepare(options: argparse.Namespace) -> Training:
         draw_stages(folder / "boundary.png", maps, x, y)
         animate(folder / "boundary.gif", maps, x, y)
 
-    chosen = {"epochs": options.epochs, "learning_rate": options.learning_rate, "seed": options.seed}
-    return Training(
-        model, options.epochs, fitting, partial(loss_of, model, cross_entropy, x, y), chosen, draw, PICTURES
-    )
+    settings = chosen(options, "epochs", "learning_rate", "seed")
+    return Training(model, options.epochs, start, lambda: loss_of(model, cross_entropy, x, y), settings, draw, PICTURES)
 
 
-def probabilities(model: nn.Module, state: State) -> ndarray:
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
+
+
+def probabilities(model: nn.Module, state: dict[str, ndarray]) -> ndarray:
     """Return the probabilities (PIXELS, PIXELS, ARMS) of the network with these weights on a grid of the plane."""
     axis = np.linspace(-EDGE, EDGE, PIXELS, dtype=np.float32)
     plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -137,17 +138,6 @@ def animate(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None:
         frames.append(Image.open(frame).convert("RGB").quantize(128))
     durations = [*[100] * (len(frames) - 1), 2000]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
 
 
 if __name__ == "__main__":

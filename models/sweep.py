@@ -16,14 +16,15 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from models import STOPPED, child, results, spread, stopping
+from models import STOPPED
 from models.__main__ import programs
-from models.console import complain, note, program, say
-from models.executors import EXECUTORS, Workers
-from models.options import Parser, folder_name, positive
-from models.progress import counted, fitting_table, formatted
-from models.report import as_json, require_group
-from models.trials import Setting, Trial, TrialError, folder_of, grid, known, run
+from models.shared import child, folder_name, positive, program, results, spread, stopping
+from models.shared.console import complain, note, say
+from models.shared.executors import EXECUTORS, Workers
+from models.shared.options import Parser
+from models.shared.progress import counted, fitting_table, formatted
+from models.shared.report import as_json, require_group
+from models.shared.trials import Setting, Trial, TrialError, folder_of, grid, known, run
 from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.errors import DataError, TinygradError
 from tinygrad_edu.names import nearest

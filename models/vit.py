@@ -1,7 +1,7 @@
 """A vision transformer, which reads digits as sequences of patches."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import classifier, digits, report
-from models.console import program
-from models.outcome import Outcome
-from models.training import Training, train
-from tinygrad_edu import Tensor, broadcast_to, concatenate, data, nn, optim
-from tinygrad_edu.training import evaluating
+from models.shared import Outcome, Training, classifier, digits, program, report, train
+from tinygrad_edu import Tensor, broadcast_to, concatenate, cross_entropy, data, nn, optim
+from tinygrad_edu.training import Accuracy, Epoch, evaluating, fit
 
 NAME = "models.vit"
 PATCH, STRIDE = 8, 4  # pixels of a patch's side, and from one patch to the next
@@ -71,20 +68,43 @@ class VisionTransformer(nn.Module):
         return np.stack(maps).reshape(LAYERS, len(images), HEADS, SIDE, SIDE)
 
 
-def optimizer(model: nn.Module, learning_rate: float, images: int) -> optim.AdamW:
-    """Return AdamW."""
-    return optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
-
-
 def prepare(options: argparse.Namespace) -> Training:
-    """Return the network and its training: that of `models.classifier`, with AdamW."""
-    training = classifier.prepare(options, VisionTransformer, optimizer, digits.SHARD_SIZE)
+    """Return the network and its training. One seed gives the same bits on the same machine."""
+    images, rng = digits.load(options), np.random.default_rng(options.seed)
+    model = VisionTransformer(rng)
+    batches = digits.loader(images, options.batch_size, rng, classifier.augment)
+    optimizer = optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY)
+    schedule = classifier.schedule(options.learning_rate, options.epochs * len(batches))
+
+    def start(**run: Any) -> Iterator[Epoch]:
+        return fit(
+            model, optimizer, cross_entropy, batches, options.epochs, rng=rng, schedule=schedule,
+            metrics={"accuracy": Accuracy(), "cross_entropy": cross_entropy},
+            evaluate_on=digits.evaluation_sets(images), evaluate_every=classifier.EVALUATE_EVERY,
+            shard_size=digits.SHARD_SIZE, **run,
+        )  # fmt: skip
 
     def draw(folder: Path, outcome: Outcome) -> None:
         training.draw(folder, outcome)
-        draw_attention(folder / ATTENTION, *attention_of_digits(training.model))
+        draw_attention(folder / ATTENTION, *attention_of_digits(model))
 
+    training = classifier.training(options, images, model, start)
     return replace(training, draw=draw, pictures=(*training.pictures, ATTENTION))
+
+
+def reader(options: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a run with these options, for `models.predict`."""
+    return VisionTransformer(np.random.default_rng(0))
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    return classifier.parse(NAME, __doc__, EPOCHS, arguments, LEARNING_RATE)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    return train(NAME, parse(arguments), prepare)
 
 
 def attention_of_digits(model: Any) -> tuple[ndarray, ndarray]:
@@ -110,22 +130,6 @@ def draw_attention(path: Path, images: ndarray, maps: ndarray) -> None:
     for row, name in zip(rows, ("image", *(f"head {head + 1}" for head in range(HEADS))), strict=True):
         row[0].set_ylabel(name, fontsize=9)
     figure.savefig(path, dpi=110)
-
-
-def reader(options: Mapping[str, Any]) -> nn.Module:
-    """Return the network of a run with these options, for `models.predict`."""
-    return VisionTransformer(np.random.default_rng(0))
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    return classifier.parse(NAME, __doc__, EPOCHS, arguments, LEARNING_RATE)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    options = parse(arguments)
-    return train(NAME, options, lambda: prepare(options))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_edu as tg
-from models import groups
+from models.shared import groups
 from tinygrad_edu import extras
 from tools.project import ROOT, pyproject, repository, site
 

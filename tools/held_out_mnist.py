@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.options import positive
+from models.shared.options import positive
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.data import load_file
 from tools.make_embedded_mnist import TRAINING_IMAGES

@@ -15,7 +15,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from models.groups import missing_group
+from models.shared.groups import missing_group
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
 from tools.project import ROOT, pyproject, repository, site

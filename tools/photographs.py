@@ -8,7 +8,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from models import handwriting, reading
+from models.shared import handwriting, reading
 from tinygrad_edu import data
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import DataError

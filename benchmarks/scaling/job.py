@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import Process, environment
-from models.groups import missing_group
+from models.shared.groups import missing_group
 
 TIMEOUT = 120.0
 # By default, MPICH's ranks on one machine share memory; with these variables, they use TCP on the loopback address.

@@ -16,7 +16,7 @@ from benchmarks.peers import Peer
 from benchmarks.scaling.job import OVER_TCP, Job
 from benchmarks.scaling.paper import TO_DRAW, expected_latest
 from benchmarks.statistics import median
-from models.groups import missing_group
+from models.shared.groups import missing_group
 
 BATCHES = {"mnist": 128, "lenet": 128, "transformer": 32}  # images or texts per step
 SHARD_SIZES = {"mnist": 32, "lenet": 16, "transformer": 4}

@@ -7,7 +7,7 @@ from torch import nn
 
 from benchmarks.twins.steps import Comparison, compare_steps
 from models import char_lstm
-from models.text import load, loader
+from models.shared.text import load, loader
 from tinygrad_edu import cross_entropy
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from benchmarks.twins.steps import Comparison, compare_steps
-from models import digits, mnist_conv
+from models import mnist_conv
+from models.shared import digits
 from tinygrad_edu import cross_entropy, data
 
 RECIPE = mnist_conv.RECIPES["augmented"]
@@ -21,7 +22,7 @@ def compare(steps: int = 100) -> Comparison:
     rng = np.random.default_rng(0)
     ours = mnist_conv.build(RECIPE, rng)
     ours[2].p = 0.0
-    loader = digits.loader(data.load_embedded(), RECIPE.batch_size, rng, mnist_conv.augment(RECIPE))
+    loader = digits.loader(data.load_embedded(), RECIPE.batch_size, rng, mnist_conv.AUGMENTATIONS[RECIPE.augmentation])
     batches = [(x, y.astype(np.int64)) for x, y in islice(chain.from_iterable(repeat(loader)), steps)]
     theirs = nn.Sequential(
         nn.Conv2d(1, 16, 3, bias=False), nn.Tanh(), nn.Identity(), nn.Flatten(),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from models import classifier
+from models.shared import classifier
 from tinygrad_edu import cross_entropy, data, nn, optim
 from tinygrad_edu.training import Steps
 
@@ -66,7 +66,7 @@ def compare_steps(
 def compare_classifiers(
     build: Callable[[np.random.Generator], nn.Module], theirs: torch.nn.Module, steps: int, dtype: type
 ) -> Comparison:
-    """Train both with the recipe of `models.classifier`, without dropout, on equally distorted digits."""
+    """Train both with the recipe of `models.shared.classifier`, without dropout, on equally distorted digits."""
     rng = np.random.default_rng(0)
     ours = build(rng).astype(dtype)
     for layer in ours.modules():

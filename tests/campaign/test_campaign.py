@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import report, results
+from models.shared import report, results
 from tinygrad_edu import data
 from tinygrad_edu.errors import DataError
 from tools.campaign import files, forks, kills, programs

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from models.trials import TrialError
+from models.shared.trials import TrialError
 
 
 def calls(x, log, how="", once=""):

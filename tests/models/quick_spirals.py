@@ -11,8 +11,9 @@ import sys
 from itertools import count
 from threading import Timer
 
-from models import spirals, stopping, training
-from models.console import program
+from models import spirals
+from models.shared import stopping, training
+from models.shared.console import program
 from tinygrad_edu.parallel import world
 
 spirals.PIXELS, training.SECONDS = 20, 0.0

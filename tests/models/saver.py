@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models import report, results
+from models.shared import report, results
 
 CALLS = {"open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.utime"}
 

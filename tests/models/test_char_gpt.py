@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models import char_gpt, results
+from models import char_gpt
+from models.shared import results
 
 
 def test_the_attention_is_that_of_the_network_and_sees_nothing_later():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models import char_lstm, results
+from models import char_lstm
+from models.shared import results
 
 
 def test_a_quotation_is_inside_from_its_first_mark_to_the_one_that_ends_it_or_the_paragraph():

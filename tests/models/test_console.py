@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models import results
-from models.console import one_line
+from models.shared import results
+from models.shared.console import one_line
 from tests.effort import thorough
 
 PROJECT = Path(__file__).parents[2]

@@ -31,7 +31,6 @@ BENCHMARKS = {
 }
 WITHOUT_SHARDS = {"mnist_lenet", "resnet_digits"}  # batch normalization couples the samples
 OTHER_LAWS = ["slope (train)", "slope (eval)", "float32 (train)", "float32 (eval)", "parameters", "unbiased", "state"]
-SHARED = {"classifier", "digits", "generated", "writing"}  # code of several programs
 
 
 @pytest.mark.parametrize("name", thorough(PROGRAMS | BENCHMARKS, quick=["char_lstm", "spirals", "mask"]))
@@ -43,5 +42,5 @@ def test_the_samples_of_a_model_in_shards_are_independent(name):
 def test_the_table_has_every_program_that_trains_in_shards():
     sources = {path.stem: path.read_text() for path in Path(mnist_conv.__file__).parent.glob("*.py")}
     sharded = {name for name, source in sources.items() if "shard_size=" in source or "SHARD_SIZE" in source}
-    assert sharded - SHARED == set(PROGRAMS)
+    assert sharded == set(PROGRAMS)
     assert not WITHOUT_SHARDS & sharded

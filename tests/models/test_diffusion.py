@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import diffusion, generated, results, training
+from models import diffusion
+from models.shared import generated, results, training
 from tinygrad_edu import Tensor, data, nn
 
 

@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import drawing_board, mnist_conv
+from models import mnist_conv
+from models.shared import drawing_board
 from tinygrad_edu.data import load_embedded
 
 PROJECT = Path(__file__).parents[2]
@@ -87,7 +88,7 @@ def png(image):
 def test_the_page_brings_all_that_it_needs(port):
     answer, content = ask(port, "GET", "/")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert content == (PROJECT / "models/drawing_board.html").read_bytes()
+    assert content == (PROJECT / "models/shared/drawing_board.html").read_bytes()
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert b"http" not in content
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from models.kneser_ney import DISCOUNTS, bits_of, kneser_ney
+from models.shared.kneser_ney import DISCOUNTS, bits_of, kneser_ney
 
 TEXT = np.random.default_rng(0).zipf(1.5, 3000) % 12
 

@@ -16,7 +16,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import tinygrad_edu as tg
-from models import digits, groups, mnist_conv, report, results, training
+from models import mnist_conv
+from models.shared import digits, groups, report, results, training
 from tests.effort import thorough
 from tinygrad_edu.testing import check_vjp
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from models import classifier, mnist_lenet, results
+from models import mnist_lenet
+from models.shared import classifier, results
 from tinygrad_edu import data
 from tinygrad_edu.training import predict
 

@@ -6,7 +6,8 @@ from matplotlib.image import imread
 from numpy.polynomial.hermite_e import hermegauss
 
 import tinygrad_edu as tg
-from models import mnist_vae, results
+from models import mnist_vae
+from models.shared import results
 from tinygrad_edu import nn
 from tinygrad_edu.parallel import sharded_value_and_grad
 from tinygrad_edu.testing import check_vjp

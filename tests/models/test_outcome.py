@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from models.outcome import Outcome
+from models.shared.outcome import Outcome
 from tinygrad_edu.training import Epoch
 
 GOOD = np.zeros(3)

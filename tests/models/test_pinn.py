@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 import tinygrad_edu as tg
-from models import pinn, results
+from models import pinn
+from models.shared import results
 from tinygrad_edu import nn
 from tinygrad_edu.testing import check_vjp
 

@@ -10,10 +10,11 @@ from PIL import Image, PngImagePlugin
 from threadpoolctl import threadpool_limits
 
 import tinygrad_edu as tg
-from models import mnist_conv, mnist_lenet, pictures, predict, reading, results
+from models import mnist_conv, mnist_lenet, predict
 from models.__main__ import programs
-from models.handwriting import as_mnist
-from models.ink import find
+from models.shared import pictures, reading, results
+from models.shared.handwriting import as_mnist
+from models.shared.ink import find
 from tinygrad_edu.errors import DataError
 from tools.photographs import KINDS, photograph
 
@@ -272,7 +273,7 @@ def test_every_program_that_is_trained_to_read_digits_can_be_asked():
     trained = {
         name
         for name, source in sources.items()
-        if re.search(r"digits\.evaluations\(|classifier\.(run|prepare)\(", source)
+        if re.search(r"digits\.evaluation_sets\(|mnist_lenet\.prepare\(", source)
     }
     assert trained >= {"mnist_conv", "mnist_lenet", "resnet_digits", "vit"}
     assert trained == {name for name, source in sources.items() if "def reader(options" in source}

@@ -16,7 +16,7 @@ import pyte
 import pytest
 from rich.console import Console
 
-from models import progress, results
+from models.shared import progress, results
 from tinygrad_edu.training import Epoch
 
 PROJECT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from models import results
+from models.shared import results
 from tests.effort import thorough
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from MPICH's wheel

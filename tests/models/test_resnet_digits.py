@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from models import resnet_digits, results
+from models import resnet_digits
+from models.shared import results
 from tinygrad_edu import data
 from tinygrad_edu.testing import check_module
 from tinygrad_edu.training import predict

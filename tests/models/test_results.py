@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from models import report, results
+from models.shared import report, results
 from tests.effort import thorough
 from tinygrad_edu.errors import DataError
 

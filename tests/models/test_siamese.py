@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from models import results, siamese
+from models import siamese
+from models.shared import results
 from tinygrad_edu.testing import check_vjp
 
 LABELS = np.array([3, 5, 3, 5, 7])

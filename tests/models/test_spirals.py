@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import results, spirals, training
+from models import spirals
+from models.shared import results, training
 
 
 def test_without_noise_each_point_lies_on_the_arm_of_its_number(monkeypatch):

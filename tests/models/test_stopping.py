@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from models import results, stopping
+from models.shared import results, stopping
 from tests.effort import thorough
 
 PROJECT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def interrupted(moment, number, home, *command):
 
 
 MOMENTS = {
-    "import signal": signal.SIGINT, "import models.stopping": signal.SIGTERM, "import numpy": signal.SIGINT,
+    "import signal": signal.SIGINT, "import models.shared.stopping": signal.SIGTERM, "import numpy": signal.SIGINT,
     "import tinygrad_edu.nn": signal.SIGTERM, "import matplotlib.figure": signal.SIGINT,
     "open mnist_embedded.npz": signal.SIGTERM,
 }  # fmt: skip

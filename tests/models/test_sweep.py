@@ -13,10 +13,11 @@ from statistics import fmean, stdev
 import pytest
 from matplotlib.image import imread
 
-from models import spread, sweep
+from models import sweep
 from models.__main__ import programs
-from models.groups import missing_group
-from models.trials import Trial, folder_of
+from models.shared import spread
+from models.shared.groups import missing_group
+from models.shared.trials import Trial, folder_of
 from tests.models.test_progress import Terminal
 from tests.models.test_trials import read, running, wait_until
 from tinygrad_edu.extras import missing_extra

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models import text
+from models.shared import text
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tinygrad_edu as tg
-from models import board, options, results, training
-from models.groups import missing_group
+from models.shared import board, options, results, training
+from models.shared.groups import missing_group
 from tinygrad_edu import data, folder_lock, nn, optim
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.training import Accuracy, ConfusionMatrix, Epoch, Metric, fit
@@ -56,7 +56,7 @@ def run(tmp_path, *more, epochs=4, draw=lambda folder, outcome: None, figures=di
     parser = options.training_parser("models.test", None, epochs, 0.5)
     given = parser.parse_args(["--output", str(tmp_path), *more])
 
-    def prepare():
+    def prepare(given):
         rng = np.random.default_rng(given.seed)
         model = nn.Linear(2, 2, rng=rng)
         loader = data.DataLoader(X, Y, batch_size=10, rng=rng)
@@ -261,7 +261,7 @@ def test_a_run_that_is_shorter_than_its_checkpoints_are_apart_is_resumed_at_its_
 HOLD = """
 import sys
 from pathlib import Path
-from models import results
+from models.shared import results
 lock = results.prepare(Path(sys.argv[1]), [], 10)
 print("locked", flush=True)
 sys.stdin.read()

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import child, trials
-from models.executors import pool_of_processes
-from models.trials import FAILURE, RECORD, folder_of, grid, known, run
+from models.shared import child, trials
+from models.shared.executors import pool_of_processes
+from models.shared.trials import FAILURE, RECORD, folder_of, grid, known, run
 from tests.effort import thorough
 from tests.models.grief import calls, waits
 from tinygrad_edu.cores.blas import allowed_threads
@@ -189,7 +189,7 @@ def test_there_are_as_many_threads_as_the_environment_says_and_no_more_than_core
 PARENT = """
 import sys
 from pathlib import Path
-from models import child
+from models.shared import child
 child.call("models.spirals", ["--epochs", "1000000", "--output", sys.argv[1] + "/r"], Path(sys.argv[1]) / "log.txt", 1)
 """
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from models import reading, results, vit
+from models import vit
+from models.shared import reading, results
 from tinygrad_edu import data
 from tinygrad_edu.testing import check_module
 from tinygrad_edu.training import predict

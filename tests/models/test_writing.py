@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from models import char_gpt, char_lstm, progress, results, writing
-from models.text import Text, encode
+from models import char_gpt, char_lstm
+from models.shared import progress, results, writing
+from models.shared.text import Text, encode
 
 ALPHABET = '\n "ab'
 

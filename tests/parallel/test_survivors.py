@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from models import results
+from models.shared import results
 from tests.models.test_ranks import EPOCHS, LINES, require_lines
 
 PROJECT = Path(__file__).parents[2]

@@ -13,9 +13,10 @@ from PIL import Image
 from benchmarks import picture, ratios
 from benchmarks.peers import LOWER_BOUND, OURS
 from benchmarks.ratios import Ratio
-from models import char_gpt, char_lstm, diffusion, mnist_lenet, mnist_vae, pinn, report, results, siamese, vit
-from models.text import load
-from models.training import HISTORY
+from models import char_gpt, char_lstm, diffusion, mnist_lenet, mnist_vae, pinn, siamese, vit
+from models.shared import report, results
+from models.shared.text import load
+from models.shared.training import HISTORY
 from tinygrad_edu.lessons.lesson import LESSONS
 from tinygrad_edu.training import Epoch
 from tools.pictures import __main__ as command

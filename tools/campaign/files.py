@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from models import results
+from models.shared import results
 from tinygrad_edu import data
 from tinygrad_edu.errors import DataError
 from tools.campaign import damages

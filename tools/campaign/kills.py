@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from models import results
+from models.shared import results
 from tinygrad_edu import data
 from tinygrad_edu.errors import DataError
 

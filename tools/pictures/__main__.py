@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from models.console import complain
+from models.shared.console import complain
 from tinygrad_edu.command_line import Parser
 from tools.pictures import content
 from tools.pictures.catalog import PICTURES, Picture, place

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from models.groups import missing_group
+from models.shared.groups import missing_group
 
 
 @contextmanager

@@ -16,20 +16,8 @@ from benchmarks.picture import draw as draw_ratios
 from benchmarks.scaling.measuring import read as read_scaling
 from benchmarks.scaling.picture import draw as draw_scaling
 from benchmarks.scaling.report import Report
-from models import (
-    char_gpt,
-    char_lstm,
-    classifier,
-    diffusion,
-    mnist_vae,
-    pinn,
-    report,
-    siamese,
-    spirals,
-    spread,
-    vit,
-    writing,
-)
+from models import char_gpt, char_lstm, diffusion, mnist_vae, pinn, siamese, spirals, vit
+from models.shared import classifier, report, spread, writing
 from tinygrad_edu import data
 from tinygrad_edu.training import predict as predicted
 from tools.pictures import applications, computed, lessons, predict, tape, tree

@@ -50,7 +50,7 @@ def _processor() -> str:
 
 
 def read_history(name: str) -> list[Epoch]:
-    """Return the epochs of a file that `models.report.write_history` wrote."""
+    """Return the epochs of a file that `models.shared.report.write_history` wrote."""
     with (FOLDER / name).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     own = ("epoch", "loss", "learning_rate", "steps", "seconds")

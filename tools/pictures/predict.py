@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from models import mnist_lenet, predict, reading
-from models.drawing_board import HOST, PAGE, Handler, Server
+from models import mnist_lenet, predict
+from models.shared import reading
+from models.shared.drawing_board import HOST, PAGE, Handler, Server
 from tinygrad_edu import data
 from tinygrad_edu.nn import Module
 from tools.photographs import KINDS, photograph

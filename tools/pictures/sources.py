@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import ratios
-from models import char_gpt, char_lstm, diffusion, mnist_vae, pinn, results, siamese, vit
-from models.text import load
-from models.training import HISTORY
+from models import char_gpt, char_lstm, diffusion, mnist_vae, pinn, siamese, vit
+from models.shared import results
+from models.shared.text import load
+from models.shared.training import HISTORY
 from tinygrad_edu import Tensor, data
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import evaluating

@@ -11,8 +11,9 @@ from benchmarks import ingredients, ratios
 from benchmarks.scaling.measuring import BATCHES
 from benchmarks.scaling.measuring import read as read_scaling
 from benchmarks.scaling.report import SAMPLES, Report
-from models import mnist_conv, spread
-from models.trials import Trial
+from models import mnist_conv
+from models.shared import spread
+from models.shared.trials import Trial
 from tools.pictures.numbers import FOLDER
 
 END = "<!-- end -->"

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from models.groups import missing_group
+from models.shared.groups import missing_group
 from tinygrad_edu.command_line import Parser
 from tools import notebooks
 from tools.site import pages, reference

@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy import ndarray
 
-from models import results
 from models.__main__ import programs
-from models.handwriting import as_mnist
-from models.ink import Box
+from models.shared import results
+from models.shared.handwriting import as_mnist
+from models.shared.ink import Box
 from tinygrad_edu import Tensor, data, softmax
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn import Module

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from models.console import note, one_line
+from models.shared.console import note, one_line
 from tinygrad_edu.training import Epoch
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tinygrad_edu.parallel.mpi import without_mpi
 
 __all__ = ["begin", "call"]
 
-BEGIN = "from models.child import begin; begin()"
+BEGIN = "from models.shared.child import begin; begin()"
 
 
 def call(module: str, arguments: Sequence[str], log: Path, cores: int) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from models.report import new_figure
-from models.trials import Setting, Trial, as_text
+from models.shared.report import new_figure
+from models.shared.trials import Setting, Trial, as_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NoReturn
 
-from models import pictures, reading
-from models.console import note, say
+from models.shared import pictures, reading
+from models.shared.console import note, say
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn import Module
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.options import positive
-from models.outcome import Outcome
-from models.training import loss_of
+from models.shared import report
+from models.shared.options import positive
+from models.shared.outcome import Outcome
+from models.shared.training import loss_of
 from tinygrad_edu import cross_entropy, data
 from tinygrad_edu.nn import Module
-from tinygrad_edu.training import Accuracy, CalibrationCurve, evaluate, predict
+from tinygrad_edu.training import CalibrationCurve, evaluate, predict
 
 PICTURES = ("curves.png", "kernels.png", "mistakes.png")
 SOME = 1000  # images on which the loss is evaluated
@@ -80,15 +80,11 @@ def loader(
     )  # fmt: skip
 
 
-def evaluations(digits: data.Digits) -> dict[str, Any]:
-    """Return the arguments of `fit` that measure accuracy and cross-entropy on training and test images."""
+def evaluation_sets(digits: data.Digits) -> dict[str, data.DataLoader]:
+    """Return the training and the test images in large batches, for `evaluate_on` of `fit`."""
     sets = {"train": (digits.x_train, digits.y_train), "test": (digits.x_test, digits.y_test)}
     return {
-        "metrics": {"accuracy": Accuracy(), "cross_entropy": cross_entropy},
-        "evaluate_on": {
-            name: data.DataLoader(data.to_float(x), y, batch_size=EVALUATED, shuffle=False)
-            for name, (x, y) in sets.items()
-        },
+        name: data.DataLoader(data.to_float(x), y, batch_size=EVALUATED, shuffle=False) for name, (x, y) in sets.items()
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from models.console import is_heard, one_line
+from models.shared.console import is_heard, one_line
 from tinygrad_edu import command_line
 
 
@@ -46,6 +46,11 @@ def training_parser(name: str, description: str | None, epochs: int | str, learn
     add("--quiet", action="store_true", help="print only the last line")
     add("--tensorboard", action="store_true", help="also write a TensorBoard log into the output folder")
     return parser
+
+
+def chosen(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the values of the named options."""
+    return {name: getattr(options, name) for name in names}
 
 
 def positive(kind: type[Any]) -> Callable[[str], Any]:

@@ -1,21 +1,20 @@
 """Training of digit classifiers on randomly distorted images, and prediction averaged over several views."""
 
 import argparse
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from models import digits, report
-from models.options import not_negative, positive, training_parser
-from models.outcome import Outcome
-from models.training import Training, train
-from tinygrad_edu import cross_entropy, data, nn, optim, softmax
+from models.shared import digits, report
+from models.shared.options import chosen, not_negative, positive, training_parser
+from models.shared.outcome import Outcome
+from models.shared.training import Training
+from tinygrad_edu import data, nn, optim, softmax
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.training import evaluating, fit
+from tinygrad_edu.training import Epoch, evaluating
 
 PICTURES = ("samples.png", *digits.PICTURES)
 WEIGHT_DECAY = 1e-3  # for a thousand images
@@ -63,43 +62,23 @@ def probabilities(model: nn.Module, images: ndarray) -> ndarray:
         return np.concatenate(list(found))
 
 
-def prepare(
-    options: argparse.Namespace,
-    build: Callable[[np.random.Generator], nn.Module],
-    optimizer: Callable[[nn.Module, float, int], optim.Optimizer] = optimizer,
-    shard_size: int | None = None,
+def training(
+    options: argparse.Namespace, images: data.Digits, model: nn.Module, start: Callable[..., Iterator[Epoch]]
 ) -> Training:
-    """Return the network that `build` returns, and its training. One seed gives the same bits on the same machine.
-
-    `optimizer` is called with the network, the learning rate and the number of training images. `shard_size` declares
-    that the images are independent in the network, as in `fit`.
-    """
-    images = digits.load(options)
-    rng = np.random.default_rng(options.seed)
-    model = build(rng)
-    batches = digits.loader(images, options.batch_size, rng, augment)
+    """Return the training of a classifier, with its pictures and its accuracy over several views."""
 
     def draw(folder: Path, outcome: Outcome) -> None:
         samples = augment(images.x_train[:24], np.random.default_rng(options.seed))
         report.draw_samples(folder, samples, images.y_train[:24])
         digits.draw(folder, outcome, model, images)
 
-    fitting = partial(
-        fit, model, optimizer(model, options.learning_rate, len(images.x_train)), cross_entropy, batches,
-        options.epochs, rng=rng, schedule=schedule(options.learning_rate, options.epochs * len(batches)),
-        evaluate_every=EVALUATE_EVERY, shard_size=shard_size, **digits.evaluations(images),
-    )  # fmt: skip
-
     def figures() -> dict[str, Any]:
         seen = read(model, images.x_test, options.views)
         in_views = {f"test_accuracy_in_{options.views}_views": float(np.mean(seen == images.y_test))}
         return digits.calibration(model, images) | (in_views if options.views else {})
 
-    names = ("epochs", "batch_size", "learning_rate", "data", "train_size", "seed")
-    return Training(
-        model, options.epochs, fitting, partial(digits.loss, model, images),
-        {name: getattr(options, name) for name in names}, draw, PICTURES, figures,
-    )  # fmt: skip
+    settings = chosen(options, "epochs", "batch_size", "learning_rate", "data", "train_size", "seed")
+    return Training(model, options.epochs, start, lambda: digits.loss(model, images), settings, draw, PICTURES, figures)
 
 
 def parse(
@@ -112,8 +91,3 @@ def parse(
     add("--views", type=not_negative, default=4, help="slightly rotated views per test image (default: %(default)s)")
     digits.add_options(parser)
     return parser.parse_args(arguments)
-
-
-def run(name: str, build: Callable[[np.random.Generator], nn.Module], options: argparse.Namespace) -> int:
-    """Run a program with this network, and return its exit code."""
-    return train(name, options, lambda: prepare(options, build))

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from models import stopping
-from models.console import one_line
-from models.report import as_json
+from models.shared import stopping
+from models.shared.console import one_line
+from models.shared.report import as_json
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.files import open_regular, write_whole
 

@@ -8,8 +8,8 @@ from numbers import Real
 from pathlib import Path
 from typing import IO, Any
 
-from models.console import complain
-from models.groups import missing_group
+from models.shared.console import complain
+from models.shared.groups import missing_group
 from tinygrad_edu.training import Epoch
 
 FOLDER = "tensorboard"

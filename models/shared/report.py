@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from models.groups import missing_group
+from models.shared.groups import missing_group
 from tinygrad_edu.nn.saving import encoded
 from tinygrad_edu.training import Epoch
 

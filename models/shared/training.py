@@ -19,10 +19,11 @@ import numpy as np
 from numpy import ndarray
 
 import tinygrad_edu as tg
-from models import STOPPED, board, report, results, stopping
-from models.console import complain, say
-from models.outcome import Outcome
-from models.progress import shown
+from models import STOPPED
+from models.shared import board, report, results, stopping
+from models.shared.console import complain, say
+from models.shared.outcome import Outcome
+from models.shared.progress import shown
 from tinygrad_edu.errors import (
     CheckpointWarning,
     DataError,
@@ -54,8 +55,9 @@ class Training:
     model : Module
     epochs : int
         Total number of epochs.
-    fit : callable
-        `tinygrad_edu.training.fit` with all arguments except history, checkpoints, workers and `stop`.
+    start : callable
+        Calls `tinygrad_edu.training.fit` and passes on the arguments that it receives: history, checkpoints, resume,
+        `stop` and workers.
     loss : callable
         Returns the current loss of the model in evaluation mode.
     settings : dict
@@ -70,12 +72,15 @@ class Training:
 
     model: Module
     epochs: int
-    fit: Callable[..., Iterator[Epoch]]
+    start: Callable[..., Iterator[Epoch]]
     loss: Callable[[], float]
     settings: dict[str, Any]
     draw: Callable[[Path, Outcome], None]
     pictures: Sequence[str]
     figures: Callable[[], dict[str, Any]] = dict
+
+
+Prepare = Callable[[argparse.Namespace], Training]
 
 
 class Settings:
@@ -105,7 +110,7 @@ def loss_of(model: Module, loss: Loss, *batch: ndarray) -> float:
         return float(loss(model(*inputs), target).item())
 
 
-def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training]) -> int:
+def train(name: str, options: argparse.Namespace, prepare: Prepare) -> int:
     """Run a training program, and return its exit code.
 
     Ranks started by mpiexec train together. Only the first rank prints and saves.
@@ -119,7 +124,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
     options : argparse.Namespace
         Options of a parser from `options.training_parser`.
     prepare : callable
-        Returns the training, or raises an error for invalid options.
+        Returns the training for the options, or raises an error if they are invalid.
     """
     begin, workers, versions = time.perf_counter(), world(), package_versions()
     with ExitStack() as held:
@@ -160,9 +165,7 @@ def _warnings_as_lines(name: str) -> Iterator[None]:
         yield
 
 
-def _prepared(
-    options: argparse.Namespace, prepare: Callable[[], Training], workers: Workers, held: ExitStack
-) -> Training:
+def _prepared(options: argparse.Namespace, prepare: Prepare, workers: Workers, held: ExitStack) -> Training:
     """Return the training, or raise the first rank's error on all ranks.
 
     The first rank locks the output folder until `held` is closed.
@@ -172,7 +175,7 @@ def _prepared(
         report.require_group()
         if options.tensorboard:
             board.require_group()
-        training = prepare()
+        training = prepare(options)
         if not workers.rank:
             room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
             names = (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures)
@@ -193,7 +196,7 @@ def _begin(
     checkpoints = Checkpoints(
         options.output / CHECKPOINTS, every_seconds=SECONDS, settings=Settings(training.settings), outcome=outcome
     )
-    epochs = training.fit(
+    epochs = training.start(
         history=outcome.history,
         checkpoints=checkpoints,
         resume=options.resume,

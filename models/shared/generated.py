@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from models import classifier, digits, mnist_lenet, reading
+from models import mnist_lenet
+from models.shared import classifier, digits, reading
 from tinygrad_edu import cross_entropy, data, nn
 from tinygrad_edu.training import fit, predict
 

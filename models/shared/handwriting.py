@@ -3,7 +3,7 @@
 import numpy as np
 from numpy import ndarray
 
-from models.ink import Box, Ink, find
+from models.shared.ink import Box, Ink, find
 from tinygrad_edu.errors import DataError
 
 FAR, NEAR = 800, 160  # longer side in pixels: maximum at the first look, and value at the closer looks

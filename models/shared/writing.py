@@ -2,8 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -11,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import report
-from models.kneser_ney import bits_of, kneser_ney
-from models.options import not_negative, positive, training_parser
-from models.outcome import Outcome
-from models.progress import aside
-from models.text import Text, loader, side_by_side
-from models.training import Training, loss_of
+from models.shared import report
+from models.shared.kneser_ney import bits_of, kneser_ney
+from models.shared.options import chosen, not_negative, positive, training_parser
+from models.shared.outcome import Outcome
+from models.shared.progress import aside
+from models.shared.text import Text, side_by_side
+from models.shared.training import Training, loss_of
 from tinygrad_edu import cross_entropy, nn, optim, softmax
 from tinygrad_edu.parallel import single_threaded_blas
-from tinygrad_edu.training import Epoch, Mean, evaluating, fit
+from tinygrad_edu.training import Epoch, evaluating
 
 ORDER = 3  # of the baseline n-gram model: it predicts the third character from two
 RISING = 100  # warm-up steps of the learning rate
@@ -85,33 +84,24 @@ def training(
     options: argparse.Namespace,
     text: Text,
     model: Reader,
-    optimizer: optim.Optimizer,
-    *,
-    rng: np.random.Generator,
+    start: Callable[..., Iterator[Epoch]],
     window: int,
-    batch_size: int,
-    shard_size: int,
     pictures: Mapping[str, Callable[[Path], None]],
 ) -> Training:
     """Return the training of a character model, with samples of its text and a 3-gram baseline.
 
     Parameters
     ----------
-    options, text, model, optimizer, rng
+    options, text, model
+    start : callable
+        As for `Training`.
     window : int
-        Length in characters of the windows for training and evaluation.
-    batch_size, shard_size : int
-        Windows per step, and windows per shard.
+        Length in characters of the windows on which the training loss is evaluated.
     pictures : dict of str to callable
         Functions that draw further pictures; called while the model is in evaluation mode.
     """
-    loss, batches = nn.CrossEntropyLoss(), loader(text.train, window, batch_size, rng)
     to_beat = bits_of(kneser_ney(text.train, len(text.alphabet), ORDER), text.held_out)
-    fitted = partial(
-        fit, model, optimizer, loss, batches, options.epochs, rng=rng, max_norm=1.0, shard_size=shard_size,
-        schedule=schedule(options.learning_rate, options.epochs * len(batches)),
-        metrics={"bits": Mean(bits)}, evaluate_on={"held_out": [side_by_side(text.held_out, window)]},
-    )  # fmt: skip
+    some = side_by_side(text.train[: SOME * window], window)
 
     def sample(count: int, number: int) -> str:
         rng = np.random.default_rng([options.seed, number])  # separate, so that sampling does not affect training
@@ -129,12 +119,11 @@ def training(
             for name, picture in pictures.items():
                 picture(folder / name)
 
-    chosen = {name: getattr(options, name) for name in ("epochs", "learning_rate", "seed")}
     return Training(
         model, options.epochs,
-        lambda **settings: map(show, fitted(**settings)),  # not a generator: `fit` must reject bad arguments at once
-        partial(loss_of, model, loss, *side_by_side(text.train[: SOME * window], window)),
-        chosen | {"python": python_version()},  # determines the text
+        lambda **run: map(show, start(**run)),  # not a generator: `fit` must reject bad arguments at once
+        lambda: loss_of(model, nn.CrossEntropyLoss(), *some),
+        chosen(options, "epochs", "learning_rate", "seed") | {"python": python_version()},  # determines the text
         draw, ("curve.png", "sample.txt", *pictures), lambda: {"three_gram_bits": to_beat},
     )  # fmt: skip
 

@@ -15,8 +15,9 @@ from multiprocessing import connection, parent_process, resource_tracker
 from threading import Thread, current_thread, main_thread
 from typing import Any, NamedTuple
 
-from models import SIGNALS, stopping
-from models.groups import missing_group
+from models import SIGNALS
+from models.shared import stopping
+from models.shared.groups import missing_group
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.parallel import available_cores
