@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.errors import DTypeError, ShapeError
 
@@ -36,14 +35,6 @@ def test_whole_channels_are_dropped_and_the_gradient_is_their_mask(case, p, dtyp
         added = out.numpy() - x.grad * x.numpy()
         for part in (added[x.grad == 0], added[x.grad != 0]):
             np.testing.assert_allclose(part, np.resize(part, 1)[0] if part.size else 0, atol=1e-5)
-
-
-@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])
-@pytest.mark.parametrize("p", [0.5, 0.3, 1])
-def test_a_tensor_loses_the_same_elements_as_its_array(p, axes):  # in plain mode, the core computes the former
-    x = np.random.default_rng(1).normal(size=(3, 4, 5)).astype("f4").transpose(axes)
-    x, drop = x[::2, ::-1], lambda x: nn.Dropout(p, rng=np.random.default_rng(0))(x)
-    np.testing.assert_array_equal(drop(tg.from_numpy(x)).numpy(), drop(x))
 
 
 @pytest.mark.parametrize("kind", DRAWING)

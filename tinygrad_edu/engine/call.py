@@ -81,7 +81,7 @@ class VariadicCall(CheckedCall):
     """A call of an op with a variadic input. The parts of ``*arrays`` are the inputs ``arrays0, arrays1, ...``."""
 
     def __init__(self, op: Op, inputs: dict[str, Any], settings: dict[str, Any]) -> None:
-        ((_, parts),) = inputs.items()
+        (parts,) = inputs.values()
         super().__init__(op, dict(zip(op.names(len(parts)), parts, strict=True)), settings)
 
     def node(self, result: core.Tensor, parents: dict[str, Node]) -> Node:

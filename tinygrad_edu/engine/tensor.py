@@ -175,7 +175,6 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         """
         if self._node is None or self._node.op is None or self._keeps_grad(self._node):
             return self._node.grad if self._node else None
-        assert self._node.op is not None
         warn_of_a_lost_gradient(
             f"a tensor computed by op {self._node.op.name} has no .grad: backward() sets it on leaves only. Call "
             f"t.retain_grad() before backward(), or see all gradients with tape.steps(loss).",

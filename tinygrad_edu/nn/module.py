@@ -112,11 +112,11 @@ class Module(_FirstCall, core.Module):
     def __call__(self: HasForward[Inputs, Output], *inputs: Inputs.args, **settings: Inputs.kwargs) -> Output:
         """Call `forward`, and the hooks before and after it."""
         # Without super(), which would make a call of Tanh a fifth slower.
-        if self._hooks is None and hasattr(self, "_first_call"):
-            return self.forward(*inputs, **settings)
         if not hasattr(self, "_first_call"):
             object.__setattr__(self, "_first_call", next(clock))
-        out: Output = self._hooks.around(self, inputs, settings) if self._hooks else self.forward(*inputs, **settings)
+        if self._hooks is None:
+            return self.forward(*inputs, **settings)
+        out: Output = self._hooks.around(self, inputs, settings)
         return out
 
     def __getstate__(self) -> dict[str, Any]:

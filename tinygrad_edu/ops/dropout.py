@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import core
-from tinygrad_edu.engine import Array, MappedCall, Tensor, bare, draw_in_vmap, is_mapped_by, op, open_levels, values_of
-from tinygrad_edu.plain_mode import PLAIN
+from tinygrad_edu.engine import Array, MappedCall, bare, draw_in_vmap, is_mapped_by, op, open_levels, values_of
 
 _BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # (256, 8), highest first
 
@@ -43,11 +40,6 @@ dropout_by_bits.vjps(x=lambda g, bits, scale, axes: dropout_by_bits(g, bits, sca
 
 def random_dropout(x: Any, p: float, rng: np.random.Generator) -> Any:
     """Return x with each element set to 0 with probability p, and the others divided by 1 - p."""
-    if PLAIN and isinstance(x, Tensor) and not open_levels():
-        kept = np.empty_like(values_of(x), np.uint8)
-        kept.ravel("K")[:] = np.unpackbits(_draw_bits(x.size, p, rng), count=x.size)  # in memory order
-        bits: Any = SimpleNamespace(random=lambda shape: kept)  # 0 where the core draws a number below p, and else 1
-        return core.dropout(x, p, bits)
     return dropout_by_bits(x, draw_bits(x.size, p, rng), dropout_scale(p), memory_order(values_of(x)))
 
 

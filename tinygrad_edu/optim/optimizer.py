@@ -130,9 +130,7 @@ class Optimizer(HasSettings, core.Optimizer):
             A parameter from ``model.parameters()`` has no gradient and was replaced in the model, a parameter is no
             longer a leaf, or its storage is read-only. No parameter is updated then.
         """
-        if closure is None:
-            return super().step()
-        loss = evaluated(closure)
+        loss = None if closure is None else evaluated(closure)
         super().step()
         return loss
 
@@ -303,7 +301,8 @@ class Optimizer(HasSettings, core.Optimizer):
 
 def is_ready(p: Tensor) -> bool:
     """Return whether a parameter has a gradient and can be updated."""
-    return (node := p._node) is not None and node.op is None and node.grad is not None and p._data.flags.writeable
+    node = p._node
+    return node is not None and node.op is None and node.grad is not None and p._data.flags.writeable
 
 
 def evaluated(closure: Callable[[], Any]) -> Any:
