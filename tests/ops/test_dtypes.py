@@ -37,13 +37,13 @@ def before_a_bare_array(call):
     def function(*inputs):
         return constant_slope(call(*inputs))
 
-    function.__name__ = call.function.__name__
+    function.__name__ = call.name
     return Call(function, call.arrays)
 
 
 def assignments(call):
     """Draw dtypes for inputs: all assignments for one or two inputs, some for more, each with a narrow dtype."""
-    count, floats = len(call.arrays), FLOATS[1:] if call.function.__name__ in AT_LEAST_FLOAT32 else FLOATS
+    count, floats = len(call.arrays), FLOATS[1:] if call.name in AT_LEAST_FLOAT32 else FLOATS
     if count <= 2:
         return st.just([dtypes for dtypes in itertools.product(floats, repeat=count) if set(dtypes) != {np.float64}])
     mixed = st.tuples(*[st.sampled_from(FLOATS)] * count).filter(lambda dtypes: len(set(dtypes)) > 1)
@@ -63,7 +63,7 @@ def compared(call, dtypes):
     out = result_of(narrow)
     if out is None:
         return []
-    widest = dtypes[0] if call.function.__name__ in RESULT_AS_THE_FIRST_INPUT else np.result_type(*dtypes)
+    widest = dtypes[0] if call.name in RESULT_AS_THE_FIRST_INPUT else np.result_type(*dtypes)
     assert out.dtype == call.settings.get("dtype", widest)
     try:
         return [part > 0.5 for part in check_dtypes(narrow)]

@@ -340,7 +340,7 @@ def correlations(draw, op, by_channels=False, finite=False):
 
 def is_by_channels(call):
     """Return whether each kernel has one channel."""
-    in_all = call.function.__name__ == "correlate_kernels"  # its second input are the images
+    in_all = call.name == "correlate_kernels"  # its second input are the images
     return call.inputs[1].shape[1] == (call.settings["groups"] if in_all else 1)
 
 

@@ -73,8 +73,7 @@ class Call:
     @property
     def name(self) -> str:
         """The name of the op or function."""
-        function = self.function
-        return function.name if isinstance(function, Op) else str(getattr(function, "__name__", function))
+        return str(getattr(self.function, "__name__", self.function))
 
     def __call__(self, *arrays: Any) -> Any:
         """Call the function with `arrays` (arrays or Tensors) as the differentiable inputs."""

@@ -297,11 +297,14 @@ class Script:
     @_write.register
     def _(self, value: Op, hint: str) -> str:
         promotes = "" if value.promotes == value.inputs else f"promotes={value.promotes}"
-        name = "" if value.name == getattr(value.forward, "__name__", None) else f"name={value.name!r}"
+        own_name = getattr(value.forward, "__name__", None)
+        name = "" if value.name == own_name else f"name={value.name!r}"
         options = ", ".join(option for option in ("broadcasts=True" * value.broadcasts, promotes, name) if option)
         made = self.code(op) + f"({options})" * bool(options)
         name = self._decorated(value, value.forward, value.__name__, made)
         vjps = (f"{key}={self.code(vjp)}" for key, vjp in value.vjp_functions.items())
+        if value.__name__ != own_name:
+            self._body.append(f"{name}.__name__ = {value.__name__!r}")
         self._body.append(f"{name}.vjps({', '.join(vjps)})")
         return name
 
