@@ -251,7 +251,15 @@ def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
     assert results.read_weights(tmp_path / "run")
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.fixture
+def heard():
+    """Let SIGINT act, which a shell ignores in a process that it starts with ``&``."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("no_pictures", "heard")
 def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SECONDS", 0.0)
     options, steps, asked = [*small, "--epochs", "3"], count(), training.stopping.asked
