@@ -12,6 +12,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.engine import clock
 from tinygrad_edu.engine.fast import backward
+from tinygrad_edu.errors import GraphFreedError
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.tape.reading import nodes_behind
 
@@ -194,6 +195,46 @@ def test_passes_through_one_call_of_a_custom_vjp_do_not_mix_their_gradients():
     in_threads(lambda k: out.backward(cotangents[k], retain_graph=True))
     np.testing.assert_array_equal(x.grad, sum(cotangents))
     np.testing.assert_array_equal(y.grad, 2 * sum(cotangents))
+
+
+def test_a_graph_that_is_freed_during_a_pass_gives_its_gradient_or_an_error():
+    outcomes = set()
+    for place in range(2000):
+        x = leaf(0)
+        y = (x * CONSTANT / 100.0).exp()
+        leaf(1).data += 0.0  # a later write makes the pass check the versions of saved values
+        try:
+            ran = freed_at(place, y._node, lambda y=y: y.backward(numbers(2)))
+        except GraphFreedError:
+            outcomes.add("an error")
+            continue
+        expected = numbers(2) * np.exp(numbers(0) * CONSTANT / 100.0) * CONSTANT / 100.0
+        np.testing.assert_allclose(x.grad, expected, 1e-12)
+        outcomes.add("its gradient")
+        if ran <= place:
+            break
+    assert outcomes == {"an error", "its gradient"}
+
+
+def freed_at(place, node, act):
+    """Call ``act()`` and free the saved values of a node at one place, as another thread can. Count the places."""
+    count = 0
+
+    def trace(frame, event, argument):
+        nonlocal count
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            if count == place:
+                node.saved = None
+            count += 1
+        return trace
+
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(None)
+    return count
 
 
 @pytest.mark.fast

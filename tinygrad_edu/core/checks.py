@@ -74,17 +74,17 @@ def unchanged(where: str, argument: str, tensor: Any) -> None:
 
 def valid_saved(node: Any) -> dict[str, Any]:
     """Refuse the saved values of a node if they were freed, or one of them was written to after the call."""
-    if node.saved is None:
+    if (saved := node.saved) is None:  # read once: another thread may free it
         raise GraphFreedError(
             f"backward() a second time through op {node.op.name} (shape {node.shape}): its saved values were freed by "
             f"the first. Compute the result again, or pass retain_graph=True to the first call. In a training loop, "
             f"two causes are usual: a state from the step before (use h.detach()), or a parameter that an op changed "
             f"where it was made (make it from its final values, Tensor(values, requires_grad=True))."
         )
-    for name in node.saved:
+    for name in saved:
         if name in node.storages and node.storages[name].version > node.time:
             raise stale_value(node, name)
-    return node.saved
+    return saved
 
 
 def stale_value(node: Any, name: str) -> StaleValueError:

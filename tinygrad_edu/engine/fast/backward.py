@@ -50,7 +50,7 @@ class FastPass(DirectedPass):
             if values is None or last_version[0] > node.time:
                 checks.valid_saved(node)
             if wrap_saved is not None:
-                values = node.wrapped(wrap_saved)
+                values = node.wrapped(values, wrap_saved)
             g = gradients.pop(node) if node.hooks is None else self.pop_gradient(node)
             if g.__class__ is IndexedSlices:
                 g = densify(g)

@@ -89,20 +89,21 @@ class GeneratedNode(Node):
     @property
     def saved(self) -> dict[str, Any] | None:
         """The values that the vjps of the parents request, by name; None once they are freed."""
-        if self.values is None:
+        values = self.values  # read once: another thread may free them
+        if values is None:
             return None
-        pairs = zip(self.vjps.saves.items(), self.values, strict=True)
+        pairs = zip(self.vjps.saves.items(), values, strict=True)
         return {value.name: x for (value, askers), x in pairs if any(self.links[k] is not None for k in askers)}
 
     @saved.setter
     def saved(self, freed: Any) -> None:
         self.values = freed
 
-    def wrapped(self, wrap: Callable[[Any, Any, Any], Any]) -> tuple[Any, ...]:
-        """Return the saved values with each array of a Tensor as that Tensor."""
+    def wrapped(self, values: Any, wrap: Callable[[Any, Any, Any], Any]) -> tuple[Any, ...]:
+        """Return saved values with each array of a Tensor as that Tensor."""
         count = len(self.vjps.names)
         nodes, storages = (*self.links[:count], self), self.links[count:]
         return tuple(
             x if x is None or source is None or storages[source] is None else wrap(x, nodes[source], storages[source])
-            for x, (_, source) in zip(self.values, self.vjps.saves, strict=True)
+            for x, (_, source) in zip(values, self.vjps.saves, strict=True)
         )
