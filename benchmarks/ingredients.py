@@ -21,7 +21,7 @@ from numpy import ndarray
 from models import classifier, digits, mnist_conv, mnist_lenet
 from models.options import positive
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 from tinygrad_edu.training import fit
 
 VIEWS = 4

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from models import SIGNALS, stopping
 from models.groups import missing_group
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.extras import missing_extra
 from tinygrad_edu.parallel import available_cores
 
 __all__ = ["EXECUTORS", "Workers", "pool_of_processes"]

@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from models import groups
-from tinygrad_edu import extras
+from tinygrad_edu.errors import extras
 from tools.project import ROOT, pyproject, repository, site
 
 PROJECT = pyproject()["project"]

@@ -1,9 +1,9 @@
 """Write the names of PyTorch, jax.numpy and Keras that are missing here, with answers, for errors.
 
-``python -m tools.names_elsewhere`` writes `tinygrad_edu/names_elsewhere.py`, and the names of a Tensor alone, which its
-class needs at import, to `tinygrad_edu/tensor_names.py`. It needs PyTorch, JAX and Keras; ``--check`` compares the
-files with them. A name gets an answer if this package has it elsewhere, or if `BY_HAND` has one. All others are not
-offered, and those of NumPy alone are NumPy's.
+``python -m tools.names_elsewhere`` writes `tinygrad_edu/errors/names_elsewhere.py`, and the names of a Tensor alone,
+which its class needs at import, to `tinygrad_edu/errors/tensor_names.py`. It needs PyTorch, JAX and Keras; ``--check``
+compares the files with them. A name gets an answer if this package has it elsewhere, or if `BY_HAND` has one. All
+others are not offered, and those of NumPy alone are NumPy's.
 """
 
 import json
@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import tinygrad_edu as tg
-from tinygrad_edu.name_tables import NAMES
+from tinygrad_edu.errors.name_tables import NAMES
 
 FILE = Path(tg.__file__).parent / "names_elsewhere.py"
 TENSOR_FILE = FILE.with_name("tensor_names.py")

@@ -19,7 +19,7 @@ from models.groups import missing_group
 from models.trials import Trial, folder_of
 from tests.models.test_progress import Terminal
 from tests.models.test_trials import read, running, wait_until
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.extras import missing_extra
 
 PROJECT = Path(__file__).parents[2]
 MPIEXEC = Path(sys.executable).with_name("mpiexec")

@@ -16,8 +16,8 @@ from numpy.lib import format as npy
 
 from tinygrad_edu.data.npy_header import npy_header
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular, reason
-from tinygrad_edu.safetensors_format import DTYPES, package
+from tinygrad_edu.shared.files import open_regular, reason
+from tinygrad_edu.shared.files.safetensors_format import DTYPES, package
 
 __all__ = ["StoredArray"]
 

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 
 __all__ = ["as_arrays", "as_tensors", "inputs_and_target", "num_samples", "take_samples"]
 

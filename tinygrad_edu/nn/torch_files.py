@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.safetensors_format import native
+from tinygrad_edu.shared.files.safetensors_format import native
 
 __all__ = ["LEGACY", "read_archive"]
 

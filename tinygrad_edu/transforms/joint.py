@@ -33,7 +33,7 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shape import shaped
-from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map, tree_map_with_path
 
 __all__ = ["JointCall", "is_floating_tensor", "is_recorded", "leaf_paths", "nodes_of", "record_jointly"]
 
