@@ -270,7 +270,8 @@ print("done")
 
 def test_no_two_processes_have_it_at_once(tmp_path):
     """Each process removes the file at its end, after another one may have opened it."""
-    program = f"from tinygrad_edu import folder_lock\nfolder_lock.GRACE, folder_lock.PAUSE = 60.0, 0.0\n{CONTEND}"
+    pauses = "folder_lock.GRACE, folder_lock.PAUSE = 60.0, 0.0"
+    program = f"from tinygrad_edu.shared.files import folder_lock\n{pauses}\n{CONTEND}"
     command = [sys.executable, "-c", program, tmp_path, "150"]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in "abcd"]
     assert [process.communicate()[0] for process in processes] == ["done\n"] * 4
