@@ -18,7 +18,7 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
-from tinygrad_edu.plain_mode import PLAIN
+from tinygrad_edu.shared.speed.plain_mode import PLAIN
 from tools.names_page import side
 
 # 5 examples of each property; CI draws more, by the option --tinygrad-edu-gradients.

@@ -74,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         import hypothesis  # noqa: F401
     except ImportError:
-        from tinygrad_edu.extras import remedy
+        from tinygrad_edu.errors.extras import remedy
 
         raise pytest.UsageError(f"{OPTION} requires Hypothesis: {remedy('testing')}.") from None
     _load_profile(config)

@@ -20,7 +20,7 @@ from benchmarks import against, ratios, rounds, table
 from benchmarks.cores import available
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.workloads import GROWTH, WORKLOADS, Sizes, Workload
-from tinygrad_edu.command_line import Parser, invalid_names
+from tinygrad_edu.shared.display.command_line import Parser, invalid_names
 
 GROWTH_PEERS = (OURS, "PyTorch")
 PACKAGES = ("numpy", "torch", "jax", "keras", "mygrad", "autograd", "tinygrad", "micrograd")

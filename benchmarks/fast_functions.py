@@ -19,9 +19,9 @@ from benchmarks import ops, ours
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
 from benchmarks.workloads import WORKLOADS
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
-from tinygrad_edu.plain_mode import twin_name
+from tinygrad_edu.shared.display.command_line import Parser
+from tinygrad_edu.shared.speed.plain_mode import twin_name
 
 SIZES = (10**3, 10**5, 10**6)
 STEPS = [workload for workload in WORKLOADS if workload.key not in ("2", "7", "12")]  # they take too long

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.cores import available, pin
 from benchmarks.processes import ROOT, environment
 from benchmarks.statistics import median
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 
 NOTHING, NUMPY, OURS = "nothing", "numpy", "tinygrad_edu"
 OTHERS = ("autograd", "mygrad", "torch", "jax", "keras", "tinygrad")

@@ -22,7 +22,7 @@ from models import mnist_conv, mnist_lenet
 from models.shared import classifier, digits
 from models.shared.options import positive
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 from tinygrad_edu.training import fit
 
 VIEWS = 4

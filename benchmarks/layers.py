@@ -16,8 +16,8 @@ from benchmarks.cores import available, pin
 from benchmarks.statistics import median
 from benchmarks.timing import milliseconds
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
+from tinygrad_edu.shared.display.command_line import Parser
 
 # Layers and input shapes: (steps, samples, features) for recurrent layers, samples first for the others.
 LINES = (

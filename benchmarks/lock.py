@@ -17,7 +17,7 @@ from benchmarks import ours
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
 from benchmarks.workloads import WORKLOADS
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 
 KEYS = "1", "3", "4", "4s", "4d", "4t", "9", "10"
 MEASURED = {workload.key: workload for workload in WORKLOADS if workload.key in KEYS}

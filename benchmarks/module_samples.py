@@ -23,8 +23,8 @@ import numpy as np
 
 import tinygrad_edu as tg
 from benchmarks.operator_samples import mapped
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Array, values_of
+from tinygrad_edu.shared.display.command_line import Parser
 
 SETTINGS = {"dim": "axis", "start_dim": "start_axis", "end_dim": "end_axis"}
 ONLY_THEIRS = ("device", "dtype")

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Array, values_of
+from tinygrad_edu.shared.display.command_line import Parser
 
 # PyTorch's name: our name; all others have the same name, in `tg` or `tg.linalg`.
 NAMES = {

@@ -20,9 +20,9 @@ import tinygrad_edu as tg
 from benchmarks.cores import available, pin
 from benchmarks.numpy_limits import LIMITS
 from benchmarks.statistics import median
-from tinygrad_edu.allocator import keep_large_buffers
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
+from tinygrad_edu.shared.display.command_line import Parser
+from tinygrad_edu.shared.speed.allocator import keep_large_buffers
 
 SIZES = (10**3, 10**4, 10**5, 10**6)
 ROW = 100

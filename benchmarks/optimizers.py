@@ -20,8 +20,8 @@ from benchmarks.cores import available, pin
 from benchmarks.statistics import median
 from benchmarks.timing import milliseconds
 from tinygrad_edu import from_numpy, optim
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
+from tinygrad_edu.shared.display.command_line import Parser
 
 MATRICES = (10, 320, 320)
 # Optimizers, their hyperparameters, and the number and shape of the matrices.

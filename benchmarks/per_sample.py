@@ -11,7 +11,7 @@ import tinygrad_edu as tg
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
 from tinygrad_edu import nn
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 
 Parameters = Mapping[str, Any]
 SAMPLES = 256

@@ -18,8 +18,9 @@ class WorkerError(Exception):
     """Failure of a worker; the message is printed in the table."""
 
 
-# glibc keeps freed memory, as `tinygrad_edu.allocator` sets it. Otherwise it may return that of large arrays after each
-# op, depending on what the process computed before, and the page faults take longer than a convolution.
+# glibc keeps freed memory, as `tinygrad_edu.shared.speed.allocator` sets it. Otherwise it may return that of large
+# arrays after each op, depending on what the process computed before, and the page faults take longer than a
+# convolution.
 _KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(512 * 2**20)}
 
 

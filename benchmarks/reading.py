@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.data import FileRows
+from tinygrad_edu.shared.display.command_line import Parser
 
 COLD = 40  # batches; more random reads would load the mapped file into the cache
 

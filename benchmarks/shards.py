@@ -17,7 +17,7 @@ from benchmarks.cores import available, pin
 from benchmarks.scaling.ours import network
 from benchmarks.timing import milliseconds
 from tinygrad_edu import cross_entropy
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 from tinygrad_edu.training import Steps
 
 NETWORKS = {"mnist": "the MNIST net", "lenet": "a LeNet", "resnet": "a ResNet", "transformer": "a transformer"}

@@ -14,7 +14,7 @@ import tinygrad_edu as tg
 from benchmarks import ours, workloads
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 
 ZERO = np.zeros((), np.float32)
 

@@ -23,7 +23,6 @@ from benchmarks.cores import available, pin
 from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
 from tinygrad_edu.ops.activations import plain_relu_values
 from tinygrad_edu.ops.dropout import draw_bits, dropout_by_bits
@@ -37,6 +36,7 @@ from tinygrad_edu.ops.products import linear, plain_product
 from tinygrad_edu.ops.selection import drop
 from tinygrad_edu.ops.trigonometry import tanh_gradient
 from tinygrad_edu.parallel import single_threaded_blas
+from tinygrad_edu.shared.display.command_line import Parser
 
 TwoWays = tuple[Callable[[], Any], Callable[[], Any]]
 SHARD = (32, 16, 26, 26)  # feature maps of a shard of 32 images

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, from_numpy
 from tinygrad_edu.errors import DTypeError, NoGraphError, ShapeError
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 
 TOLERANCE = 1e-9
 ROUNDING = 16  # units in the last place: a solver cannot reach less than the rounding errors of f

@@ -15,8 +15,8 @@ from models.shared.ink import Box
 from models.shared.options import Parser
 from models.shared.reading import Reading
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.files import reason, write_whole
 from tinygrad_edu.nn import Module
+from tinygrad_edu.shared.files import reason, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -25,9 +25,9 @@ from models.shared.options import Parser
 from models.shared.progress import counted, fitting_table, formatted
 from models.shared.report import as_json, require_group
 from models.shared.trials import Setting, Trial, TrialError, folder_of, grid, known, run
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.errors import DataError, TinygradError
-from tinygrad_edu.names import nearest
+from tinygrad_edu.errors.checks import invalid_choice
+from tinygrad_edu.errors.hints import nearest
 from tinygrad_edu.parallel import available_cores, mpi, world
 from tinygrad_edu.parallel.workers import allgather
 

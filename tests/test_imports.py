@@ -22,63 +22,27 @@ PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
 
 # Each subpackage may import from itself and from the subpackages listed here.
-OPS = {"core", "errors", "extras", "pytree", "name_tables", "names", "plain_mode", "engine", "ops"}
+OPS = {"core", "errors", "shared", "engine", "ops"}
 ROOMS = {
     "errors": set(),
-    "extras": {"errors"},
-    "name_tables": set(),
-    "names_elsewhere": {"tensor_names"},
-    "tensor_names": set(),
-    "names": {"name_tables", "names_elsewhere", "tensor_names"},
-    "pytree": {"errors"},
-    "allocator": set(),
-    "plain_mode": set(),
-    "thresholds": set(),
-    "caller": set(),
-    "_checks": {"errors", "names"},
-    "files": {"errors"},
-    "folder_lock": {"errors"},
-    "safetensors_format": {"errors", "extras"},
-    "sources": set(),
-    "notebook": set(),
-    "data": {"errors", "extras", "pytree", "names", "_checks", "files", "safetensors_format"},
-    "surface": set(),
-    "cores": {"errors", "extras", "_checks", "thresholds"},
-    "command_line": {"names"},
+    "shared": {"errors"},
     "core": {"errors"},
-    "core_copy": {"errors", "command_line", "core"},
-    "engine": {
-        "core",
-        "errors",
-        "caller",
-        "plain_mode",
-        "thresholds",
-        "surface",
-        "name_tables",
-        "names",
-        "notebook",
-        "sources",
-    },
-    "ops": {"core", "errors", "extras", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
-    "hypothesis_hook": {"engine"},
-    "transforms": OPS | {"_checks"},
-    "nn": OPS | {"_checks", "allocator", "caller", "files", "safetensors_format", "transforms", "notebook"},
-    "optim": OPS | {"_checks", "allocator", "thresholds", "cores", "transforms", "nn"},
+    "core_copy": {"errors", "shared", "core"},
+    "data": {"errors", "shared"},
+    "engine": {"core", "errors", "shared"},
+    "ops": {"core", "errors", "shared", "engine"},
+    "transforms": OPS,
+    "nn": OPS | {"transforms"},
+    "optim": OPS | {"transforms", "nn"},
     "distributions": OPS,
-    "parallel": OPS | {"_checks", "caller", "cores", "transforms", "nn", "optim"},
-    "training": OPS | {"_checks", "caller", "files", "folder_lock", "data", "transforms", "nn", "optim", "parallel"},
-    "einops": OPS,
-    "sklearn": OPS | {"data", "nn", "optim", "training"},
-    "onnx": OPS | {"caller", "nn", "training", "pytree"},
-    "tape": OPS | {"_checks", "command_line", "files", "sources", "notebook", "nn"},
-    "testing": OPS
-    | {"command_line", "files", "sources", "thresholds"}
-    | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
-    "lessons": OPS | {"command_line", "files", "data", "testing", "tinygrad_edu"},
-    "tinygrad_edu": OPS | {"data", "distributions", "hypothesis_hook", "transforms", "nn", "optim"},
-    "models": OPS
-    | {"_checks", "command_line"}
-    | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "folder_lock", "tinygrad_edu"},
+    "parallel": OPS | {"transforms", "nn", "optim"},
+    "training": OPS | {"data", "transforms", "nn", "optim", "parallel"},
+    "interop": OPS | {"data", "nn", "optim", "training"},
+    "tape": OPS | {"nn"},
+    "testing": OPS | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
+    "lessons": OPS | {"data", "testing", "tinygrad_edu"},
+    "tinygrad_edu": OPS | {"data", "distributions", "interop", "transforms", "nn", "optim"},
+    "models": OPS | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "tinygrad_edu"},
 }
 
 
@@ -378,7 +342,7 @@ def test_the_package_alone_imports_no_file_of_functions():
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = {name for name in run.stdout.split() if name.startswith("tinygrad_edu.ops.")}
     assert loaded == {"tinygrad_edu.ops.methods", "tinygrad_edu.ops.on_demand"}
-    late = {"nn", "optim", "data", "transforms", "names_elsewhere"}
+    late = {"nn", "optim", "data", "transforms", "errors.hints.elsewhere"}
     assert not {*run.stdout.split()} & {*(f"tinygrad_edu.{name}" for name in late), "numpy.random", "hypothesis"}
 
 

@@ -10,7 +10,7 @@ from hypothesis import settings
 
 import tinygrad_edu as tg
 from models.shared import groups
-from tinygrad_edu import extras
+from tinygrad_edu.errors import extras
 from tools.project import ROOT, pyproject, repository, site
 
 PROJECT = pyproject()["project"]

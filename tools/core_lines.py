@@ -24,7 +24,7 @@ import numpy as np
 import tinygrad_edu as tg
 from models import mnist_conv
 from tinygrad_edu import core
-from tinygrad_edu.plain_mode import PLAIN
+from tinygrad_edu.shared.speed.plain_mode import PLAIN
 
 PACKAGE = Path(tg.__file__).parent
 ROOMS = ("engine", "ops", "nn", "optim", "transforms", "parallel", "tape")  # those with subclasses of the core's

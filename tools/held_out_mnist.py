@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from models.shared.options import positive
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.data import load_file
+from tinygrad_edu.shared.display.command_line import Parser
 from tools.make_embedded_mnist import TRAINING_IMAGES
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.data import load_file
+from tinygrad_edu.shared.display.command_line import Parser
 
 TRAINING_IMAGES = 1_000
 

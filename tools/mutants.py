@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Op, Tensor
+from tinygrad_edu.shared.display.command_line import Parser
 from tinygrad_edu.testing.mutate.ops import Mutant, fate_of, mutants
 from tinygrad_edu.testing.mutate.score import Score
 from tinygrad_edu.testing.mutate.wrappers import NOT_MET

@@ -1,8 +1,8 @@
 """Write the names of PyTorch, jax.numpy and Keras that are missing here, for errors.
 
-``python -m tools.names_elsewhere`` writes `tinygrad_edu/names_elsewhere.py`, and the names of a Tensor alone, which its
-class needs at import, to `tinygrad_edu/tensor_names.py`. It needs PyTorch, JAX and Keras; ``--check`` compares the
-files with them. `tinygrad_edu.names` finds the answers.
+``python -m tools.names_elsewhere`` writes `tinygrad_edu/errors/hints/elsewhere.py`, and the names of a Tensor alone,
+which its class needs at import, to `tinygrad_edu/errors/hints/tensor_names.py`. It needs PyTorch, JAX and Keras;
+``--check`` compares the files with them. `tinygrad_edu.errors.hints` finds the answers.
 """
 
 import os
@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import Any
 
 import tinygrad_edu as tg
-from tinygrad_edu.name_tables import NAMES
+from tinygrad_edu.errors.hints.tables import NAMES
 
-FILE = Path(tg.__file__).parent / "names_elsewhere.py"
+FILE = Path(tg.__file__).parent / "errors/hints/elsewhere.py"
 TENSOR_FILE = FILE.with_name("tensor_names.py")
 PLACES: dict[str, Any] = {
     "Tensor": tg.Tensor, "tg": tg, "tg.linalg": tg.linalg, "tg.nn": tg.nn, "tg.data": tg.data,
@@ -69,7 +69,8 @@ def texts() -> dict[Path, str]:
     """Return the content of each file."""
     names = missing()
     of_tensors = names["Tensor"]["PyTorch"]
-    lines = [_DOCSTRING.format("other libraries"), "from tinygrad_edu.tensor_names import TENSOR_NAMES\n", "# fmt: off"]
+    head = "from tinygrad_edu.errors.hints.tensor_names import TENSOR_NAMES\n"
+    lines = [_DOCSTRING.format("other libraries"), head, "# fmt: off"]
     tensor_lines = [_DOCSTRING.format("a Tensor of PyTorch"), 'TENSOR_NAMES = """', *_wrapped(of_tensors), '"""', ""]
     return {FILE: "\n".join([*lines, *_lists(names), ""]), TENSOR_FILE: "\n".join(tensor_lines)}
 

@@ -1,8 +1,8 @@
-"""Write the tables in ``docs/from_pytorch.md`` from `tinygrad_edu.name_tables`: ``python -m tools.names_page``."""
+"""Write the tables in ``docs/from_pytorch.md`` from `errors.hints.tables`: ``python -m tools.names_page``."""
 
 from pathlib import Path
 
-from tinygrad_edu.name_tables import KEYWORDS, NAMES, UNSUPPORTED
+from tinygrad_edu.errors.hints.tables import KEYWORDS, NAMES, UNSUPPORTED
 
 PAGE = Path(__file__).parent.parent / "docs" / "from_pytorch.md"
 BEGIN, END = "<!-- begin: python -m tools.names_page -->\n", "<!-- end -->\n"
@@ -49,7 +49,7 @@ LINES = {
     "torch.save(model.state_dict(), path)": "model.save(path)",
     "model.load_state_dict(torch.load(path))": "model.load(path)",
     'torch.onnx.export(model, (x,), "model.onnx")': (
-        'from tinygrad_edu.onnx import export; export(model, x, "model.onnx")'
+        'from tinygrad_edu.interop.onnx import export; export(model, x, "model.onnx")'
     ),
     "torch.load(path)": "nn.load_weights(path)",
     "with torch.autograd.detect_anomaly(): ...": "with tg.detect_anomaly(): ...",

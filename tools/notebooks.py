@@ -16,8 +16,8 @@ from textwrap import dedent
 from typing import Any
 
 from models.shared.groups import missing_group
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
+from tinygrad_edu.shared.display.command_line import Parser
 from tools.project import ROOT, pyproject, repository, site
 from tools.site import pages
 

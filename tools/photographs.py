@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from models.shared import handwriting, reading
 from tinygrad_edu import data
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import DataError
+from tinygrad_edu.shared.display.command_line import Parser
 from tinygrad_edu.training import predict
 
 KINDS: dict[str, tuple[str, ...]] = {

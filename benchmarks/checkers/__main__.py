@@ -39,7 +39,7 @@ from pathlib import Path
 
 from benchmarks.checkers import compare
 from benchmarks.checkers.frameworks import CHECKERS
-from tinygrad_edu.command_line import Parser, invalid_names
+from tinygrad_edu.shared.display.command_line import Parser, invalid_names
 
 DEFAULT = ("rules", "drawn", "nasty", "frameworks", "modules")
 

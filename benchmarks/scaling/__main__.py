@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.scaling.measuring import QUICK, Plan, measure, read, write
 from benchmarks.scaling.picture import draw
 from benchmarks.scaling.report import Report
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygrad_edu.command_line import Parser, invalid_names
+from tinygrad_edu.shared.display.command_line import Parser, invalid_names
 
 TWINS = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py") if path.stem != "steps")
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import NoReturn
 
 from models import SIGNALS
-from tinygrad_edu.command_line import sentence
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.parallel import mpi, world
+from tinygrad_edu.shared.display.command_line import sentence
 
 
 def is_heard() -> bool:

@@ -19,7 +19,7 @@ from models import SIGNALS
 from models.shared import stopping
 from models.shared.groups import missing_group
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.extras import missing_extra
 from tinygrad_edu.parallel import available_cores
 
 __all__ = ["EXECUTORS", "Workers", "pool_of_processes"]

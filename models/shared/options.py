@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from models.shared.console import is_heard, one_line
-from tinygrad_edu import command_line
+from tinygrad_edu.shared.display import command_line
 
 
 class Parser(command_line.Parser):

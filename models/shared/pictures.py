@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular, reason
+from tinygrad_edu.shared.files import open_regular, reason
 
 if TYPE_CHECKING:
     from PIL.Image import Image

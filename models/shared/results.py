@@ -21,9 +21,9 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular, sync
-from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded
+from tinygrad_edu.shared.files import open_regular, sync
+from tinygrad_edu.shared.files.folder_lock import FolderLock
 
 __all__ = ["SUMMARY", "WEIGHTS", "prepare", "read_summary", "read_weights", "save"]
 

@@ -32,11 +32,11 @@ from tinygrad_edu.errors import (
     TinygradError,
     UnlockedFolderWarning,
 )
-from tinygrad_edu.files import reason
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import Loss
 from tinygrad_edu.parallel import Workers, world
 from tinygrad_edu.parallel.workers import allgather
+from tinygrad_edu.shared.files import reason
 from tinygrad_edu.training import Checkpoints, Epoch, evaluating
 
 BEST = "best.safetensors"

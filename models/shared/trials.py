@@ -20,7 +20,7 @@ from models.shared import stopping
 from models.shared.console import one_line
 from models.shared.report import as_json
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.files import open_regular, write_whole
+from tinygrad_edu.shared.files import open_regular, write_whole
 
 __all__ = ["FAILURE", "RECORD", "Setting", "Trial", "TrialError", "as_text", "folder_of", "grid", "known", "run"]
 

@@ -21,7 +21,7 @@ def alone(tmp_path):
     package = tmp_path / "tinygrad_edu"
     shutil.copytree(core_copy.CORE, package / "core", ignore=shutil.ignore_patterns("__pycache__"))
     (package / "__init__.py").touch()
-    shutil.copy(PACKAGE / "errors.py", package)
+    shutil.copy(PACKAGE / "errors" / "__init__.py", package / "errors.py")
     shutil.copy(PACKAGE / "core_copy" / "suite.py", tmp_path)
     return tmp_path
 

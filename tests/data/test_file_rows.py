@@ -27,7 +27,7 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.data import DataLoader, FileRows, random_split
 from tinygrad_edu.data.stored_array import StoredArray
 from tinygrad_edu.errors import DataError, DTypeError, MissingExtraError, ShapeError
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
 
 X = np.random.default_rng(0).normal(size=(11, 2, 3))

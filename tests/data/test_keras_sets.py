@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
 

@@ -19,7 +19,7 @@ from tinygrad_edu.engine import values_of, wrap
 from tinygrad_edu.engine.backward import DirectedPass
 from tinygrad_edu.engine.fast.backward import FastPass
 from tinygrad_edu.errors import GraphFreedError, NoGraphError, WrongGradientError
-from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.tape.reading import nodes_behind
 from tinygrad_edu.testing.strategies import OP_CALLS, calls, programs
 

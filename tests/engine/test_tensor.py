@@ -603,7 +603,7 @@ def parameters(arguments):
 
 
 def stub():
-    tree = ast.parse(Path(tg.__file__).with_name("surface.pyi").read_text())
+    tree = ast.parse((Path(tg.__file__).parent / "shared" / "surface.pyi").read_text())
     (surface,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
     return {node.name: node for node in surface.body if isinstance(node, ast.FunctionDef)}
 

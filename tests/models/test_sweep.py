@@ -20,7 +20,7 @@ from models.shared.groups import missing_group
 from models.shared.trials import Trial, folder_of
 from tests.models.test_progress import Terminal
 from tests.models.test_trials import read, running, wait_until
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.extras import missing_extra
 
 PROJECT = Path(__file__).parents[2]
 MPIEXEC = Path(sys.executable).with_name("mpiexec")

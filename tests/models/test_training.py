@@ -19,8 +19,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import tinygrad_edu as tg
 from models.shared import board, options, results, training
 from models.shared.groups import missing_group
-from tinygrad_edu import data, folder_lock, nn, optim
+from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import DataError
+from tinygrad_edu.shared.files import folder_lock
 from tinygrad_edu.training import Accuracy, ConfusionMatrix, Epoch, Metric, fit
 
 PROJECT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from models.shared.executors import pool_of_processes
 from models.shared.trials import FAILURE, RECORD, folder_of, grid, known, run
 from tests.effort import thorough
 from tests.models.grief import calls, waits
-from tinygrad_edu.cores.blas import allowed_threads
+from tinygrad_edu.shared.speed.blas import allowed_threads
 
 PROJECT = Path(__file__).parents[2]
 EXECUTORS = [partial(ThreadPoolExecutor, 2), partial(pool_of_processes, 2)]

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.effort import thorough
-from tinygrad_edu.cores import threads
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import error_function, fast, nondifferentiable, normalization, products, reduction
@@ -18,6 +17,7 @@ from tinygrad_edu.ops.fast import recurrent_products
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import map_shards
+from tinygrad_edu.shared.speed import threads
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds, replaced_thresholds

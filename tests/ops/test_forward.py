@@ -20,7 +20,7 @@ from tests.ops.groups import written
 from tests.ops.missing import MISSING
 from tests.ops.network_references import NETWORK_REFERENCES, batched, convolve, max_pool
 from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, TinygradError
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.ops.scans import recurrence
 from tinygrad_edu.testing import check_vjp
 from tinygrad_edu.testing.laws.op_laws import forward_is_plain

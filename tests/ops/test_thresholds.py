@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.shared.speed.thresholds import PLANS, SizeThreshold
 from tinygrad_edu.testing.thresholds import lowered_thresholds, replaced_thresholds, thresholds
-from tinygrad_edu.thresholds import PLANS, SizeThreshold
 
 PACKAGE = Path(tg.__file__).parent
 ROOMS = "engine", "ops", "optim", "nn", "parallel", "transforms"

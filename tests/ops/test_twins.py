@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tests.ops.rounding import assert_same, assert_within
 from tests.ops.twins import TWINS, WITHOUT_A_TWIN
-from tinygrad_edu.cores.threads import map_shards
+from tinygrad_edu.shared.speed.threads import map_shards
 from tinygrad_edu.testing.thresholds import lowered_thresholds
 
 THRESHOLDS = 4  # sets of thresholds for each call: drawing a call takes longer than computing it

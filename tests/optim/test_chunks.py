@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from tests.optim.test_optimizer import CASES
 from tinygrad_edu import Tensor, core, optim
-from tinygrad_edu.cores import threads
 from tinygrad_edu.optim import Muon
 from tinygrad_edu.optim import optimizer as optimizers
 from tinygrad_edu.optim.fast import chunks
+from tinygrad_edu.shared.speed import threads
 
 SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-40, 3e38, 1.0]
 

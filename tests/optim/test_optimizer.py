@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor, from_numpy, nn, optim
-from tinygrad_edu.cores import threads
-from tinygrad_edu.cores.threads import map_parts
 from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError, ShapeError, StaleValueError, StateDictError
 from tinygrad_edu.optim import SGD, Adagrad, Adam, Adamax, AdamW, Lion, Muon, NAdam, RAdam, RMSprop, schedules
 from tinygrad_edu.optim import optimizer as optimizers
 from tinygrad_edu.optim.fast import chunks
+from tinygrad_edu.shared.speed import threads
+from tinygrad_edu.shared.speed.threads import map_parts
 from tinygrad_edu.testing.thresholds import lowered_thresholds
 
 seeds = st.integers(0, 2**32 - 1)

@@ -15,7 +15,7 @@ import pytest
 from tests.effort import thorough
 from tests.parallel import trained
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.parallel import ALONE, world
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from the MPICH wheel

@@ -11,7 +11,7 @@ from pygraphviz import AGraph
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn, tape
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 
 
 def test_the_ending_says_what_it_is_and_another_is_refused(tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tests.effort import thorough
 from tinygrad_edu.errors import DTypeError, VJPDefinitionError
-from tinygrad_edu.pytree import tree_map_with_path
+from tinygrad_edu.shared.pytree import tree_map_with_path
 from tinygrad_edu.testing import CheckFailed, GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, is_number_list
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real, unit_of

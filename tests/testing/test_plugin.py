@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.effort import thorough
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 
 PROJECT = Path(__file__).parents[2]
 OPTION, REPORT = "--tinygrad-edu-gradients", "--tinygrad-edu-report"

@@ -9,7 +9,7 @@ from tests.training.program_losses import LOSSES
 from tests.training.program_models import CLASSES, FEATURES, STEPS
 from tinygrad_edu import data
 from tinygrad_edu.parallel import shards
-from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.shared.pytree import tree_map
 
 LOADED = ("loader", "augmented", "dataset")
 

@@ -40,7 +40,7 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import ShardError
 from tinygrad_edu.nn.randomness import default_stream, loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.parallel import shards
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.training import Checkpoints, Metric, evaluating, fit
 
 

@@ -22,16 +22,17 @@ from hypothesis import strategies as st
 
 from tests.effort import thorough
 from tests.parallel.simulated import on_workers
-from tests.test_folder_lock import holding
-from tinygrad_edu import data, folder_lock, nn, optim
+from tests.shared.files.test_folder_lock import holding
+from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import (
     CheckpointError,
     CheckpointWarning,
     DTypeError,
     MissingExtraError,
 )
-from tinygrad_edu.extras import remedy
-from tinygrad_edu.folder_lock import LOCK_FILE
+from tinygrad_edu.errors.extras import remedy
+from tinygrad_edu.shared.files import folder_lock
+from tinygrad_edu.shared.files.folder_lock import LOCK_FILE
 from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
 from tinygrad_edu.training.rng_discovery import find_generators

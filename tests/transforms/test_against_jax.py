@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tests.effort import share
 from tests.judges import COMPILED_ONCE
+from tinygrad_edu.shared.pytree import tree_map
 
 jax = pytest.importorskip("jax", reason="needs the extra keras")
 pytestmark = pytest.mark.thorough
@@ -41,7 +42,7 @@ positions = st.sampled_from([0, 1, -1, (0,), (1, 0), (0, -1), [1]])
 
 def filled(nest, rng):
     """Return a nested structure with random numbers in place of the zeros."""
-    return tg.pytree.tree_map(lambda x: np.array(rng.standard_normal(np.shape(x))), nest)
+    return tree_map(lambda x: np.array(rng.standard_normal(np.shape(x))), nest)
 
 
 def mixing(library, result, aux, seed, *args):

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing import check_gradient, check_vjp
 
 X, V = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])

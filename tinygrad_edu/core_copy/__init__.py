@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 
 HERE = Path(__file__).parent
 CORE = HERE.parent / "core"
@@ -93,7 +93,7 @@ def renamed(text: str, name: str) -> str:
 
 def errors() -> str:
     """Return the source of the errors that the core raises, and of their base classes, without examples."""
-    module = ast.parse(read(HERE.parent / "errors.py"))
+    module = ast.parse(read(HERE.parent / "errors" / "__init__.py"))
     classes = {each.name: each for each in module.body if isinstance(each, ast.ClassDef)}
     used = {name for file in reading_order() for name in imported_errors(file)}
     for name in reversed(classes):  # bases come first

@@ -10,8 +10,8 @@ from tinygrad_edu.data.mnist import Digits, load_embedded, load_file
 from tinygrad_edu.data.samplers import WeightedRandomSampler
 from tinygrad_edu.data.splitting import Subset, random_split
 from tinygrad_edu.data.warping import affine_field, displace, elastic_field, random_affine, random_elastic
-from tinygrad_edu.names import add_hints as _add_hints
-from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
+from tinygrad_edu.errors.hints import add_hints as _add_hints
+from tinygrad_edu.errors.hints import getattr_with_hints as _getattr_with_hints
 
 __all__ = [
     "DataLoader", "Digits", "FileRows", "ImageFolder", "Subset", "WeightedRandomSampler", "affine_field",

@@ -16,7 +16,7 @@ from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.prefetching import Stopped
 from tinygrad_edu.data.samples import Samples, is_map_style
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
-from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.shared.pytree import tree_map
 
 Collate = Callable[[list[Any]], Any]
 Indices = NDArray[np.intp] | None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinygrad_edu.data.stored_array import StoredArray
 from tinygrad_edu.errors import DataError, DTypeError
-from tinygrad_edu.safetensors_format import native
+from tinygrad_edu.shared.files.safetensors_format import native
 
 __all__ = ["FileRows"]
 

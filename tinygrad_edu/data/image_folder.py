@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.checks import integer, invalid_choice
+from tinygrad_edu.errors.extras import missing_extra
 
 __all__ = ["ImageFolder"]
 

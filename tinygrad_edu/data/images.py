@@ -8,8 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+from tinygrad_edu.errors.checks import generator, integer
 
 __all__ = ["channel_statistics", "normalize_channels", "random_shift", "to_float"]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.errors import DataError, DTypeError
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.checks import invalid_choice
+from tinygrad_edu.errors.extras import missing_extra
 
 __all__ = ["KERAS_SETS", "load_keras"]
 

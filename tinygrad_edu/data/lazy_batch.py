@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import generator
 from tinygrad_edu.data.datasets import Fetched
 from tinygrad_edu.data.samples import Samples
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.errors.checks import generator
+from tinygrad_edu.shared.pytree import tree_leaves
 
 Augment = Callable[..., Any]
 

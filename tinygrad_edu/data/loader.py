@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.data.datasets import ArrayRows, Collate, Indices, Read, Seed, StreamDataset, samples_from
 from tinygrad_edu.data.lazy_batch import Augment, LazyBatch
 from tinygrad_edu.data.prefetching import prefetch_map
 from tinygrad_edu.data.samplers import Sampler, WeightedRandomSampler, require_indices
 from tinygrad_edu.errors import DataError, DTypeError
-from tinygrad_edu.names import KeywordHints
+from tinygrad_edu.errors.checks import generator, integer
+from tinygrad_edu.errors.hints import KeywordHints
 
 if TYPE_CHECKING:
     from tinygrad_edu.data.batch_types import Batch, Options

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.data.stored_array import npy_header
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular, reason
+from tinygrad_edu.errors.checks import integer
+from tinygrad_edu.shared.files import open_regular, reason
 
 EMBEDDED = "mnist_embedded.npz"
 KEYS = ("x_train", "y_train", "x_test", "y_test")

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.errors import DataError, ShapeError
-from tinygrad_edu.names import KeywordHints
+from tinygrad_edu.errors.checks import generator, integer
+from tinygrad_edu.errors.hints import KeywordHints
 
 __all__ = ["Sampler", "WeightedRandomSampler", "require_indices"]
 

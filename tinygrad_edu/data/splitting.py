@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.datasets import MapDataset
 from tinygrad_edu.data.samplers import require_indices
 from tinygrad_edu.data.samples import Samples, is_map_style
 from tinygrad_edu.errors import DataError, DTypeError
+from tinygrad_edu.errors.checks import generator, integer
 
 __all__ = ["Subset", "random_split"]
 

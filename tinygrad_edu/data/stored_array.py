@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular, reason
-from tinygrad_edu.safetensors_format import DTYPES, package
+from tinygrad_edu.shared.files import open_regular, reason
+from tinygrad_edu.shared.files.safetensors_format import DTYPES, package
 
 _Header = tuple[tuple[int, ...], np.dtype[Any], int, str]
 

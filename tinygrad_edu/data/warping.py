@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+from tinygrad_edu.errors.checks import generator, integer
 
 __all__ = ["affine_field", "displace", "elastic_field", "random_affine", "random_elastic"]
 

@@ -5,7 +5,7 @@ from tinygrad_edu.distributions.discrete import Bernoulli, Categorical
 from tinygrad_edu.distributions.distribution import Distribution
 from tinygrad_edu.distributions.divergence import kl_divergence
 from tinygrad_edu.distributions.multivariate_normal import MultivariateNormal
-from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
+from tinygrad_edu.errors.hints import getattr_with_hints as _getattr_with_hints
 
 __all__ = [
     "Bernoulli", "Categorical", "Distribution", "Exponential", "Laplace", "MultivariateNormal", "Normal", "Uniform",

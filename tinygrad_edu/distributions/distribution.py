@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, everywhere, real_numbers, values_of
 from tinygrad_edu.errors import DataError, ShapeError
-from tinygrad_edu.names import KeywordHints
+from tinygrad_edu.errors.hints import KeywordHints
 from tinygrad_edu.ops import broadcast_to, log, log1p, sqrt, where
 from tinygrad_edu.ops.arithmetic import as_floating
 

@@ -33,7 +33,7 @@ from tinygrad_edu.engine.mapped import (
 )
 from tinygrad_edu.engine.tensor import Tensor, shape_of
 from tinygrad_edu.errors import MappedValueError, VJPDefinitionError
-from tinygrad_edu.names import explain_arguments
+from tinygrad_edu.errors.hints import explain_arguments
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -11,7 +11,7 @@ from tinygrad_edu.engine.batching import BatchingRule, rule_of
 from tinygrad_edu.engine.fast.generated_call import generated_call
 from tinygrad_edu.engine.op import Array, Op, PlainArrayLike
 from tinygrad_edu.engine.tensor import Tensor
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 Parameters = ParamSpec("Parameters")
 Others = ParamSpec("Others")

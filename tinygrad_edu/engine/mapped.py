@@ -367,7 +367,7 @@ def warn_of_a_loop(name: str) -> None:
     if name in _warned:
         return
     _warned.add(name)
-    from tinygrad_edu.caller import warn_caller
     from tinygrad_edu.errors import LoopWarning
+    from tinygrad_edu.errors.caller import warn_caller
 
     warn_caller(f"vmap: {name} has no batching rule for this call, and runs once for each sample.", LoopWarning)

@@ -19,7 +19,7 @@ from tinygrad_edu import core
 from tinygrad_edu.core import Node, checks
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.errors import VJPDefinitionError, WrongGradientError
-from tinygrad_edu.names import nearest, raise_unexpected_keyword
+from tinygrad_edu.errors.hints import nearest, raise_unexpected_keyword
 
 Array = NDArray[Any]
 Operand = Array | float
@@ -201,7 +201,7 @@ class Op(core.Op):
         """Show the source of each vjp."""
         from html import escape  # imported at the first display
 
-        from tinygrad_edu.notebook import fold_html
+        from tinygrad_edu.shared.display.notebook import fold_html
 
         vjps = [(argument, _source_text(function)) for argument, function in self.vjp_functions.items()]
         table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in vjps)
@@ -302,7 +302,7 @@ def call_with_keywords(op: Op, args: Any, settings: dict[str, Any], others: dict
 
 
 def _source_text(function: Callable[..., Any]) -> str:
-    from tinygrad_edu.sources import source_of
+    from tinygrad_edu.shared.sources import source_of
 
     source = source_of(function)
     return repr(function) if source is None else source.text

@@ -27,12 +27,12 @@ from tinygrad_edu.errors import (
     ReadOnlyError,
     ShapeError,
 )
-from tinygrad_edu.plain_mode import PLAIN
+from tinygrad_edu.shared.speed.plain_mode import PLAIN
 
 if TYPE_CHECKING:
-    from tinygrad_edu.surface import Surface
+    from tinygrad_edu.shared.surface import Surface
 else:  # hints for the names of other libraries
-    from tinygrad_edu.names import NameHints as Surface
+    from tinygrad_edu.errors.hints import NameHints as Surface
 
 
 # The role of a tensor in a module. The result of an op has none, which saves time in the call.
@@ -401,7 +401,7 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{suffix})"
 
     def _repr_html_(self) -> str:
-        from tinygrad_edu.notebook import array_html  # imported only in a notebook
+        from tinygrad_edu.shared.display.notebook import array_html  # imported only in a notebook
 
         text = f"{self.dtype} {self.shape}{', requires_grad=True' if self.is_leaf and self.requires_grad else ''}"
         op_text = "" if self._node is None or self._node.op is None else f", op={self._node.op.name}"

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import LessonError, MissingExtraError
 from tinygrad_edu.lessons.complaints import subjects_of
 from tinygrad_edu.lessons.folder import Folder
@@ -14,6 +13,7 @@ from tinygrad_edu.lessons.judge import Code
 from tinygrad_edu.lessons.ladder import AS_FOR_PUZZLES, PUZZLES
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
 from tinygrad_edu.lessons.time_limit import judged_in_time as judged
+from tinygrad_edu.shared.display.command_line import Parser
 
 COMMAND = "python -m tinygrad_edu.lessons"
 THE_END = "All lessons have passed, from finite differences to a network that reads digits. The engine is yours."

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.errors import LessonError
-from tinygrad_edu.files import write_whole
 from tinygrad_edu.lessons.judge import Code, solved
 from tinygrad_edu.lessons.ladder import PUZZLES
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
+from tinygrad_edu.shared.files import write_whole
 
 PROGRESS = "progress.json"
 

@@ -6,10 +6,10 @@
 # ruff: noqa: I001
 from typing import TYPE_CHECKING
 
-from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
+from tinygrad_edu.shared.speed.allocator import keep_large_buffers as _keep_large_buffers
 from tinygrad_edu.engine import HookHandle as HookHandle
-from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
-from tinygrad_edu.names import public_names as _public_names
+from tinygrad_edu.errors.hints import getattr_with_hints as _getattr_with_hints
+from tinygrad_edu.errors.hints import public_names as _public_names
 
 # In reading order.
 from tinygrad_edu.nn.module import Module as Module

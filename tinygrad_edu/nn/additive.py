@@ -12,7 +12,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.shared.pytree import tree_leaves
 
 __all__ = ["Loss", "additive", "denominator_of", "elements", "label_weights", "rows"]
 

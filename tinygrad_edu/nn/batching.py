@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 
 
 def num_samples(nest: Any) -> int:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import core, ops
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Affine, require_sizes, shape_of_floats
 from tinygrad_edu.nn.normalization import require_channels

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Hook, Tensor, from_numpy, is_grad_enabled
 from tinygrad_edu.errors import WrongGradientError
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.joint import is_recorded, record_jointly
 
 _Gradients = tuple[Any, ...]

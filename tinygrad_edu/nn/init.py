@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
-from tinygrad_edu.names import add_hints as _add_hints
-from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
+from tinygrad_edu.errors import checks as _checks
+from tinygrad_edu.errors.hints import add_hints as _add_hints
+from tinygrad_edu.errors.hints import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.nn.randomness import new_generator
 from tinygrad_edu.ops import creation
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import core, ops
-from tinygrad_edu._checks import integer
 from tinygrad_edu.core import layers as core_layers
 from tinygrad_edu.engine import Tensor, TensorLike, shape_of, to_array
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_sample_axis

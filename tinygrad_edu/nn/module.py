@@ -15,17 +15,17 @@ from weakref import ref
 from numpy.typing import DTypeLike, NDArray
 
 from tinygrad_edu import core
-from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.core.module import members, unique, walk
 from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, clock, role_of, time_of
 from tinygrad_edu.errors import DTypeError, LostGradientWarning, StateDictError
-from tinygrad_edu.name_tables import NAMES
-from tinygrad_edu.names import KeywordHints, attribute_error
+from tinygrad_edu.errors.caller import warn_caller
+from tinygrad_edu.errors.hints import KeywordHints, attribute_error
+from tinygrad_edu.errors.hints.tables import NAMES
 from tinygrad_edu.nn.documentation import complete
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_state_dict, write_arrays
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
-from tinygrad_edu.notebook import array_html, fold_html
+from tinygrad_edu.shared.display.notebook import array_html, fold_html
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import HasForward, Inputs, Output

@@ -8,9 +8,9 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops import getitem, where
 from tinygrad_edu.ops.shape import shaped
 

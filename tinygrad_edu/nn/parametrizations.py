@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Tensor, no_grad
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops.inverses import solve

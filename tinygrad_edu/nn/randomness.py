@@ -12,9 +12,9 @@ import numpy as np
 from numpy import ndarray
 from numpy.random.bit_generator import ISeedSequence
 
-from tinygrad_edu._checks import generator
 from tinygrad_edu.engine import open_levels
 from tinygrad_edu.errors import MappedValueError
+from tinygrad_edu.errors.checks import generator
 
 _stream: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_random_stream", default=None)
 _default: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_default_stream", default=None)

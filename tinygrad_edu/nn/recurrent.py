@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Array, Tensor, TensorLike, to_array
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.caller import warn_caller
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import require_sizes, shape_of_floats

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_sample_axis
 from tinygrad_edu.ops import flip, reshape

@@ -11,8 +11,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular, reason, write_result
-from tinygrad_edu.safetensors_format import DTYPES, native, package
+from tinygrad_edu.shared.files import open_regular, reason, write_result
+from tinygrad_edu.shared.files.safetensors_format import DTYPES, native, package
 
 __all__ = ["decoded", "encoded", "load_weights", "read_state_dict", "write_arrays"]
 

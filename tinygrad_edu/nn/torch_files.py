@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.safetensors_format import native
+from tinygrad_edu.shared.files.safetensors_format import native
 
 LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # the start of a file in the format before 1.6
 _ORDERS: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}

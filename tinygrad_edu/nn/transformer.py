@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.attention import KeyValueCache, MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList

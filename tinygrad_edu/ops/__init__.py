@@ -8,7 +8,7 @@ import sys
 
 from tinygrad_edu.engine import Op
 from tinygrad_edu.engine.debug.habits import CHECKS
-from tinygrad_edu.names import attribute_error, with_hints
+from tinygrad_edu.errors.hints import attribute_error, with_hints
 from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 from tinygrad_edu.ops import on_demand as on_demand
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import (
     NOT_COMPUTED,
     Array,
@@ -23,6 +22,7 @@ from tinygrad_edu.engine import (
     values_of,
 )
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.arithmetic import abs, are_arrays, as_floating, multiply, scale_by, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast import elementwise as fast
@@ -32,7 +32,7 @@ from tinygrad_edu.ops.selection import clip_by_scalars, drop, keep, selected, wh
 from tinygrad_edu.ops.shape import reshape, shaped
 from tinygrad_edu.ops.sigmoids import sigmoid, softplus, softplus_slope
 from tinygrad_edu.ops.trigonometry import tanh
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu",

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops.interpolation import means, resized, spans
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.patches import batch_of, unbatched

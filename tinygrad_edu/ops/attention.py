@@ -18,7 +18,7 @@ from tinygrad_edu.ops.packed_rows import Shapes, packed, recorded_vjp, unpacked
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.selection import keep, where
 from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, shaped, swapaxes
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["scaled_dot_product_attention"]
 

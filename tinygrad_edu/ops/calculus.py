@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.arithmetic import as_floating, remainder
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate

@@ -30,8 +30,8 @@ from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import log_sum, mean, mean_along, reduce_along, sum
 from tinygrad_edu.ops.selection import drop, keep, maximum
 from tinygrad_edu.ops.sigmoids import logit, softplus_slope, softplus_values
-from tinygrad_edu.plain_mode import faster_than
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.plain_mode import faster_than
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 

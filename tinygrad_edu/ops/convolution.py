@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu import core
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Tensor, TensorLike, composite, shape_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops import convolution_by_sample  # noqa: F401 (batching rules)
 from tinygrad_edu.ops.fast.convolution import convolution, transposed_convolution
 from tinygrad_edu.ops.padding import pad

@@ -23,7 +23,7 @@ from tinygrad_edu.ops.fast.convolution import (
 )
 from tinygrad_edu.ops.shape import expand_dims, reshape
 from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, pair, view_of, window_of
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Elements of columns that stay in the cache until they are multiplied.
 _CACHED_SIZE = SizeThreshold(2**18)

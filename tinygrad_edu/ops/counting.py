@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import reshape

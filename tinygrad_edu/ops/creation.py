@@ -13,7 +13,6 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu import _checks
 from tinygrad_edu.engine import (
     Array,
     Mapped,
@@ -31,6 +30,7 @@ from tinygrad_edu.engine import (
     values_of,
 )
 from tinygrad_edu.errors import DataError, DTypeError
+from tinygrad_edu.errors import checks as _checks
 from tinygrad_edu.ops.arithmetic import add, cast, multiply, subtract
 from tinygrad_edu.ops.indexing import getitem
 

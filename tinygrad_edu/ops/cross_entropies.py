@@ -9,9 +9,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import core
-from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, open_levels, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
 from tinygrad_edu.ops.classification import as_probabilities, cross_entropy_of_labels, cross_entropy_of_probabilities
 from tinygrad_edu.ops.indexing import getitem

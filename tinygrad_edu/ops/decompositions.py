@@ -11,9 +11,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Tensor, TensorLike, anywhere, batched, op, values_of
 from tinygrad_edu.errors import MissingVJPError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.arithmetic import abs, sign
 from tinygrad_edu.ops.inverses import mean_with_transpose, solve, symmetric
 from tinygrad_edu.ops.joining import concatenate

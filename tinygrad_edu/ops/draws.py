@@ -7,7 +7,6 @@ from typing import Any, overload
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.engine import (
     Array,
     PlainArrayLike,
@@ -22,6 +21,7 @@ from tinygrad_edu.engine import (
     values_of,
 )
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.classification import softmax
 from tinygrad_edu.ops.dropout import random_dropout

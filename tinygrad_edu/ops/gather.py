@@ -10,7 +10,6 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import (
     Array,
     Mapped,
@@ -25,12 +24,13 @@ from tinygrad_edu.engine import (
     wrap,
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.fast import indices as fast
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, moveaxis, reshape
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["put_along_axis", "take", "take_along_axis"]
 

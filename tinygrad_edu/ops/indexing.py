@@ -31,7 +31,7 @@ from tinygrad_edu.engine import (
 from tinygrad_edu.errors import LeafInPlaceError
 from tinygrad_edu.ops.fast import indices as fast
 from tinygrad_edu.ops.shape import moveaxis
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["getitem", "scatter_add"]
 

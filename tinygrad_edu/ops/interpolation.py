@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.repeating import index_add_array, index_select, leading_slices
 from tinygrad_edu.ops.shape import reshape, shaped, transpose

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, batched, op, values_of
+from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, identity, squeeze

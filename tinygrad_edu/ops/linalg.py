@@ -14,7 +14,7 @@ from numpy.linalg import LinAlgError
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.names import add_hints, getattr_with_hints
+from tinygrad_edu.errors.hints import add_hints, getattr_with_hints
 from tinygrad_edu.ops.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
 from tinygrad_edu.ops.determinants import det, slogdet
 from tinygrad_edu.ops.inverses import inv, matrix_power, pinv, solve

@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Op, Tensor, in_place, values_of
 from tinygrad_edu.engine.debug.habits import CHECKS
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.names import with_hints
+from tinygrad_edu.errors.hints import with_hints
 from tinygrad_edu.ops.on_demand import OPS_FILES, import_function
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.core.arrays import Axis, numpy_axis
 from tinygrad_edu.engine import Array, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer
 
 __all__ = [
     "all", "any", "argmax", "argmin", "argsort", "count_nonzero", "digitize", "flatnonzero", "isclose", "isfinite",

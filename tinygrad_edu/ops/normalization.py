@@ -40,8 +40,8 @@ from tinygrad_edu.ops.selection import clip
 from tinygrad_edu.ops.shape import broadcast_to, reshape, shaped, transpose
 from tinygrad_edu.ops.sliding_windows import per_axis
 from tinygrad_edu.ops.variance import nan_if_infinite, scale_along
-from tinygrad_edu.plain_mode import faster_than
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.plain_mode import faster_than
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 __all__ = [
     "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",

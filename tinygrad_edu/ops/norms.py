@@ -9,10 +9,10 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import ArrayLike
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.core.arrays import Axis
 from tinygrad_edu.engine import Array, PlainArrayLike, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.arithmetic import abs, as_floating, sign
 from tinygrad_edu.ops.decompositions import svdvals
 from tinygrad_edu.ops.inverses import inv

@@ -11,7 +11,7 @@ from tinygrad_edu.ops.fast import im2col as fast
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.shape import expand_dims, reshape, shaped, squeeze, swapaxes
 from tinygrad_edu.ops.sliding_windows import Pair, Size, pair, window_of
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["col2im", "fold", "im2col", "unfold"]
 

@@ -30,7 +30,7 @@ from tinygrad_edu.ops.sliding_windows import (
     window_of,
     windows_by_offset,
 )
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 

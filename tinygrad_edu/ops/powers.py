@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array, Operand, extend, op, values_of
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast import powers as fast
 from tinygrad_edu.ops.selection import drop, where
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = [
     "cbrt", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "power", "rsqrt", "sqrt", "square",

@@ -16,7 +16,7 @@ from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast import linear as fast_linear
 from tinygrad_edu.ops.fast import products as fast
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer", "tensordot", "vdot"]
 

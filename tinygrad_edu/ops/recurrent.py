@@ -24,7 +24,7 @@ from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.sigmoids import sigmoid
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 # --- One step: gate inputs (N, gates * H) and previous states -> next states ---
 

@@ -30,7 +30,7 @@ from tinygrad_edu.ops.scans import cumprod, neighbor
 from tinygrad_edu.ops.selection import drop, extremes, keep, maximum, minimum
 from tinygrad_edu.ops.selection import where as select
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, shaped
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["amax", "amin", "logsumexp", "max", "mean", "min", "nanmean", "nansum", "prod", "ptp", "sum"]
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, add_at, op
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
-from tinygrad_edu.thresholds import PLANS, SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import PLANS, SizeThreshold
 
 __all__ = ["meshgrid", "repeat", "tile"]
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.gather import take_flat
 from tinygrad_edu.ops.interpolation import cubic_weights

@@ -18,7 +18,7 @@ from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.extras import missing_extra
 
 
 def of_scipy(function: str, asker: str, x: Any, *before: Any) -> Array:

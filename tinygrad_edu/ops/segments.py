@@ -10,10 +10,10 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike
 
-from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.engine.batching import broadcast_along_samples
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.ops.arithmetic import divide_evenly
 from tinygrad_edu.ops.gather import check_indices, scatter_flat_of_samples, take_flat
 from tinygrad_edu.ops.indexing import scatter_add

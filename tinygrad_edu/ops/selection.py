@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, batched, ext
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast import elementwise
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["clip", "fmax", "fmin", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "where"]
 

@@ -11,9 +11,9 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu import core
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, extend, op, to_array
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "expand_dims", "flatten", "flip",

@@ -11,7 +11,7 @@ from tinygrad_edu.engine import Array, Operand, op
 from tinygrad_edu.ops.arithmetic import as_floating, scale_by
 from tinygrad_edu.ops.fast import elementwise
 from tinygrad_edu.ops.selection import keep, selected, where
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["logaddexp", "logaddexp2", "logit", "logsigmoid", "sigmoid", "softplus"]
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import integer
 
 Size = tuple[int, int]
 Pair = int | Size

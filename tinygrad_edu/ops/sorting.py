@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, shape_of, values_of
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops.fast.partition import first_indices
 from tinygrad_edu.ops.gather import take, take_along, take_along_axis
 from tinygrad_edu.ops.indexing import getitem

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops.arithmetic import cast
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.powers import exp, log

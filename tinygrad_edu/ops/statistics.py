@@ -8,7 +8,6 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.core.arrays import Axis, keepdims_shape
 from tinygrad_edu.engine import (
     Array,
@@ -23,6 +22,7 @@ from tinygrad_edu.engine import (
     values_of,
 )
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
 from tinygrad_edu.ops.axes import merge_axes
 from tinygrad_edu.ops.fast.partition import rank_indices

@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, Operand, extend, op
 from tinygrad_edu.ops.fast import elementwise
 from tinygrad_edu.ops.powers import hypot, sqrt
 from tinygrad_edu.ops.selection import where
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cos", "cosh", "sin", "sinc", "sinh",

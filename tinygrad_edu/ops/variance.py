@@ -18,7 +18,7 @@ from tinygrad_edu.ops.reduction import apply_where, count_where, masked_max, mea
 from tinygrad_edu.ops.selection import drop, maximum
 from tinygrad_edu.ops.selection import where as select
 from tinygrad_edu.ops.shape import reshape
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["std", "var"]
 

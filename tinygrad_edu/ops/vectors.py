@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops.arithmetic import multiply, subtract
 from tinygrad_edu.ops.indexing import scatter_slices
 from tinygrad_edu.ops.powers import power

@@ -1,7 +1,6 @@
 """Optimizers, gradient clipping, weight averaging and learning-rate schedules."""
 
-from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
-from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
+from tinygrad_edu.errors.hints import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.adagrad import Adagrad
 from tinygrad_edu.optim.adam import Adam, AdamW
@@ -18,6 +17,7 @@ from tinygrad_edu.optim.rmsprop import RMSprop
 from tinygrad_edu.optim.settings import hyperparameter
 from tinygrad_edu.optim.sgd import SGD
 from tinygrad_edu.optim.state import Slot
+from tinygrad_edu.shared.speed.allocator import keep_large_buffers as _keep_large_buffers
 
 __all__ = [
     "LBFGS", "SGD", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "MovingAverage", "Muon", "NAdam", "Optimizer",

@@ -17,7 +17,7 @@ from tinygrad_edu.optim.fast.chunks import update_in_chunks
 from tinygrad_edu.optim.groups import OwnerRefs, check_parameter, group_of, groups_of, parameter_labels, set_rates
 from tinygrad_edu.optim.settings import NON_NEGATIVE, HasSettings, checked, defaults_of, hyperparameter, init_of
 from tinygrad_edu.optim.state import Slot, read_state
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 
 class Optimizer(HasSettings, core.Optimizer):

@@ -18,8 +18,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
+from tinygrad_edu.errors.checks import invalid_choice
+from tinygrad_edu.errors.hints import getattr_with_hints as _getattr_with_hints
 
 __all__ = ["Plateau", "constant", "cosine", "exponential", "multi_step", "one_cycle", "step", "warm_up"]
 

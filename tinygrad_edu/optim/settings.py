@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
 
-from tinygrad_edu.names import KeywordHints, attribute_error, raise_unexpected_keyword
+from tinygrad_edu.errors.hints import KeywordHints, attribute_error, raise_unexpected_keyword
 
 INITIAL_LR = "initial_lr"  # PyTorch's key of the base rate in a group
 

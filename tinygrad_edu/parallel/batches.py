@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
-from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.shared.pytree import tree_leaves
 
 
 class SampledBatch(Protocol):

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import generator, integer
-from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, run_hooks
 from tinygrad_edu.engine.debug.hooks import hooks_in
 from tinygrad_edu.errors import LeafInPlaceError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import Loss, denominator_of
 from tinygrad_edu.nn.batching import inputs_and_target
@@ -30,6 +29,7 @@ from tinygrad_edu.parallel.shard_sums import Gradients, PackedSums, ShardSum, ad
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range, shards
 from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
+from tinygrad_edu.shared.speed.threads import map_shards
 
 __all__ = [
     "ShardedGradient", "after_hooks", "in_order", "leaf_gradients", "require_samples", "roots_of", "scalar",

@@ -12,7 +12,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Node, Tensor, from_numpy, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.sharding import shard_error
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 
 ARRAY, CONSTANT, DIFFERENTIABLE = range(3)  # the kinds of leaves
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.errors import ForkedError, LostWorkerError
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.extras import missing_extra
 from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, allgather, allreduce_any
+from tinygrad_edu.shared.speed.blas import allowed_threads, available_cores
 
 __all__ = ["abort", "leave", "without_mpi", "world"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from tinygrad_edu._checks import integer
+from tinygrad_edu.errors.checks import integer
 
 __all__ = ["ShardBlock", "TreeSum", "blocks", "shard_range", "shards"]
 

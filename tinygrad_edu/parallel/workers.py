@@ -10,11 +10,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import allowed_threads, available_cores
-from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.errors import DTypeError, FailedWorkerError, LostWorkerError, WorkersDifferError
 from tinygrad_edu.parallel.tree_sum import shard_range
-from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.shared.pytree import tree_leaves
+from tinygrad_edu.shared.speed.blas import allowed_threads, available_cores
+from tinygrad_edu.shared.speed.threads import map_shards
 
 __all__ = ["ALONE", "Workers", "allgather", "allreduce_any", "map_on_all", "require_equal", "run_on_all"]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Node, PassObserver
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import reason, write_result
+from tinygrad_edu.shared.display.command_line import Parser
+from tinygrad_edu.shared.files import reason, write_result
 from tinygrad_edu.tape.naming import named_tensors
 from tinygrad_edu.tape.player import page_text
 from tinygrad_edu.tape.text import Tape

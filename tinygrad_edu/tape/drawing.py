@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.extras import missing_extra
-from tinygrad_edu.files import write_result
-from tinygrad_edu.notebook import Inline
+from tinygrad_edu.errors.checks import invalid_choice
+from tinygrad_edu.errors.extras import missing_extra
+from tinygrad_edu.shared.display.notebook import Inline
+from tinygrad_edu.shared.files import write_result
 from tinygrad_edu.tape.naming import Names
 from tinygrad_edu.tape.reading import TapeRow, grouped
 from tinygrad_edu.tape.text import Constant, Tape, of

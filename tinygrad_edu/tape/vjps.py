@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from tinygrad_edu.engine import Op
-from tinygrad_edu.sources import source_of
+from tinygrad_edu.shared.sources import source_of
 from tinygrad_edu.tape.values import in_a_word
 
 

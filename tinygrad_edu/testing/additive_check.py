@@ -11,7 +11,7 @@ from tinygrad_edu.engine import from_numpy, values_of
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import seeded
 from tinygrad_edu.testing.op_call import title_of

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of, layout_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare, compare_tangents

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.thresholds import PLANS, SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import PLANS, SizeThreshold
 
 # The function that returns the largest product that OpenBLAS computes without copies: 0 on many processors.
 IN_PLACE = "most_in_place"

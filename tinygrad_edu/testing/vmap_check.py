@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.op_call import title_of

@@ -1,6 +1,6 @@
 """Training loop, metrics, early stopping and checkpoints."""
 
-from tinygrad_edu.names import add_hints as _add_hints
+from tinygrad_edu.errors.hints import add_hints as _add_hints
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.early_stopping import EarlyStopping
 from tinygrad_edu.training.evaluation import evaluate, evaluating

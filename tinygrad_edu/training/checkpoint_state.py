@@ -14,7 +14,7 @@ from tinygrad_edu.data import DataLoader
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.training.rng_discovery import find_generators, reject_unsaved_generators
 from tinygrad_edu.training.serialization import pack
 

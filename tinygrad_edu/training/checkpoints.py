@@ -15,13 +15,13 @@ from typing import Any
 
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer
-from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError, TinygradError
-from tinygrad_edu.files import open_regular, reason, sync
-from tinygrad_edu.folder_lock import FolderLock
+from tinygrad_edu.errors.caller import warn_caller
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.parallel.workers import ALONE, Workers, allgather
+from tinygrad_edu.shared.files import open_regular, reason, sync
+from tinygrad_edu.shared.files.folder_lock import FolderLock
 from tinygrad_edu.training.checkpoint_state import PartState, capture_copy, capture_state, require_state, restore_state
 from tinygrad_edu.training.rng_discovery import global_states
 from tinygrad_edu.training.serialization import pack, unpack

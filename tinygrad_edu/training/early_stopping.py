@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training.arguments import check_arguments
 from tinygrad_edu.training.fields import from_fields, require_same_arrays

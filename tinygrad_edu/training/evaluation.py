@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import no_grad, values_of
 from tinygrad_edu.errors import DTypeError, NonScalarBackwardError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import Loss, denominator_of
 from tinygrad_edu.nn.batching import as_arrays, as_tensors, inputs_and_target, num_samples
@@ -24,7 +24,7 @@ from tinygrad_edu.parallel.joined import detached, join
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum
 from tinygrad_edu.parallel.workers import ALONE, Workers, map_on_all, require_shards, run_on_all
-from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.shared.pytree import tree_map
 from tinygrad_edu.training.arguments import argument_error, check_arguments, check_batches, takes
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, is_one_batch, remaining_batches
 from tinygrad_edu.training.metrics import Metric

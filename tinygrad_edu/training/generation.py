@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.nn import KeyValueCache, Module
 from tinygrad_edu.training.arguments import check_arguments
 from tinygrad_edu.training.evaluation import evaluating

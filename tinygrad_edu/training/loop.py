@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu._checks import integer
-from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import (
     CheckpointError,
@@ -22,6 +20,8 @@ from tinygrad_edu.errors import (
     FitNotRunWarning,
     StateDictError,
 )
+from tinygrad_edu.errors.caller import warn_caller
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer

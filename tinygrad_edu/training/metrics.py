@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer, invalid_choice
 
 __all__ = [
     "Accuracy", "BinaryAccuracy", "CalibrationCurve", "ConfusionMatrix", "F1Score", "Mean", "MeanAbsoluteError",

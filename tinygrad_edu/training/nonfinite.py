@@ -10,7 +10,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import detect_anomaly, values_of
 from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.shared.pytree import tree_map
 from tinygrad_edu.training.batches import Batch
 from tinygrad_edu.training.serialization import pack
 

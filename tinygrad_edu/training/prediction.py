@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.batching import as_arrays, as_tensors, num_samples, take_samples
 from tinygrad_edu.parallel import shards
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, map_on_all, require_shards, run_on_all
-from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.shared.pytree import tree_map
 from tinygrad_edu.training.arguments import check_arguments
 from tinygrad_edu.training.evaluation import arrays_of, evaluating
 

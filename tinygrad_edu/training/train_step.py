@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu._checks import generator, integer
-from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
+from tinygrad_edu.errors.caller import warn_caller
+from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm

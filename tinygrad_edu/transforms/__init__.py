@@ -11,7 +11,7 @@ returns the auxiliary data, too.
 """
 
 # ruff: noqa: I001 - in reading order
-from tinygrad_edu.names import add_hints as _add_hints
+from tinygrad_edu.errors.hints import add_hints as _add_hints
 from tinygrad_edu.transforms.linearize import Function
 from tinygrad_edu.transforms.products import jvp, vjp
 from tinygrad_edu.transforms.gradients import grad, hvp, value_and_grad

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Node, Tensor, backward_pass, bare, enable_grad, is_grad_enabled, with_levels_of, wrap
 from tinygrad_edu.errors import NoGraphError, WrongGradientError
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function
 from tinygrad_edu.transforms.captured import CapturedState, as_at_the_call, refuse_changed
 from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, leaf_paths, nodes_of, record_jointly

@@ -21,7 +21,7 @@ from tinygrad_edu.engine import (
     spread,
 )
 from tinygrad_edu.errors import NoGraphError, VJPDefinitionError, WrongGradientError
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.captured import as_at_the_call, captured, refuse_changed
 from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, leaf_paths, nodes_of, record_jointly
 from tinygrad_edu.transforms.linearize import Function, active, with_own_node

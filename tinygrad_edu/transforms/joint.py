@@ -33,7 +33,7 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shape import shaped
-from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map, tree_map_with_path
 
 
 def is_floating_tensor(x: Any) -> bool:

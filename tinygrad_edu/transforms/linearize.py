@@ -35,7 +35,7 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import identity, reshape
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 
 Function = Callable[..., Any]
 

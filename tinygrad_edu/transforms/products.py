@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.shared.pytree import tree_map
 from tinygrad_edu.transforms.linearize import Function, Linearized
 
 __all__ = ["jvp", "vjp"]

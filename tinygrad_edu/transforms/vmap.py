@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import (
     Level,
     Tensor,
@@ -22,9 +21,10 @@ from tinygrad_edu.engine import (
     spread,
 )
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops import classification, indexing, patches, trigonometry  # noqa: F401 (batching of core ops)
 from tinygrad_edu.ops.shape import moveaxis
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function
 from tinygrad_edu.transforms.linearize import ARRAYS, Function, is_in_outer_transform, join_numbers
 

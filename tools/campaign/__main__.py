@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import available_cores
+from tinygrad_edu.shared.display.command_line import Parser
 from tools.campaign import files, forks, kills, programs
 from tools.campaign.numbers import campaign as numbers
 

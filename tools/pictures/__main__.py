@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models.shared.console import complain
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 from tools.pictures import content
 from tools.pictures.catalog import PICTURES, Picture, place
 from tools.pictures.compare import differences

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.shared.groups import missing_group
-from tinygrad_edu.command_line import Parser
+from tinygrad_edu.shared.display.command_line import Parser
 from tools import notebooks
 from tools.site import pages, reference
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.effort import thorough
 from tinygrad_edu.errors import DTypeError, MissingExtraError, MissingVJPError, VJPDefinitionError
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.testing import (
     GradientMismatch,
     LawBroken,

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.errors import HabitWarning
-from tinygrad_edu.name_tables import VALUES_ALONE
+from tinygrad_edu.errors.caller import warn_caller
+from tinygrad_edu.errors.hints.tables import VALUES_ALONE
 
 
 def _check_axis(name: str, x: Any, axis: Any = None, *others: Any, **settings: Any) -> None:

@@ -18,7 +18,7 @@ from tinygrad_edu.engine.fast.generated_node import GeneratedNode
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.memory import last_version
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 
 @faster_than(DirectedPass)

@@ -28,7 +28,7 @@ from tinygrad_edu.engine.modes import Block
 from tinygrad_edu.engine.op import Op, call_with_keywords
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.errors import MappedValueError
-from tinygrad_edu.names import RENAMED
+from tinygrad_edu.errors.hints import RENAMED
 
 # A line that begins with x is repeated for each input, one that begins with s for each setting; <x> and <s> are their
 # names. A line that begins with k is used if a call may have keywords that the forward lacks. The content of

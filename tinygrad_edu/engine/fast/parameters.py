@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 from tinygrad_edu.engine.plain import plain_parameters
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 
 class _Parameter(NamedTuple):

@@ -7,8 +7,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.plain import plain_sum_first
-from tinygrad_edu.plain_mode import faster_than
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.plain_mode import faster_than
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 
 @faster_than(plain_sum_first)

@@ -3,7 +3,7 @@
 # ruff: noqa: I001
 from typing import TYPE_CHECKING
 
-from tinygrad_edu.names import public_names as _public_names
+from tinygrad_edu.errors.hints import public_names as _public_names
 
 # In reading order.
 from tinygrad_edu.nn.losses.regression import *

@@ -8,9 +8,9 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn.losses.common import LossModule, Reduction
 from tinygrad_edu.ops import astype, expand_dims, getitem, logaddexp, maximum, moveaxis, negative, pad, reshape, where
 from tinygrad_edu.ops.arithmetic import as_floating

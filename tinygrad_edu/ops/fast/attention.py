@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import even_slices, map_parts
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Number of weights of a head from which attention is computed in blocks; weights of a block.
 MIN_WEIGHTS, _BLOCK = map(SizeThreshold, (2**16, 2**16))

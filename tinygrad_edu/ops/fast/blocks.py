@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import most_in_place
-from tinygrad_edu.cores.threads import even_slices, map_parts, threads_of_shard
-from tinygrad_edu.thresholds import SizeThreshold, plan
+from tinygrad_edu.shared.speed.blas import most_in_place
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts, threads_of_shard
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 
 # For C-ordered x and F-ordered y, OpenBLAS sums across its registers and packs from this number of results on; products
 # of at most _FEW_ROWS rows can be split by columns.

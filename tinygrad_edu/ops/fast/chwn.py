@@ -5,8 +5,8 @@ from numpy import ndarray
 
 from tinygrad_edu.ops.fast.transpose import put_last
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, plain_samples_first, plain_samples_last
-from tinygrad_edu.plain_mode import faster_than
-from tinygrad_edu.thresholds import plan
+from tinygrad_edu.shared.speed.plain_mode import faster_than
+from tinygrad_edu.shared.speed.thresholds import plan
 
 
 @faster_than(plain_samples_last)

@@ -11,11 +11,11 @@ from math import prod
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops.fast.chwn import padded_images
 from tinygrad_edu.ops.fast.products import product, product_on_threads
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, windows_of
-from tinygrad_edu.thresholds import SizeThreshold, plan
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 
 # Largest number of windows per kernel, and smallest number of weights, for which columns are faster.
 _WINDOWS_PER_KERNEL, _MANY_WEIGHTS = map(SizeThreshold, (8, 2**14))

@@ -18,15 +18,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import map_parts
 from tinygrad_edu.ops.fast.chwn import padded_images, region, samples_together
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.products import TileSize, product_of_blocks, sum_of_products, tile_size
 from tinygrad_edu.ops.fast.ring_buffer import effective_dilation, put_by_ring, ring_tile_size
 from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, add_windows, overlap_slices, view_of, windows_of
-from tinygrad_edu.plain_mode import faster_than
-from tinygrad_edu.thresholds import SizeThreshold, plan
+from tinygrad_edu.shared.speed.plain_mode import faster_than
+from tinygrad_edu.shared.speed.threads import map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 
 # Bytes of windows that are copied at a time; they stay in the cache until they are multiplied.
 _WINDOW_BYTES = SizeThreshold(2**23)

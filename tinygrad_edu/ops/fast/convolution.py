@@ -23,7 +23,7 @@ from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels,
 from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, window_of
-from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 
 class Form(NamedTuple):

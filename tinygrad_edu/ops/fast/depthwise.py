@@ -12,12 +12,12 @@ multiplications are by zero, but OpenBLAS is faster nevertheless.
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops.fast.chwn import padded_images, region
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.transpose import padded_copy
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Number of multiplications from which threads share the work; minimum number of parts; bytes of a part.
 _LARGE, _PARTS, _PART_BYTES = map(SizeThreshold, (2**22, 4, 3 * 2**19))

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.ops.constant_vectors import equal_weights
 from tinygrad_edu.ops.variance import nan_if_infinite
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Number of elements up to which the copies in float64 stay in the cache.
 _SMALL = SizeThreshold(2**15)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 
 class _ScalarByDtype(dict[Any, ndarray]):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.scipy_values import of_scipy
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 
 class Bell(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops.variance import nan_if_infinite
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Bytes of an array in a part: a few arrays of that size fit into the third-level cache.
 _PART_BYTES = SizeThreshold(2**21)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import map_parts
 from tinygrad_edu.ops.fast.chwn import region
 from tinygrad_edu.ops.sliding_windows import Window, window_of
-from tinygrad_edu.thresholds import SizeThreshold, plan
+from tinygrad_edu.shared.speed.threads import map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 
 # Number of multiplications from which threads share the phases.
 _LARGE = SizeThreshold(2**24)

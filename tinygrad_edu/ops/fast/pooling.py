@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops.fast.elementwise import masked
 from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, windows_by_offset
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Number of elements from which threads share the channels, and bytes of a part, which stays in the cache.
 _LARGE, _PART_BYTES = map(SizeThreshold, (2**19, 2**21))

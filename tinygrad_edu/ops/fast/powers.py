@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 _TINY = np.finfo(np.float32).tiny  # 1 / x is a normal number for x from this number to its inverse
 _LARGE = SizeThreshold(4000)

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import SMALL, most_in_place
-from tinygrad_edu.cores.threads import even_slices, map_parts, threads_of_shard
 from tinygrad_edu.ops.fast.blocks import MAX_REGISTER_SUMS, MIN_MULTIPLICATIONS, block_size, product_in_blocks
-from tinygrad_edu.plain_mode import faster_than
-from tinygrad_edu.thresholds import SizeThreshold, plan
+from tinygrad_edu.shared.speed.blas import SMALL, most_in_place
+from tinygrad_edu.shared.speed.plain_mode import faster_than
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts, threads_of_shard
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 
 _MAX_PIECE = SizeThreshold(512)
 # Minimum rows or columns of a piece, and maximum columns.

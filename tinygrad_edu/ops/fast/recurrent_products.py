@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import most_in_place
-from tinygrad_edu.cores.threads import even_slices, map_ahead, map_parts
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.blas import most_in_place
+from tinygrad_edu.shared.speed.threads import even_slices, map_ahead, map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 
 def _rows(x: ndarray) -> ndarray:

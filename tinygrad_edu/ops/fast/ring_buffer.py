@@ -19,13 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import allowed_threads, available_cores
-from tinygrad_edu.cores.threads import even_slices, map_parts, threads_of_shard
 from tinygrad_edu.ops.fast.chwn import samples_together
 from tinygrad_edu.ops.fast.products import TileSize, tile_size
 from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
-from tinygrad_edu.thresholds import SizeThreshold, plan
+from tinygrad_edu.shared.speed.blas import allowed_threads, available_cores
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts, threads_of_shard
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 
 # For fewer samples, products of several columns at a time are faster.
 _MIN_SAMPLES = SizeThreshold(24)

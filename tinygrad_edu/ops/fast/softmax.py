@@ -4,7 +4,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.reductions import reduce_along
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 
 def subtract_max(x: ndarray, axis: int) -> ndarray:

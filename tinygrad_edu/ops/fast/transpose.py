@@ -10,8 +10,8 @@ from math import gcd
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import even_slices, map_parts
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.threads import even_slices, map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Elements of the buffer; minimum length of its rows, and their padding.
 _BUFFER_SIZE, _MIN_ROW, _ROW_PADDING = SizeThreshold(2**17), SizeThreshold(64), 20

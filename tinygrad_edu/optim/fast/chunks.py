@@ -9,8 +9,8 @@ from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_edu.core.sgd import Ready
-from tinygrad_edu.cores.threads import map_parts
-from tinygrad_edu.thresholds import SizeThreshold
+from tinygrad_edu.shared.speed.threads import map_parts
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 Update = TypeVar("Update", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map, tree_map_with_path
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 

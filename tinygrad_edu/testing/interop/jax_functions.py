@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import MissingVJPError
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, as_real, is_complex
 from tinygrad_edu.testing.flat_function import as_input

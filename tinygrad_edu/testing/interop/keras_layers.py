@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from tinygrad_edu.errors import DTypeError, MissingExtraError
-from tinygrad_edu.extras import remedy
+from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.testing.interop.foreign_function import required
 from tinygrad_edu.testing.interop.jax_functions import CheckSettings, check_jax_function
 from tinygrad_edu.testing.numeric.sampling import Rng

@@ -17,9 +17,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import DataError, MissingExtraError
-from tinygrad_edu.files import write_result
+from tinygrad_edu.shared.display.command_line import Parser
+from tinygrad_edu.shared.files import write_result
 from tinygrad_edu.testing.mutate.score import AnyMutant, Fate, Results, print_report, score_of, to_dict
 from tinygrad_edu.testing.mutate.sources import Source
 from tinygrad_edu.testing.mutate.suites import Suite, changed_files

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Op, Tensor, op
-from tinygrad_edu.sources import ImportPath, folder_of, place_of, source_of
+from tinygrad_edu.shared.sources import ImportPath, folder_of, place_of, source_of
 from tinygrad_edu.testing.arrays import code_repr
 
 _WIDTH = 110  # characters of compressed text in a line

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_strides
 from tinygrad_edu.testing.op_call import Call, argument_names
 from tinygrad_edu.testing.report import first_failure

@@ -1,6 +1,6 @@
 """Hypothesis strategies for gradient tests. They need the extra ``testing``."""
 
-from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.errors.extras import missing_extra
 
 try:
     import hypothesis  # noqa: F401

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array, values_of
-from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.testing.op_call import Call, resolve
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, masks, shapes
 

@@ -1,0 +1,192 @@
+"""Names of other libraries that are missing here. ``python -m tools.names_elsewhere`` writes it."""
+
+from tinygrad_edu.errors.hints.tensor_names import TENSOR_NAMES
+
+# fmt: off
+NAMES_BY_LIBRARY = {
+    "Tensor": {"PyTorch": TENSOR_NAMES},
+    "tg": {
+        "NumPy": """
+False_ ScalarType True_ array2string asanyarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix base_repr
+binary_repr bmat bool_ broadcast busday_count busday_offset busdaycalendar bytes_ c_ cdouble char character clongdouble
+common_type complex128 complex256 complex64 complexfloating copyto csingle ctypeslib datetime64 datetime_as_string
+datetime_data dtype dtypes emath errstate euler_gamma exceptions f2py finfo fix flatiter flexible float128 floating
+format_float_positional format_float_scientific fromregex generic genfromtxt get_include getbufsize geterr geterrcall
+iinfo index_exp inexact info int16 int8 int_ intc integer intp is_busday isfortran isnat lib little_endian loadtxt
+longdouble longlong ma matrix may_share_memory memmap mgrid min_scalar_type mintypecode ndarray ndenumerate ndindex
+nditer nested_iters number object_ ogrid poly1d polynomial putmask r_ real_if_close rec recarray record require s_
+savetxt savez_compressed sctypeDict setbufsize seterr seterrcall shares_memory show_config show_runtime signedinteger
+single str_ strings test timedelta64 typecodes typename typing ubyte ufunc uint uint16 uint32 uint64 uintc uintp ulong
+ulonglong unsignedinteger ushort void
+""",
+        "PyTorch": """
+AVG AcceleratorError AggregationType AliasDb AnyType Argument ArgumentSpec AwaitType BFloat16Storage BFloat16Tensor
+BenchmarkConfig BenchmarkExecutionStats Block BoolStorage BoolType BufferDict ByteStorage CallStack Capsule CharStorage
+CharTensor ClassType Code CompilationUnit CompleteArgumentSpec ComplexDoubleStorage ComplexFloatStorage ComplexType
+ConcreteModuleType ConcreteModuleTypeBuilder DeepCopyMemoTable DeserializationStorageContext DeviceObjType DictType
+DisableTorchFunction DisableTorchFunctionSubclass DispatchKey DispatchKeySet DoubleStorage EnumType ErrorReport Event
+ExcludeDispatchKeyGuard ExecutionPlan FatalError FileCheck FloatStorage FloatType FunctionSchema Future FutureType
+GradScaler Gradient Graph GraphExecutorState HalfStorage IODescriptor InferredType IntStorage IntType InterfaceType
+JITException ListType LiteScriptModule LockingLogger LoggerBase LongStorage ModuleDict Node NoneType NoopLogger
+NumberType OperatorInfo OptionalType OutOfMemoryError PRIVATE_OPS ParameterDict PyObjectType PyTorchFileReader
+PyTorchFileWriter QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage RRefType SUM ScriptClass
+ScriptClassFunction ScriptDict ScriptDictIterator ScriptDictKeyIterator ScriptFunction ScriptList ScriptListIterator
+ScriptMethod ScriptModule ScriptModuleSerializer ScriptObject ScriptObjectProperty SerializationStorageContext
+ShortStorage StaticModule Storage StorageBase Stream StreamObjType StringType SymBool SymBoolType SymFloat SymInt
+SymIntType TYPE_CHECKING Tag TensorType ThroughputBenchmark TracingState TupleType Type TypedStorage USE_GLOBAL_DEPS
+USE_RTLD_GLOBAL_WITH_LIBTORCH UnionType UntypedStorage Use Value abs_ accelerator acos_ acosh_
+adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices addbmm addcdiv
+addcmul addmv addmv_ addr adjoint affine_grid_generator alias_copy alpha_dropout alpha_dropout_ aminmax amp angle ao
+arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ are_deterministic_algorithms_enabled argwhere as_strided as_strided_
+as_strided_copy as_strided_scatter asin_ asinh_ assert_int_or_pair atan_ atanh_ autocast autocast_decrement_nesting
+autocast_increment_nesting backends baddbmm bartlett_window batch_norm_backward_elemt batch_norm_backward_reduce
+batch_norm_elemt batch_norm_gather_stats batch_norm_gather_stats_with_counts batch_norm_stats batch_norm_update_stats
+binary_cross_entropy binary_cross_entropy_with_logits binomial bit bits16 bits1x8 bits2x4 bits4x2 bits8 bitwise_and
+bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman_window boolean_dispatch
+broadcast_shapes broadcast_tensors can_cast cartesian_prod ccol_indices_copy cdouble ceil_ celu_ cfloat chain_matmul
+chalf channels_last channels_last_3d cholesky cholesky_inverse choose_qparams_optimized clamp_ clamp_max clamp_max_
+clamp_min clamp_min_ classes classproperty clear_autocast_cache clip_ clone col_indices_copy combinations compile
+compiled_with_cxx11_abi compiler complex complex128 complex32 complex64 cond conj conj_physical conj_physical_
+constant_pad_nd contiguous_format conv_tbc convolution cos_ cosh_ cosine_embedding_loss cpp cpu crow_indices_copy
+ctc_loss cudnn_affine_grid_generator cudnn_batch_norm cudnn_convolution cudnn_convolution_add_relu
+cudnn_convolution_relu cudnn_convolution_transpose cudnn_grid_sampler cudnn_is_acceptable default_generator deg2rad_
+dequantize det detach detach_ detach_copy diagonal_copy diagonal_scatter dist distributed dropout1d dropout2d dropout3d
+dropout_ dsmm dtype eig elu_ embedding_bag embedding_renorm_ empty_permuted empty_quantized empty_strided erf_ erfc_
+exp2_ exp_ expand_copy expm1_ export fake_quantize_per_channel_affine fake_quantize_per_tensor_affine
+fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight
+fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16
+fbgemm_pack_quantized_matrix feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_ fill fill_
+finfo fix fix_ float4_e2m1fn_x2 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu float_power
+floor_ fork frac frac_ fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
+fractional_max_pool3d_with_indices frexp frobenius_norm from_file frombuffer fused_moving_avg_obs_fake_quant futures fx
+gaussian_nll_loss gcd gcd_ geqrf ger get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype
+get_autocast_ipu_dtype get_autocast_xla_dtype get_default_device get_default_dtype get_deterministic_debug_mode
+get_device get_device_module get_file_path get_float32_matmul_precision get_num_interop_threads get_num_threads
+get_rng_state greater greater_equal grid_sampler grid_sampler_2d grid_sampler_3d grouped_mm gru gru_cell hamming_window
+handle_torch_function hann_window hardtanh_ has_lapack has_mkl has_openmp has_spectral has_torch_function
+has_torch_function_unary has_torch_function_variadic hash_tensor heaviside hinge_embedding_loss histogramdd hsmm hspmm
+hub huber_loss i0_ igamma igammac iinfo imag import_ir_module import_ir_module_from_buffer index_copy index_fill
+index_put index_put_ index_reduce indices_copy init_num_threads initial_seed int1 int16 int2 int3 int4 int5 int6 int7
+int8 int_repr inverse is_anomaly_check_nan_enabled is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled
+is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled is_complex is_conj
+is_deterministic_algorithms_warn_only_enabled is_distributed is_floating_point is_inference is_inference_mode_enabled
+is_neg is_nonzero is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled isin isneginf isposinf
+isreal istft jagged jit kaiser_window kl_div l1_loss layout lcm lcm_ ldexp ldexp_ leaky_relu_ legacy_contiguous_format
+less less_equal library linear_cross_entropy lobpcg log10_ log1p_ log2_ log_ logdet logit_ lp_pool1d lp_pool2d lp_pool3d
+lstm lstm_cell lu_solve lu_unpack margin_ranking_loss masked masked_scatter matrix_power matrix_rank
+max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices max_unpool1d max_unpool2d max_unpool3d
+memory_format merge_type_from_type_comment miopen_batch_norm miopen_convolution miopen_convolution_add_relu
+miopen_convolution_relu miopen_convolution_transpose miopen_ctc_loss miopen_depthwise_convolution miopen_rnn
+mkldnn_adaptive_avg_pool2d mkldnn_convolution mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d
+mkldnn_rnn_layer mode monitor mps mse_loss msort mtia multi_head_attention_forward multi_margin_loss
+multilabel_margin_loss multilabel_soft_margin_loss multiprocessing mvlgamma nan_to_num_ narrow narrow_copy
+native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm native_norm neg_ negative_
+nested nextafter nll_loss nonzero_static norm_except_dim not_equal nuclear_norm orgqr ormqr overrides package parse_ir
+parse_schema parse_type_comment pca_lowrank per_channel_affine per_channel_affine_float_qparams per_channel_symmetric
+per_tensor_affine per_tensor_symmetric permute_copy pinverse poisson poisson_nll_loss polar
+prepare_multiprocessing_environment preserve_format profiler profiler_allow_cudagraph_cupti_lazy_reinit_cuda12
+promote_types put q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qint32 qint8 qr
+qscheme quantization quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm
+quantized_gru quantized_gru_cell quantized_lstm quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d
+quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell quasirandom quint2x4 quint4x2 quint8 rad2deg_
+randint_like range real reciprocal_ relu_ renorm resize_as_ resize_as_sparse_ resolve_conj resolve_neg result_type
+return_types rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell round_ row_indices_copy rrelu rrelu_ rsqrt_ rsub saddmm
+scalar_tensor scaled_grouped_mm scaled_mm seed segment_reduce select select_copy select_scatter selu_ serialization
+set_anomaly_enabled set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
+set_autocast_enabled set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype
+set_autocast_xla_enabled set_default_device set_default_tensor_type set_deterministic_debug_mode
+set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_num_threads set_printoptions set_rng_state
+set_warn_always sgn sigmoid_ signal signbit sin_ sinc_ sinh_ slice_copy slice_inverse slice_scatter slogdet smm
+smooth_l1_loss soft_margin_loss solve sparse sparse_bsc sparse_bsc_tensor sparse_bsr sparse_bsr_tensor
+sparse_compressed_tensor sparse_coo sparse_coo_tensor sparse_csc sparse_csc_tensor sparse_csr sparse_csr_tensor
+split_copy split_with_sizes split_with_sizes_copy spmm sqrt_ square_ squeeze_copy sspaddmm std_mean stft storage strided
+svd svd_lowrank sym_constrain_range sym_constrain_range_for_size sym_float sym_fresh_size sym_int sym_ite sym_max
+sym_min sym_not sym_sqrt sym_sum symeig t t_copy take_along_dim tan_ tanh_ tensor_split thread_safe_generator threshold_
+to_dlpack torch torch_version transpose_copy triplet_margin_loss triplet_margin_with_distance_loss trunc_ typename types
+uint1 uint16 uint2 uint3 uint32 uint4 uint5 uint6 uint64 uint7 unbind_copy unflatten unfold_copy unify_type_list
+unique_consecutive unravel_index unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze_copy upsample
+upsample_bilinear upsample_nearest use_deterministic_algorithms values_copy var_mean version view_as_complex
+view_as_complex_copy view_as_real view_as_real_copy view_copy wait while_loop windows xlogy_ xpu zero_
+""",
+        "jax.numpy": """
+angle append apply_along_axis apply_over_axes argpartition argwhere around array_equiv array_repr array_str bartlett
+bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor
+blackman broadcast_shapes can_cast choose compress conj conjugate convolve copy correlate cumulative_prod cumulative_sum
+degrees delete diag_indices diag_indices_from divmod ediff1d einsum_path extract fabs fill_diagonal float_power frexp
+frombuffer fromfile fromfunction fromiter frompyfunc fromstring gcd get_printoptions greater greater_equal hamming
+hanning heaviside histogram2d histogram_bin_edges histogramdd imag indices insert intersect1d invert iscomplex
+iscomplexobj isdtype isin isneginf isposinf isreal isrealobj isscalar issubdtype iterable ix_ kaiser lcm ldexp
+left_shift less less_equal lexsort mask_indices matrix_transpose matvec mod modf nanargmax nanargmin nancumprod
+nancumsum nanmax nanmin nanpercentile nanprod nanstd nanvar ndim nextafter not_equal packbits partition permute_dims
+piecewise place poly polyadd polyder polydiv polyfit polyint polymul polysub polyval printoptions promote_types put
+radians ravel_multi_index real resize result_type right_shift rint rollaxis roots savez select set_printoptions
+setdiff1d setxor1d shape signbit size sort_complex spacing tril_indices_from trim_zeros triu_indices_from union1d
+unique_all unique_counts unique_inverse unique_values unpackbits unravel_index unwrap vecmat vectorize
+""",
+    },
+    "tg.linalg": {
+        "PyTorch": """
+cholesky_ex cross diagonal eig eigvals householder_product inv_ex ldl_factor ldl_factor_ex ldl_solve lu_factor
+lu_factor_ex lu_solve matrix_exp solve_ex vander vecdot
+""",
+        "jax.numpy": """
+cross diagonal eig eigvals matrix_transpose outer tensordot trace vecdot
+""",
+    },
+    "tg.nn": {
+        "PyTorch": """
+adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool1d_with_indices
+adaptive_max_pool2d adaptive_max_pool2d_with_indices adaptive_max_pool3d adaptive_max_pool3d_with_indices affine_grid
+alpha_dropout assert_int_or_pair avg_pool1d avg_pool2d avg_pool3d batch_norm bilinear boolean_dispatch celu celu_
+channel_shuffle conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity
+dropout1d dropout2d dropout3d elu elu_ embedding_bag feature_alpha_dropout fractional_max_pool2d
+fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices gelu glu grid_sample
+group_norm grouped_mm gumbel_softmax handle_torch_function hardshrink hardsigmoid hardswish hardtanh hardtanh_
+has_torch_function has_torch_function_unary has_torch_function_variadic instance_norm interpolate layer_norm leaky_relu
+leaky_relu_ linear_cross_entropy local_response_norm log_softmax logsigmoid lp_pool1d lp_pool2d lp_pool3d max_pool1d
+max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices max_unpool1d max_unpool2d
+max_unpool3d mish multi_head_attention_forward native_channel_shuffle normalize one_hot pad pairwise_distance pdist
+pixel_shuffle pixel_unshuffle prelu relu relu6 relu_ rms_norm rrelu rrelu_ scaled_dot_product_attention
+scaled_grouped_mm scaled_mm selu selu_ sigmoid silu softmax softmin softplus softshrink softsign tanh tanhshrink
+threshold threshold_ unfold upsample upsample_bilinear upsample_nearest
+""",
+        "Keras": """
+Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention Attention AugMix AutoContrast
+Average BatchNormalization Bidirectional CategoryEncoding CenterCrop Concatenate
+ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D Convolution1DTranspose
+Convolution2D Convolution2DTranspose Convolution3D Convolution3DTranspose CutMix DepthwiseConv1D DepthwiseConv2D
+Discretization Dot EinsumDense Equalization FlaxLayer GaussianDropout GaussianNoise GlobalAvgPool1D GlobalAvgPool2D
+GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GroupNormalization GroupQueryAttention HashedCrossing
+Hashing Input InputLayer InputSpec IntegerLookup JaxLayer Layer LayerNormalization Masking MaxNumBoundingBoxes Maximum
+MelSpectrogram Minimum MixUp MultiHeadAttention Multiply Normalization Permute Pipeline RMSNormalization RandAugment
+RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform
+RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
+RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom RepeatVector Rescaling Reshape
+Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D
+SeparableConvolution2D SimpleRNN SimpleRNNCell Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D
+SpectralNormalization StackedRNNCells StringLookup Subtract TFSMLayer TextVectorization TimeDistributed
+TorchModuleWrapper UnitNormalization Wrapper add average concatenate deserialize dot maximum minimum multiply serialize
+subtract
+""",
+    },
+    "tg.data": {
+        "PyTorch": """
+BatchSampler ChainDataset DFIterDataPipe DataChunk DistributedSampler IterDataPipe MapDataPipe StackDataset _DatasetKind
+argument_validation default_convert functional_datapipe get_worker_info guaranteed_datapipes_determinism
+non_deterministic runtime_validation runtime_validation_disabled
+""",
+    },
+    "tg.distributions": {
+        "PyTorch": """
+AbsTransform AffineTransform Beta Binomial CatTransform Cauchy Chi2 ComposeTransform ContinuousBernoulli
+CorrCholeskyTransform CumulativeDistributionTransform Dirichlet ExpTransform ExponentialFamily FisherSnedecor Gamma
+GeneralizedPareto Geometric Gumbel HalfCauchy HalfNormal Independent IndependentTransform InverseGamma Kumaraswamy
+LKJCholesky LogNormal LogisticNormal LowRankMultivariateNormal LowerCholeskyTransform MixtureSameFamily Multinomial
+NegativeBinomial OneHotCategorical OneHotCategoricalStraightThrough Pareto Poisson PositiveDefiniteTransform
+PowerTransform RelaxedBernoulli RelaxedOneHotCategorical ReshapeTransform SigmoidTransform SoftmaxTransform
+SoftplusTransform StackTransform StickBreakingTransform StudentT TanhTransform Transform TransformedDistribution
+VonMises Weibull Wishart biject_to identity_transform register_kl transform_to
+""",
+    },
+}

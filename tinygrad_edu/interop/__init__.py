@@ -1,0 +1,1 @@
+"""Other libraries: ONNX, scikit-learn, einops and Hypothesis."""

@@ -1,0 +1,1 @@
+"""Display: HTML in notebooks, and the commands' arguments and help."""
