@@ -74,7 +74,7 @@ def unchanged(where: str, argument: str, tensor: Any) -> None:
 
 def valid_saved(node: Any) -> dict[str, Any]:
     """Refuse the saved values of a node if they were freed, or one of them was written to after the call."""
-    if (saved := node.saved) is None:  # read once: another thread may free it
+    if (saved := node.saved) is None:  # read once: it may be freed at any time
         raise GraphFreedError(
             f"backward() a second time through op {node.op.name} (shape {node.shape}): its saved values were freed by "
             f"the first. Compute the result again, or pass retain_graph=True to the first call. In a training loop, "

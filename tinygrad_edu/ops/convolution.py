@@ -14,7 +14,7 @@ from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, col2im, im2col, require_axes, unbatched
 from tinygrad_edu.ops.shape import expand_dims, holds_floats, reshape, squeeze, swapaxes, transpose
 from tinygrad_edu.ops.sliding_windows import Pair, Row, Triple, per_axis, window_of
-from tinygrad_edu.plain_mode import PLAIN
+from tinygrad_edu.shared.speed.plain_mode import PLAIN
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 

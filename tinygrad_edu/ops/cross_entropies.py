@@ -18,7 +18,7 @@ from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, holds_floats, reshape, shaped
-from tinygrad_edu.plain_mode import PLAIN
+from tinygrad_edu.shared.speed.plain_mode import PLAIN
 
 __all__ = ["cross_entropy"]
 
