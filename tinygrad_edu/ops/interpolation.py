@@ -18,7 +18,7 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.repeating import index_add_array, index_select, leading_slices
+from tinygrad_edu.ops.positions import index_add_array, index_select, leading_slices
 from tinygrad_edu.ops.shape import reshape, shaped, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]

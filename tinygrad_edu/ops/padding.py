@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.errors.checks import invalid_choice
-from tinygrad_edu.ops.repeating import index_select
+from tinygrad_edu.ops.positions import index_select
 from tinygrad_edu.ops.shape import identity, shaped
 
 __all__ = ["pad"]

@@ -18,7 +18,7 @@ from tinygrad_edu.ops.arithmetic import divide_evenly
 from tinygrad_edu.ops.gather import check_indices, scatter_flat_of_samples, take_flat
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.repeating import add_positions
+from tinygrad_edu.ops.positions import add_positions
 from tinygrad_edu.ops.selection import extremes, keep, where
 from tinygrad_edu.ops.shape import reshape, shaped, swapaxes
 
