@@ -12,10 +12,15 @@ import tinygrad_edu as tg
 from tests.effort import thorough
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops import error_function, fast, nondifferentiable, normalization, products, reduction
+from tinygrad_edu.ops import fast
+from tinygrad_edu.ops.elementwise import error_function
 from tinygrad_edu.ops.fast import recurrent_products
-from tinygrad_edu.ops.recurrent import by_steps, recurrent
-from tinygrad_edu.ops.sliding_windows import window_of
+from tinygrad_edu.ops.images.sliding_windows import window_of
+from tinygrad_edu.ops.indices import nondifferentiable
+from tinygrad_edu.ops.networks import normalization
+from tinygrad_edu.ops.networks.recurrent import by_steps, recurrent
+from tinygrad_edu.ops.products import products
+from tinygrad_edu.ops.reductions import reduction
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.shared.speed import threads
 from tinygrad_edu.testing.numeric.sampling import draw_signed

@@ -13,17 +13,12 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters, plain_sum_first
-from tinygrad_edu.ops import activations, attention, error_function, normalization, on_demand, pooling, recurrent
-from tinygrad_edu.ops.fast import (
-    blocks,
-    conv_columns,
-    conv_gemm,
-    convolution,
-    depthwise,
-    deviations,
-    transpose,
-)
-from tinygrad_edu.ops.sliding_windows import window_of
+from tinygrad_edu.ops import on_demand
+from tinygrad_edu.ops.elementwise import error_function
+from tinygrad_edu.ops.fast import blocks, conv_columns, conv_gemm, convolution, depthwise, deviations, transpose
+from tinygrad_edu.ops.images import pooling
+from tinygrad_edu.ops.images.sliding_windows import window_of
+from tinygrad_edu.ops.networks import activations, attention, normalization, recurrent
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
 from tinygrad_edu.testing.strategies.arrays import positions

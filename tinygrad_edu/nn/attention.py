@@ -17,7 +17,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.nn.rotary import RotaryEmbedding
 from tinygrad_edu.nn.sharding import require_sample_axis
-from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
+from tinygrad_edu.ops.networks.attention import attention_scores, dropped, masked_scores
 
 __all__ = ["KeyValueCache", "MultiheadAttention"]
 

@@ -13,8 +13,8 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
-from tinygrad_edu.ops.dropout import draw_bits, dropout_scale, random_dropout
-from tinygrad_edu.ops.shape import shaped
+from tinygrad_edu.ops.networks.dropout import draw_bits, dropout_scale, random_dropout
+from tinygrad_edu.ops.shapes.shape import shaped
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput

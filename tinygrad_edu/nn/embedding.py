@@ -15,8 +15,8 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
-from tinygrad_edu.ops.embeddings import lookup_rows, scatter_add_rows
-from tinygrad_edu.ops.shape import shaped
+from tinygrad_edu.ops.networks.embeddings import lookup_rows, scatter_add_rows
+from tinygrad_edu.ops.shapes.shape import shaped
 
 __all__ = ["Embedding", "EmbeddingBag"]
 

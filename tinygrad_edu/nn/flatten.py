@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import refuse_in_shard
-from tinygrad_edu.ops.shape import flatten, holds_floats, reshape
+from tinygrad_edu.ops.shapes.shape import flatten, holds_floats, reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput

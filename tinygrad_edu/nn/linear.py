@@ -16,7 +16,7 @@ from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_sample_axis
-from tinygrad_edu.ops.shape import holds_floats
+from tinygrad_edu.ops.shapes.shape import holds_floats
 
 __all__ = ["Bilinear", "Linear"]
 

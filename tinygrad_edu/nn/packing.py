@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops import getitem, where
-from tinygrad_edu.ops.shape import shaped
+from tinygrad_edu.ops.shapes.shape import shaped
 
 __all__ = ["PackedSequence", "pack_padded_sequence", "pad_packed_sequence"]
 

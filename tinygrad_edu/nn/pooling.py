@@ -14,7 +14,7 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, shape_of, va
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.convolution import Numbers, checked_size, window_option
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops.adaptive_pooling import OutputSize
+from tinygrad_edu.ops.images.adaptive_pooling import OutputSize
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput

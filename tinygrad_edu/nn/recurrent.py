@@ -21,7 +21,7 @@ from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.packing import PackedSequence
 from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
-from tinygrad_edu.ops.recurrent import KINDS, over_sequence
+from tinygrad_edu.ops.networks.recurrent import KINDS, over_sequence
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OverSteps

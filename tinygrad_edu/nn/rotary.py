@@ -14,7 +14,7 @@ from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_sample_axis
 from tinygrad_edu.ops import flip, reshape
-from tinygrad_edu.ops.arithmetic import as_floating
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import Rotation

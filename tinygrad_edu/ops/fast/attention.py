@@ -1,7 +1,8 @@
 """Attention in blocks of queries, without an array of all weights: the backward pass computes them again.
 
-The plain version is `plain_attention` in ``ops/attention.py``, which saves the weights, (B, L, S). Here, the weights of
-a block stay in the cache of a core, and keys that no query of a block attends to are skipped, as for causal attention.
+The plain version is `plain_attention` in ``ops/networks/attention.py``, which saves the weights, (B, L, S). Here, the
+weights of a block stay in the cache of a core, and keys that no query of a block attends to are skipped, as for causal
+attention.
 
 Reference: T. Dao et al., "FlashAttention: Fast and memory-efficient exact attention with IO-awareness", NeurIPS 2022.
 """

@@ -20,9 +20,9 @@ from tinygrad_edu.ops.fast.conv_columns import (
     should_use_columns,
 )
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
-from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
-from tinygrad_edu.ops.reduction import sum
-from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, window_of
+from tinygrad_edu.ops.images.patches import plain_convolution, plain_transposed_convolution
+from tinygrad_edu.ops.images.sliding_windows import Pair, Size, Window, window_of
+from tinygrad_edu.ops.reductions.reduction import sum
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 

@@ -1,7 +1,8 @@
 """Recurrent layers over a whole sequence: a loop over the steps in NumPy, and large products for all other work.
 
-The plain version is `by_steps` in ``ops/recurrent.py``, composed of single steps. Here, the ``states`` functions write
-the states and the activated gates step by step, and the ``gradients`` functions run from the last step to the first.
+The plain version is `by_steps` in ``ops/networks/recurrent.py``, composed of single steps. Here, the ``states``
+functions write the states and the activated gates step by step, and the ``gradients`` functions run from the last step
+to the first.
 
 References: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997; K. Cho et al.,
 "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.

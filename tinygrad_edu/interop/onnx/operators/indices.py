@@ -9,7 +9,9 @@ from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import rule
 from tinygrad_edu.interop.onnx.symbolic_batch import Repeated
 from tinygrad_edu.interop.onnx.tracing import Variable
-from tinygrad_edu.ops import contraction, embeddings, indexing, positions
+from tinygrad_edu.ops.indices import indexing, positions
+from tinygrad_edu.ops.networks import embeddings
+from tinygrad_edu.ops.products import contraction
 
 # --- Indexing ---
 
