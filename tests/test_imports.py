@@ -124,7 +124,7 @@ def test_every_room_has_a_place_in_the_order():
             "tinygrad_edu.ops.products.products",
         ),
         ("tinygrad_edu.engine", "try:\n  from . import ops\nexcept ImportError:\n  pass", "tinygrad_edu.ops"),
-        ("tinygrad_edu.ops.products.products", "from ..nn import Module", "tinygrad_edu.nn"),
+        ("tinygrad_edu.ops.products.products", "from ...nn import Module", "tinygrad_edu.nn"),
         ("tinygrad_edu.ops.products.products", "from tinygrad_edu import Tensor", "tinygrad_edu"),
         ("tinygrad_edu.ops.products.products", "from tinygrad_edu import nn as n", "tinygrad_edu.nn"),
         ("tinygrad_edu.nn.linear", "class A:\n  from tinygrad_edu.optim import SGD", "tinygrad_edu.optim"),

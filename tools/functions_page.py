@@ -31,7 +31,7 @@ def row(file: ModuleType) -> str:
 def files() -> list[ModuleType]:
     """Return the modules of all public functions, in reading order."""
     names = list(dict.fromkeys([*OPS_FILES.values(), *PACKAGE_FILES.values()]))
-    k = names.index("products.products") + 1
+    k = names.index("linear_algebra.diagonals") + 1
     names[k:k] = [*(f"linear_algebra.{name}" for name in LINALG), "linalg"]
     return [import_module(f"tinygrad_edu.ops.{name}") for name in names]
 
