@@ -127,7 +127,7 @@ def test_every_room_has_a_place_in_the_order():
         ("tinygrad_edu.ops.products.products", "from ...nn import Module", "tinygrad_edu.nn"),
         ("tinygrad_edu.ops.products.products", "from tinygrad_edu import Tensor", "tinygrad_edu"),
         ("tinygrad_edu.ops.products.products", "from tinygrad_edu import nn as n", "tinygrad_edu.nn"),
-        ("tinygrad_edu.nn.linear", "class A:\n  from tinygrad_edu.optim import SGD", "tinygrad_edu.optim"),
+        ("tinygrad_edu.nn.layers.linear", "class A:\n  from tinygrad_edu.optim import SGD", "tinygrad_edu.optim"),
         ("tinygrad_edu.data.mnist", "from tinygrad_edu.engine import Tensor", "tinygrad_edu.engine"),
         ("tinygrad_edu.testing.laws.op_laws", "from models import mnist_conv", "models.mnist_conv"),
         ("tinygrad_edu.testing.laws.op_laws", "import tinygrad_edu.training", "tinygrad_edu.training"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.effort import share, thorough
-from tinygrad_edu import ops, transforms
+from tinygrad_edu import transforms
 from tinygrad_edu.engine import Op, Tensor
 from tinygrad_edu.ops.linear_algebra import decompositions, determinants
 from tinygrad_edu.testing.strategies import OP_CALLS, calls

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, to_array, values_of
 from tinygrad_edu.errors.checks import integer
-from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
+from tinygrad_edu.nn.losses.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
 from tinygrad_edu.ops.elementwise.arithmetic import as_floating

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, anywhere, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.additive import additive, elements
+from tinygrad_edu.nn.losses.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
 from tinygrad_edu.ops.elementwise.selection import keep

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, to_array, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.additive import additive, elements, rows
+from tinygrad_edu.nn.losses.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
 from tinygrad_edu.ops.elementwise.arithmetic import as_floating

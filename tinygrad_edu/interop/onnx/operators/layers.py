@@ -7,7 +7,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import OPERATORS, Emitter, rule
-from tinygrad_edu.nn.pooling import unpooled
+from tinygrad_edu.nn.layers.pooling import unpooled
 from tinygrad_edu.ops.elementwise.selection import extremes
 from tinygrad_edu.ops.fast import convolution as fast_convolution
 from tinygrad_edu.ops.images import convolution, patches, pooling

@@ -12,7 +12,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import all_ones, all_zeros
-from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
+from tinygrad_edu.nn.layers.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
 

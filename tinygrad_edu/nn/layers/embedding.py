@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.linear import require_sizes
+from tinygrad_edu.nn.layers.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
 from tinygrad_edu.ops.networks.embeddings import lookup_rows, scatter_add_rows

@@ -13,7 +13,7 @@ from tinygrad_edu import core, ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike, random, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import filled, generator_or_new
-from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
+from tinygrad_edu.nn.layers.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis

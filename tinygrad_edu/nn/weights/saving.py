@@ -92,7 +92,7 @@ def _content(file: IO[bytes]) -> Any:
     file.seek(0)
     if start[8:9] == b"{" or not start.startswith((b"PK\x03\x04", b"\x80")):
         return decoded(file.read())
-    from tinygrad_edu.nn.torch_files import LEGACY, read_archive
+    from tinygrad_edu.nn.weights.torch_files import LEGACY, read_archive
 
     if start.startswith(LEGACY):
         raise DataError(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.convolution import Numbers, checked_size, window_option
+from tinygrad_edu.nn.layers.convolution import Numbers, checked_size, window_option
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops.images.adaptive_pooling import OutputSize
 

@@ -12,10 +12,10 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor, TensorLike, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.linear import Linear, require_sizes, shape_of_floats
+from tinygrad_edu.nn.layers.linear import Linear, require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
-from tinygrad_edu.nn.rotary import RotaryEmbedding
+from tinygrad_edu.nn.sequences.rotary import RotaryEmbedding
 from tinygrad_edu.nn.sharding import require_sample_axis
 from tinygrad_edu.ops.networks.attention import attention_scores, dropped, masked_scores
 

@@ -14,9 +14,9 @@ from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.linear import Affine, require_sizes, shape_of_floats
-from tinygrad_edu.nn.normalization import require_channels
-from tinygrad_edu.nn.padding import PAD_MODES, pad_images
+from tinygrad_edu.nn.layers.linear import Affine, require_sizes, shape_of_floats
+from tinygrad_edu.nn.layers.normalization import require_channels
+from tinygrad_edu.nn.layers.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_sample_axis
 from tinygrad_edu.ops.images.sliding_windows import per_axis
 from tinygrad_edu.ops.shapes.shape import holds_floats

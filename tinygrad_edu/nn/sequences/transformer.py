@@ -14,12 +14,12 @@ from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.attention import KeyValueCache, MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
-from tinygrad_edu.nn.dropout import Dropout
-from tinygrad_edu.nn.linear import Linear, require_sizes
+from tinygrad_edu.nn.layers.dropout import Dropout
+from tinygrad_edu.nn.layers.linear import Linear, require_sizes
+from tinygrad_edu.nn.layers.normalization import LayerNorm
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.normalization import LayerNorm
+from tinygrad_edu.nn.sequences.attention import KeyValueCache, MultiheadAttention
 
 __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
-from tinygrad_edu.nn.convolution import Numbers
+from tinygrad_edu.nn.layers.convolution import Numbers
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_sample_axis
 

@@ -16,10 +16,10 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.errors.caller import warn_caller
 from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.dropout import Dropout
-from tinygrad_edu.nn.linear import require_sizes, shape_of_floats
+from tinygrad_edu.nn.layers.dropout import Dropout
+from tinygrad_edu.nn.layers.linear import require_sizes, shape_of_floats
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.packing import PackedSequence
+from tinygrad_edu.nn.sequences.packing import PackedSequence
 from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
 from tinygrad_edu.ops.networks.recurrent import KINDS, over_sequence
 
