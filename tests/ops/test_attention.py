@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.ops.fast import attention
+from tinygrad_edu.ops.fast.networks import attention
 from tinygrad_edu.ops.networks.attention import plain_attention
 
 LENGTH, KEYS = 300, 260

@@ -14,7 +14,7 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import fast
 from tinygrad_edu.ops.elementwise import error_function
-from tinygrad_edu.ops.fast import recurrent_products
+from tinygrad_edu.ops.fast.networks import recurrent_products
 from tinygrad_edu.ops.images.sliding_windows import window_of
 from tinygrad_edu.ops.indices import nondifferentiable
 from tinygrad_edu.ops.networks import normalization

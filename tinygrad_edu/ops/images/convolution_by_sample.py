@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, MappedCall, Op, op
-from tinygrad_edu.ops.fast.convolution import (
+from tinygrad_edu.ops.fast.images.convolution import (
     affine_images,
     affine_maps,
     convolution,

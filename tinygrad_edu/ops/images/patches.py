@@ -7,7 +7,7 @@ from typing import Any
 from tinygrad_edu import core
 from tinygrad_edu.engine import Array, Tensor, TensorLike, extend, shape_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.fast import im2col as fast
+from tinygrad_edu.ops.fast.images import im2col as fast
 from tinygrad_edu.ops.images.sliding_windows import Pair, Size, pair, window_of
 from tinygrad_edu.ops.products.products import matmul
 from tinygrad_edu.ops.shapes.shape import expand_dims, reshape, shaped, squeeze, swapaxes

@@ -12,8 +12,8 @@ from numpy import ndarray
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, composite, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.elementwise.selection import extremes, keep, plain_masked
-from tinygrad_edu.ops.fast import pooling as fast
-from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
+from tinygrad_edu.ops.fast.images import pooling as fast
+from tinygrad_edu.ops.fast.images.chwn import samples_first, samples_last
 from tinygrad_edu.ops.images.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.images.sliding_windows import (
     Pair,

@@ -35,7 +35,7 @@ from tinygrad_edu.ops.elementwise.arithmetic import (
 from tinygrad_edu.ops.elementwise.powers import exp
 from tinygrad_edu.ops.elementwise.selection import drop, keep, maximum
 from tinygrad_edu.ops.elementwise.sigmoids import logit, softplus_slope, softplus_values
-from tinygrad_edu.ops.fast import softmax as fast
+from tinygrad_edu.ops.fast.networks import softmax as fast
 from tinygrad_edu.ops.indices.indexing import getitem
 from tinygrad_edu.ops.reductions.reduction import log_sum, mean, mean_along, reduce_along, sum
 from tinygrad_edu.shared.speed.plain_mode import faster_than

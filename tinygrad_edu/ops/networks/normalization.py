@@ -30,7 +30,7 @@ from tinygrad_edu.ops.elementwise.arithmetic import are_arrays, as_floating, ast
 from tinygrad_edu.ops.elementwise.powers import power, rsqrt, square
 from tinygrad_edu.ops.elementwise.selection import clip
 from tinygrad_edu.ops.fast import deviations as small
-from tinygrad_edu.ops.fast import normalization as fast
+from tinygrad_edu.ops.fast.networks import normalization as fast
 from tinygrad_edu.ops.images.pooling import avg_pool2d
 from tinygrad_edu.ops.images.sliding_windows import per_axis
 from tinygrad_edu.ops.linear_algebra.norms import vector_norm

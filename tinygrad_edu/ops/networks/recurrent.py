@@ -19,7 +19,7 @@ from tinygrad_edu.engine import NOT_COMPUTED, Array, Mapped, Precomputed, Tensor
 from tinygrad_edu.engine.debug.promotion import warn_of_float64
 from tinygrad_edu.ops.elementwise.sigmoids import sigmoid
 from tinygrad_edu.ops.elementwise.trigonometry import tanh
-from tinygrad_edu.ops.fast import recurrent as fast
+from tinygrad_edu.ops.fast.networks import recurrent as fast
 from tinygrad_edu.ops.networks.activations import relu
 from tinygrad_edu.ops.products.packed_rows import Shapes, packed, recorded_vjp, unpacked
 from tinygrad_edu.ops.products.products import linear
@@ -64,7 +64,7 @@ class Kind(NamedTuple):
     step : callable
         One step, composed of ops.
     forward, backward : callable
-        All steps at once; see ``ops/fast/recurrent.py``.
+        All steps at once; see ``ops/fast/networks/recurrent.py``.
     """
 
     gates: int

@@ -13,8 +13,8 @@ from tinygrad_edu import core
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, extend, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.elementwise.arithmetic import multiply
-from tinygrad_edu.ops.fast import linear as fast_linear
 from tinygrad_edu.ops.fast import products as fast
+from tinygrad_edu.ops.fast.networks import linear as fast_linear
 from tinygrad_edu.ops.shapes.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 

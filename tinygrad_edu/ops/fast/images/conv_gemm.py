@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.chwn import padded_images, region, samples_together
-from tinygrad_edu.ops.fast.polyphase import images_by_phases
+from tinygrad_edu.ops.fast.images.chwn import padded_images, region, samples_together
+from tinygrad_edu.ops.fast.images.polyphase import images_by_phases
+from tinygrad_edu.ops.fast.images.ring_buffer import effective_dilation, put_by_ring, ring_tile_size
 from tinygrad_edu.ops.fast.products import TileSize, product_of_blocks, sum_of_products, tile_size
-from tinygrad_edu.ops.fast.ring_buffer import effective_dilation, put_by_ring, ring_tile_size
 from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.images.sliding_windows import Window, add_windows, overlap_slices, view_of, windows_of
 from tinygrad_edu.shared.speed.plain_mode import faster_than

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.chwn import samples_together
+from tinygrad_edu.ops.fast.images.chwn import samples_together
 from tinygrad_edu.ops.fast.products import TileSize, tile_size
 from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.images.sliding_windows import Window, overlap_slices, view_of

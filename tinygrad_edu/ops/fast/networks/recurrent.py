@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.recurrent_products import (
+from tinygrad_edu.ops.fast.networks.recurrent_products import (
     back_projection,
     by_gate,
     gate_inputs,

@@ -2,7 +2,7 @@
 
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.chwn import padded_images, samples_first, samples_last
+from tinygrad_edu.ops.fast.images.chwn import padded_images, samples_first, samples_last
 from tinygrad_edu.ops.images.sliding_windows import Pair, Size, add_windows, window_of, windows_of
 
 

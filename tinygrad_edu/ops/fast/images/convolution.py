@@ -11,15 +11,15 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.fast import conv_gemm as gemm
-from tinygrad_edu.ops.fast.chwn import samples_first
-from tinygrad_edu.ops.fast.conv_columns import (
+from tinygrad_edu.ops.fast.images import conv_gemm as gemm
+from tinygrad_edu.ops.fast.images.chwn import samples_first
+from tinygrad_edu.ops.fast.images.conv_columns import (
     images_by_columns,
     kernels_by_columns,
     maps_by_columns,
     should_use_columns,
 )
-from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
+from tinygrad_edu.ops.fast.images.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.images.patches import plain_convolution, plain_transposed_convolution
 from tinygrad_edu.ops.images.sliding_windows import Pair, Size, Window, window_of
 from tinygrad_edu.ops.reductions.reduction import sum
