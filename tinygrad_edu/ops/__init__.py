@@ -12,7 +12,7 @@ from tinygrad_edu.errors.hints import attribute_error, with_hints
 from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 from tinygrad_edu.ops import on_demand as on_demand
 
-__all__ = [*on_demand.OPS_FILES]
+__all__ = list(on_demand.OPS_FILES)
 
 
 def __getattr__(name):

@@ -101,22 +101,9 @@ def scale_along(x: Any, axis: Axis) -> Any:
 def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
     """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, the gradient is 0.
 
-    Parameters
-    ----------
-    x : array_like
-    axis : int, or sequence of int, optional
-        Default: all axes.
-    ddof : int, default 0
-        The divisor is n - ddof for n elements. The default is 0 as in NumPy; PyTorch's is 1.
-    keepdims : bool, default False
-        Whether to keep the reduced axes with length 1.
-    where : array_like of bool, default True
-        Which elements count. It broadcasts to x.
-
-    Returns
-    -------
-    Tensor or ndarray
-        In the dtype of x. For integers: float32 for a Tensor, float64 for an array.
+    The divisor is n - ddof for n elements; the default is 0 as in NumPy, and PyTorch's is 1. As in NumPy, elements where
+    `where` is False do not count. The result has the dtype of x. For integers it is float32 for a Tensor, and float64
+    for an array.
 
     Notes
     -----
