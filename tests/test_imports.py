@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -106,11 +107,7 @@ def test_imports_point_one_way():
 
 def test_every_room_has_a_place_in_the_order():
     assert {room(module) for module in FILES} == set(ROOMS)
-    done = set()
-    while done != set(ROOMS):  # in each round, some subpackage imports only from earlier ones
-        ready = {name for name, below in ROOMS.items() if below - {name} <= done}
-        assert ready > done
-        done = ready
+    TopologicalSorter({name: below - {name} for name, below in ROOMS.items()}).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize(
@@ -153,11 +150,20 @@ def test_no_file_imports_one_that_imports_it():
         for module, path in FILES.items()
     }
     below["tinygrad_edu.core.operators"].remove("tinygrad_edu.core")
-    done = set()
-    while done != set(below):
-        ready = {module for module, needed in below.items() if needed <= done}
-        assert ready > done, sorted(set(below) - ready)
-        done = ready
+    TopologicalSorter(below).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("place", ["engine", "ops", "ops.fast", "nn", "optim", "shared", "training", "testing"])
+def test_no_folder_imports_one_that_imports_it(place):
+    """Each entry of a room, a file or a folder, is below all entries that import it."""
+    start = f"tinygrad_edu.{place}."
+    inside = {module: path for module, path in FILES.items() if module.startswith(start) and path.suffix == ".py"}
+    depth = place.count(".") + 2
+    below = {module.split(".")[depth]: set() for module in inside}
+    for module, path in inside.items():
+        names = imported(module, path.read_text(), path.name == "__init__.py")
+        below[module.split(".")[depth]] |= {name.split(".")[depth] for name in names if name in inside}
+    TopologicalSorter({entry: others - {entry} for entry, others in below.items()}).prepare()  # raises CycleError
 
 
 def test_no_file_of_functions_uses_a_later_one():

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[2] / "tinygrad_edu"
 
 
@@ -11,3 +13,9 @@ def test_the_table_lists_each_entry_of_the_package():
     entries = sorted(path.name for path in PACKAGE.iterdir() if path.name != "__pycache__")
     assert sorted(rows) == entries
     assert len(entries) <= 20
+
+
+@pytest.mark.parametrize("room", ["ops", "nn"])
+def test_a_folder_of_functions_or_layers_has_few_files(room):
+    folders = [PACKAGE / room, *(path for path in (PACKAGE / room).rglob("*") if path.is_dir())]
+    assert max(len([*folder.glob("[!_]*.py")]) for folder in folders) <= 14
