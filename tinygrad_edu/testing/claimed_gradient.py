@@ -19,8 +19,7 @@ from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
-from tinygrad_edu.testing.laws.engine import run_laws
-from tinygrad_edu.testing.laws.memory import arranged_as
+from tinygrad_edu.testing.laws.functions import arranged_as, run_laws
 from tinygrad_edu.testing.laws.slope import verdicts_elsewhere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along

@@ -19,7 +19,7 @@ RecordFunction = Callable[[Sequence[Array], Collection[int]], tuple[list[Array],
 
 @dataclass(frozen=True)
 class Differentiable:
-    """A function of any framework with its derivatives at a point, for `laws.engine.run_laws`.
+    """A function of any framework with its derivatives at a point, for `laws.functions.run_laws`.
 
     All arrays are real NumPy arrays. `record`, `push` and `batched` raise `NotApplicable` if the framework lacks a
     feature; any other error of a derivative breaks a law.

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine import from_numpy, values_of
 from tinygrad_edu.testing.laws import op_laws
-from tinygrad_edu.testing.laws.engine import run_laws
+from tinygrad_edu.testing.laws.functions import run_laws
 from tinygrad_edu.testing.numeric.sampling import Rng, seeded
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.report.reproduction import reproducible

@@ -20,7 +20,7 @@ from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.laws.memory import arranged_as
+from tinygrad_edu.testing.laws.functions import arranged_as
 from tinygrad_edu.testing.laws.mixed_dtypes import require_input_dtype
 from tinygrad_edu.testing.laws.probe import Probe, agree, same
 from tinygrad_edu.testing.op_call import Call
