@@ -178,7 +178,7 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
         if contract.ties and mode == "train":
             laws.insert(-1, ("ties", require_ties, wide, contract.ties))
         if contract.causal is not None:
-            laws.append((f"causal ({mode})", require_causal, wide, contract.causal, mode, rng))
+            laws.append((f"causal ({mode})", require_causal, wide, contract.causal, mode))
         with _in_float64(call):
             if not all(run(*law) for law in laws):
                 return
