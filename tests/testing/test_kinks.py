@@ -103,6 +103,9 @@ CASES = {
     },
     "inconclusive": {
         "sign": elementwise(np.sign, np.zeros_like, X), "round": elementwise(np.round, np.zeros_like, X + 0.5),
+        "a step": elementwise(np.floor, np.zeros_like, np.array(2.0)),
+        "NaN": elementwise(lambda x: np.log(x - 1), np.zeros_like, np.array(0.5)),
+        "a pole": elementwise(lambda x: 1 / x, np.zeros_like, np.array(0.0)),
         "one side of a jump": elementwise(lambda x: np.heaviside(x, 1.0), np.zeros_like, X),
         "infinite slope": elementwise(np.sqrt, lambda x: 0.5 / np.sqrt(x), X[1:]),
         "a jump beside a right input": (lambda x, y: np.sign(x) + y**2, lambda x, y: (0 * x, 2 * y), 0.0, 3.0),

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import Verbosity, given, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Unsatisfiable
 
 import tinygrad_edu as tg
 from tests.effort import share, thorough
-from tinygrad_edu.errors import DTypeError, MissingVJPError, WrongGradientError
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import MissingVJPError, WrongGradientError
 from tinygrad_edu.testing import (
     Call,
     GradientMismatch,
@@ -27,6 +27,7 @@ from tinygrad_edu.testing import (
     check_vjp,
     directional_derivative,
 )
+from tinygrad_edu.testing.arrays.layouts import backwards
 from tinygrad_edu.testing.numeric.finite_differences import SAFETY
 
 RNG = np.random.default_rng(7)
@@ -322,24 +323,26 @@ LAYOUTS_GIVEN = {
     "fortran": np.asfortranarray(X), "transposed": X.T, "reversed": X[::-1], "strided": np.repeat(X, 2, 0)[::2],
     "reversed and transposed": X[:, ::-1].T, "in float32": np.asfortranarray(X.astype(np.float32))[::-1],
     "rows of more": np.hstack([X, X])[:, :3], "0-d": np.array(2.0), "empty": np.ones((0, 3)).T,
+    "backwards": backwards(X), "every second column": X[:, ::-2], "gaps": X[::2, 1:3],
 }  # fmt: skip
 
 
-def order_and_signs(x):
-    return [np.sign(x.strides).tolist(), np.argsort(np.abs(x.strides)).tolist(), x.flags.c_contiguous]
+def layout(x):
+    return [np.sign(x.strides).tolist(), np.argsort(np.abs(x.strides)).tolist(), x.flags.c_contiguous, x.flags.forc]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS_GIVEN)
-def test_a_layout_given_is_a_layout_kept(layout):
-    x, seen = LAYOUTS_GIVEN[layout], []
+@pytest.mark.parametrize("name", LAYOUTS_GIVEN)
+def test_functions_get_copies_in_the_layout_that_is_given(name):
+    x, seen = LAYOUTS_GIVEN[name], []
 
-    def f(x):
-        seen.append(order_and_signs(x.numpy()))
+    def square(x):
+        seen.append(values_of(x))
         return x * x
 
-    check_vjp(f, x, order=1)
-    assert len(seen) > 4
-    assert all(each == order_and_signs(x) for each in seen)
+    check_vjp(square, x, order=1)
+    check_gradient(square, lambda x, g: 2 * g * x, x, skip=["layouts", "later calls", "narrow dtypes"])
+    assert len(seen) > 8
+    assert all(layout(copy) == layout(x) and not np.shares_memory(copy, x) for copy in seen)
 
 
 @tg.op
@@ -375,70 +378,13 @@ def test_check_jvp_refuses_a_wrong_vjp():
         check_jvp(broken("exp", x=lambda g, out: 1.001 * g * out), X)
 
 
-def test_several_inputs_and_a_cotangent():
-    check_gradient(lambda x, y: np.sum(x * y), lambda x, y: (y, x), X, Y)
-    check_gradient(lambda x, y: x @ y, lambda x, y, v: (v @ y.T, x.T @ v), X, Y)
-    with pytest.raises(GradientMismatch, match="gradient of y"):
-        check_gradient(lambda x, y: x @ y, lambda x, y, v: (v @ y.T, x @ v), X, Y)
-    with pytest.raises(GradientMismatch, match="structure of the inputs"):
-        check_gradient(lambda x, y: np.sum(x * y), lambda x, y: y, X, Y)
-
-
-def test_a_gradient_of_another_shape():
-    def f(x):
-        return np.sum(np.broadcast_to(x, (4, 3)) ** 2)
-
-    with pytest.raises(GradientMismatch, match="not summed over the broadcast axes"):
-        check_gradient(f, lambda x: np.broadcast_to(2 * x, (4, 3)), X[0])
-    with pytest.raises(GradientMismatch, match="It is transposed"):
-        check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x.T, X[:2])
-
-
-def test_a_function_in_float32_is_judged_by_float32():
-    def f(x):
-        return np.sum(np.tanh(x.astype(np.float32)))
-
-    x = RNG.normal(size=20)
-    check_gradient(f, lambda x: (1 - np.tanh(x) ** 2).astype(np.float32), x)
-    with pytest.raises(GradientMismatch):
-        check_gradient(f, lambda x: 0.99 * (1 - np.tanh(x) ** 2), x)
-
-
 def test_structured_results():
     check_vjp(lambda x, y: {"sum": x + y, "list": [x * y, tg.exp(x)]}, X, Y)
-
-
-def test_complex_and_boolean_points_are_refused():
-    with pytest.raises(DTypeError, match="must be real"):
-        check_vjp(tg.exp, np.array([True]))
 
 
 def test_errors_of_the_function_itself_come_through():
     with pytest.raises(WrongGradientError):
         check_vjp(broken("sum", x=lambda g: g * 1.0), X)
-
-
-def test_the_lines_of_a_mismatch_reproduce_it():
-    call = Call("multiply", [X[::-1], np.asfortranarray(Y)])
-    claim = "the gradient of x is wrong"
-    wrong = broken("multiply", x=lambda g, y: -g * y)
-    with pytest.raises(GradientMismatch, match=claim) as caught:
-        check_vjp(Call(wrong, call.inputs), *call.arrays)
-    lines = str(caught.value).split("To reproduce:\n")[1]
-    space = {"check_vjp": check_vjp, "Call": Call, "multiply": wrong, "strided": None}
-    program = "\n".join(line.strip() for line in lines.splitlines()).replace("'multiply'", "multiply")
-    with pytest.raises(GradientMismatch, match=claim) as again:
-        exec(program, space)
-    assert str(again.value).splitlines()[1] == str(caught.value).splitlines()[1]
-
-
-def test_the_same_in_every_run():
-    messages = set()
-    for _ in range(2):
-        with pytest.raises(GradientMismatch) as caught:
-            check_vjp(WRONG["factor 0.999"][0], X)
-        messages.add(str(caught.value))
-    assert len(messages) == 1
 
 
 # --- No false alarms, and a reliable error estimate ---
@@ -482,18 +428,6 @@ def test_no_false_alarm_and_no_excuse(name, draws):
 
 # --- Kinks and jumps ---
 
-WITHOUT_SLOPE = {
-    "step": (np.floor, 2.0), "sign": (np.sign, 0.0),
-    "nan": (lambda x: np.log(x - 1.0), 0.5), "infinite": (lambda x: 1 / x, 0.0), "root": (np.sqrt, 0.0),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", WITHOUT_SLOPE)
-def test_where_a_function_jumps_or_is_infinite_it_is_not_differentiable(name):
-    f, at = WITHOUT_SLOPE[name]
-    with np.errstate(all="ignore"), pytest.raises(NotDifferentiableHere):
-        check_gradient(f, lambda x: 0 * x, at)
-
 
 @pytest.mark.parametrize("away", [1e-1, 1e-3, 1e-5])
 def test_beside_a_kink_the_derivative_is_checked(away):
@@ -521,16 +455,6 @@ def test_inside_hypothesis_a_jump_is_rejected_and_the_rest_is_checked():
 
     with pytest.raises(GradientMismatch):
         wrong()
-
-
-def test_inside_hypothesis_nothing_but_jumps_is_no_success():
-    @settings(database=None, verbosity=Verbosity.quiet)
-    @given(st.just(0.0))
-    def test(x):
-        check_gradient(np.sign, np.zeros_like, x)
-
-    with pytest.raises(Unsatisfiable):
-        test()
 
 
 # --- Without Hypothesis ---

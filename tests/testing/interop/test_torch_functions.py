@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
+from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module, check_torch, run_check
 
 
@@ -406,12 +406,6 @@ def test_complex_numbers_have_the_convention_of_pytorch(torch):
     with pytest.raises(GradientMismatch, match="the gradient of x0 is wrong"):
         check_torch(with_rules(torch, lambda ctx, g: 2 * g * ctx.saved_tensors[0], forward), z)
     check_torch(with_rules(torch, lambda ctx, g: 2 * g * ctx.saved_tensors[0].conj(), forward), z, order=2)
-
-
-@pytest.mark.peers
-def test_an_unknown_law_is_named(torch):
-    with pytest.raises(VJPDefinitionError, match=r"skip must name laws of this check, got 'slop'\. Its laws: .*slope"):
-        check_torch(torch.sin, torch.rand(3), skip=["slop"])
 
 
 @pytest.mark.peers
