@@ -15,17 +15,8 @@ from tests.effort import thorough
 from tests.testing.solvers import SOLVERS
 from tests.testing.test_tensor_checks import broken
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing import (
-    Call,
-    GradientMismatch,
-    Inconclusive,
-    NotDeterministic,
-    NotDifferentiableHere,
-    check_gradient,
-    check_jvp,
-    check_vjp,
-    directional_derivative,
-)
+from tinygrad_edu.testing import Call, check_gradient, check_jvp, check_vjp, directional_derivative
+from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDeterministic, NotDifferentiableHere
 from tinygrad_edu.testing.verdict import examples, require_conclusive
 
 

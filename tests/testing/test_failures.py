@@ -5,18 +5,14 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, TinygradError
-from tinygrad_edu.testing import (
+from tinygrad_edu.testing import check_gradient, check_jvp, check_op, check_vjp, failures
+from tinygrad_edu.testing.failures import (
     CheckFailed,
     GradientMismatch,
     Inconclusive,
     LawBroken,
     NotDeterministic,
     NotDifferentiableHere,
-    check_gradient,
-    check_jvp,
-    check_op,
-    check_vjp,
-    failures,
 )
 
 NOISE = np.random.default_rng(0)

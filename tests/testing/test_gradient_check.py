@@ -135,9 +135,7 @@ FORWARD = {
 def test_a_right_forward_derivative_passes_and_a_wrong_one_does_not(name):
     f, jvp, point = FORWARD[name]
     check_gradient(f, None, *point, jvp=jvp)
-    with pytest.raises(
-        GradientMismatch, match=r"the forward derivative along .* is wrong.\n  Max absolute difference at element"
-    ):
+    with pytest.raises(GradientMismatch, match=r"the forward derivative along .* is wrong.\n  Max absolute differen"):
         check_gradient(f, None, *point, jvp=spoiled(jvp, 0))
 
 

@@ -303,9 +303,7 @@ def test_the_innermost_module_whose_samples_are_not_independent_is_named(make, s
 
 @pytest.mark.parametrize("forward", LEAVES.values(), ids=LEAVES)
 def test_every_array_of_a_result_has_the_samples_first(forward):
-    with pytest.raises(
-        LawBroken, match=r"its result contains an array of shape .*; the first axis must be the 4 samples"
-    ):
+    with pytest.raises(LawBroken, match=r"its result contains an array of shape .*; the first axis must be the 4 sam"):
         check_samples(made(forward), X)
 
 
@@ -456,9 +454,7 @@ def test_a_detached_array_is_constant():
 
 @pytest.mark.parametrize("result", [lambda x: tg.argmax(x, 1), lambda x: None, lambda x: ("text", 3)])
 def test_a_result_without_a_floating_point_array(result):
-    with pytest.raises(
-        DTypeError, match=r"module Scaled: the result must contain a floating-point array, got types \["
-    ):
+    with pytest.raises(DTypeError, match=r"module Scaled: the result must contain a floating-point array, got types"):
         check_module(returning(result), X)
 
 

@@ -17,9 +17,6 @@ from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import MissingVJPError, WrongGradientError
 from tinygrad_edu.testing import (
     Call,
-    GradientMismatch,
-    LawBroken,
-    NotDifferentiableHere,
     check_gradient,
     check_jvp,
     check_linear,
@@ -28,6 +25,7 @@ from tinygrad_edu.testing import (
     directional_derivative,
 )
 from tinygrad_edu.testing.arrays.layouts import backwards
+from tinygrad_edu.testing.failures import GradientMismatch, LawBroken, NotDifferentiableHere
 from tinygrad_edu.testing.numeric.finite_differences import SAFETY
 
 RNG = np.random.default_rng(7)

@@ -370,9 +370,7 @@ def test_a_backward_that_raises_breaks_a_law(torch):
     def backward(ctx, g):
         return (g.view(-1) * slope_of(ctx).reshape(-1)).view(3, 4)
 
-    with pytest.raises(
-        LawBroken, match=r"Sine.apply: the gradient cannot be computed for \w+ cotangents: RuntimeError"
-    ):
+    with pytest.raises(LawBroken, match=r"Sine.apply: the gradient cannot be computed for \w+ cotangents: Runtime"):
         check_torch(with_rules(torch, backward), torch.rand(3, 4))
 
 
@@ -438,9 +436,7 @@ def test_what_cannot_be_checked_says_why(torch):
         check_torch(lambda k: k, labels)
     with pytest.raises(DTypeError, match="must return a floating-point array"):
         check_torch(lambda x: x.sum().item(), x)
-    with pytest.raises(
-        DTypeError, match="check_module: expected a tinygrad_edu module, got one of torch; use check_torch"
-    ):
+    with pytest.raises(DTypeError, match=r"check_module: expected a tinygrad_edu module, .* torch; use check_torch"):
         check_module(torch.nn.ReLU(), x)
 
 

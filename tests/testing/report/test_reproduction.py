@@ -79,9 +79,7 @@ failure("an op by its name", check_vjp, Call("thirds", [X]), X)
 
 
 def test_the_name_of_an_op_of_no_module_is_refused():
-    with pytest.raises(
-        LookupError, match=r"no imported module has an op named 'sixths'; pass the op itself: Call\(sixths"
-    ):
+    with pytest.raises(LookupError, match=r"no imported module has an op named 'sixths'; pass the op .*: Call\(sixths"):
         Call("sixths", [X])
 
 
