@@ -18,15 +18,9 @@ from tinygrad_edu.nn.module import library_layer, warn_of_made_results
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.laws import module_contract
 from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall
-from tinygrad_edu.testing.laws.module_contract import (
-    Contract,
-    require_causal,
-    require_present,
-    require_reference,
-    require_ties,
-    require_used,
-)
+from tinygrad_edu.testing.laws.module_contract import Contract
 from tinygrad_edu.testing.laws.module_randomness import require_unbiased
 from tinygrad_edu.testing.laws.module_replay import SameState
 from tinygrad_edu.testing.laws.module_state import copy_of, require_restored, require_saved
@@ -176,23 +170,23 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
         if contract.samples is not None:
             laws.insert(0, (f"sample independence ({mode})", require_sample_independence, wide, mode, rng))
         if contract.ties and mode == "train":
-            laws.insert(-1, ("ties", require_ties, wide, contract.ties))
+            laws.insert(-1, ("ties", module_contract.require_ties, wide, contract.ties))
         if contract.causal is not None:
-            laws.append((f"causal ({mode})", require_causal, wide, contract.causal, mode))
+            laws.append((f"causal ({mode})", module_contract.require_causal, wide, contract.causal, mode))
         with _in_float64(call):
             if not all(run(*law) for law in laws):
                 return
         if not run(f"float32 ({mode})", _gradients_are_float32, call, rng):
             return
     laws = [
-        ("parameters", require_used, wide, contract.unused),
+        ("parameters", module_contract.require_used, wide, contract.unused),
         ("unbiased", require_unbiased, wide, contract.samples, rng),
     ]
     laws += [("state", require_restored, wide), ("state", require_saved, wide, untrained)]
     if contract.reference is not None:
-        laws.insert(0, ("reference", require_reference, wide, contract.reference, rng))
+        laws.insert(0, ("reference", module_contract.require_reference, wide, contract.reference, rng))
     if contract.causal is not None:
-        laws.insert(0, ("present", require_present, wide, contract.causal, rng))
+        laws.insert(0, ("present", module_contract.require_present, wide, contract.causal, rng))
     with _in_float64(call):
         wide.settle()
         all(run(*law) for law in laws)

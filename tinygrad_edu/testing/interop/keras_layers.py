@@ -12,8 +12,8 @@ from unittest import mock
 
 from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.errors.extras import remedy
-from tinygrad_edu.testing.interop.foreign_function import required
-from tinygrad_edu.testing.interop.jax_functions import CheckSettings, check_jax_function
+from tinygrad_edu.testing.interop.foreign_function import check_foreign, required
+from tinygrad_edu.testing.interop.jax_functions import jax_function, reverse_mode
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.report.reproduction import reproducible
@@ -86,9 +86,10 @@ def check_keras(
 
     arguments = argument_names(layer.call, len(inputs))
     names = (*(variable.path for variable in variables), *arguments)
-    settings = CheckSettings(order, accuracy, skip, rng)
     point, outer = (*(variable.value for variable in variables), *inputs), partial(_computing_in, keras, layer)
-    return check_jax_function(f"layer {type(layer).__name__}", function, point, names, settings, outer)
+    foreign = jax_function(f"layer {type(layer).__name__}", function, point, names, accuracy, outer)
+    with reverse_mode(foreign.name):
+        return check_foreign(foreign, order, rng, skip)
 
 
 @contextmanager
