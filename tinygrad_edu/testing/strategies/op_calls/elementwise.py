@@ -13,6 +13,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
     MARGINS_OF_40,
     UP_TO_3,
     Settings,
+    call_of,
     conditions,
     each_of,
     inputs_of,
@@ -111,11 +112,6 @@ def _logits(draw: Any) -> Call:
 _POSITIVE: Settings = {"low": 0.25, "high": 8.0}
 
 
-@st.composite
-def _polygammas(draw: Any) -> Call:
-    return Call("polygamma", [draw(st.integers(0, 3)), draw(arrays(**_POSITIVE))], (1,))
-
-
 NO_ZERO: Settings = {"away_from": (0.0,)}
 
 ELEMENTWISE: dict[str, Strategy[Call]] = {
@@ -138,7 +134,8 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     "ndtri": one_input("ndtri", low=0.0625, high=0.9375),
     **{name: one_input(name, low=-1.875, high=1e3, away_from=(-1.0, 0.0)) for name in ("lgamma", "digamma")},
     "entr": one_input("entr", low=0.25, high=1e3),
-    "polygamma_of_order": one_input("polygamma_of_order", each_of(n=(1, 2)), **_POSITIVE), "polygamma": _polygammas(),
+    "polygamma_of_order": one_input("polygamma_of_order", each_of(n=(1, 2)), **_POSITIVE),
+    "polygamma": call_of("polygamma", st.integers(0, 3), arrays(**_POSITIVE), differentiable=(1,)),
     **{name: one_input(name, low=-30, high=30, **NO_ZERO) for name in ("i0", "i1", "i0e", "i1e")},
     **{name: one_input(name, **MARGINS_OF_40) for name in ("bessel_j0", "bessel_j1")},
     **{name: one_input(name, **_POSITIVE) for name in (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import along, axis_or_none, inputs_of, one_axis, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import along, axis_or_none, call_of, inputs_of, one_axis, one_input
 from tinygrad_edu.testing.strategies.op_calls.several import in_one
 
 
@@ -19,28 +19,19 @@ def _joined(results: list[Any]) -> Any:
 _questions = partial(one_input, change=np.round)  # rounding produces ties
 
 
-@st.composite
-def _searches(draw: Any) -> Call:
-    x, v = np.sort(draw(arrays((draw(st.integers(0, 6)),)))), draw(arrays())
-    return Call("searchsorted", [x, v], (1,), side=draw(st.sampled_from(["left", "right"])))
+_SORTED = st.integers(0, 6).flatmap(lambda n: arrays((n,))).map(np.sort)
+_BINS = st.builds(lambda x, step: np.round(x)[::step], _SORTED, st.sampled_from((1, -1)))
 
 
-@st.composite
-def _bins(draw: Any) -> Call:
-    x, bins = np.round(draw(arrays())), np.sort(np.round(draw(arrays((draw(st.integers(0, 6)),)))))
-    return Call("digitize", [x, bins[:: draw(st.sampled_from((1, -1)))]], (0,), right=draw(st.booleans()))
-
-
-@st.composite
-def _triangles(draw: Any, name: str) -> Call:
+def _triangles(name: str) -> Strategy[Call]:
     lengths = st.integers(0, 4)
-    return Call(in_one(name, _joined), [draw(lengths)], (), k=draw(st.integers(-3, 3)), m=draw(st.none() | lengths))
+    of_rows = in_one(name, _joined)
+    return call_of(of_rows, lengths, differentiable=(), k=st.integers(-3, 3), m=st.none() | lengths)
 
 
-@st.composite
-def _classes(draw: Any) -> Call:
-    count = draw(st.integers(1, 4))
-    return Call("one_hot", [draw(labels(draw(shapes(0, 2)), count))], (), num_classes=count)
+def _classes(count: int) -> Strategy[Call]:
+    numbers = shapes(0, 2).flatmap(lambda shape: labels(shape, count))
+    return call_of("one_hot", numbers, differentiable=(), num_classes=count)
 
 
 NONDIFFERENTIABLE_CALLS: dict[str, Strategy[Call]] = {
@@ -53,7 +44,11 @@ NONDIFFERENTIABLE_CALLS: dict[str, Strategy[Call]] = {
     **{name: _questions(name, one_axis, least_axes=1, least_size=1) for name in ("argmax", "argmin")},
     "argsort": _questions("argsort", partial(axis_or_none, descending=st.booleans())),
     "nonzero": _questions(in_one("nonzero", _joined), least_axes=1), "unique": _questions(in_one("unique", _joined)),
-    "searchsorted": _searches(), "digitize": _bins(),
-    **{name: _triangles(name) for name in ("tril_indices", "triu_indices")}, "one_hot": _classes(),
+    "searchsorted": call_of(
+        "searchsorted", _SORTED, arrays(), differentiable=(1,), side=st.sampled_from(["left", "right"])
+    ),
+    "digitize": call_of("digitize", arrays().map(np.round), _BINS, differentiable=(0,), right=st.booleans()),
+    **{name: _triangles(name) for name in ("tril_indices", "triu_indices")},
+    "one_hot": st.integers(1, 4).flatmap(_classes),
 }  # fmt: skip
 """Strategies for calls of the functions without a derivative, by name."""

@@ -181,30 +181,22 @@ _orders = partial(
 )
 
 
-@st.composite
-def _quantiles(draw: Any, name: str, scale: float = 1.0) -> Call:
-    shape = draw(shapes(0, empty=False))
+def _quantiles(name: str, scale: float = 1.0) -> Strategy[Call]:
     fraction = st.sampled_from([0.0, 0.125, 0.3, 0.5, 0.9, 1.0]).map(lambda q: q * scale)
-    q = draw(fraction | st.lists(fraction, max_size=3) | st.just(0) | st.just([[0.25 * scale], [0.5 * scale]]))
-    method = draw(st.sampled_from(["linear", "lower", "higher", "midpoint", "nearest"]))
-    return Call(name, [draw(arrays(shape, distinct=True))], q=q, method=method, **draw(along(shape)))
+    q = fraction | st.lists(fraction, max_size=3) | st.just(0) | st.just([[0.25 * scale], [0.5 * scale]])
+    methods = st.sampled_from(["linear", "lower", "higher", "midpoint", "nearest"])
+    return one_input(name, partial(along, q=q, method=methods), least_size=1, distinct=True)
 
 
 @st.composite
-def _nanquantiles(draw: Any) -> Call:
-    """Draw numbers and NaN; the ranks of a quantile are whole or away from whole numbers."""
+def _among_nans(draw: Any, name: str, **settings: Strategy[Any]) -> Call:
     shape = draw(shapes(0, 3, empty=False))
     x = np.where(draw(masks(shape)), draw(arrays(shape, distinct=True)), np.nan)
-    q = draw(st.sampled_from([0.0, 0.3, 1.0]) | st.just([0.3, 0.0]) | st.just(1))
-    method = draw(st.sampled_from(["linear", "lower", "higher"]))
-    return Call("nanquantile", [x], q=q, method=method, **draw(along(shape)))
+    return Call(name, [x], **draw(along(shape, **settings)))
 
 
-@st.composite
-def _nanmedians(draw: Any) -> Call:
-    shape = draw(shapes(0, 3, empty=False))
-    x = np.where(draw(masks(shape)), draw(arrays(shape, distinct=True)), np.nan)
-    return Call("nanmedian", [x], **draw(along(shape)))
+# The ranks of these quantiles are whole or away from whole numbers.
+_RANKS = st.sampled_from([0.0, 0.3, 1.0]) | st.just([0.3, 0.0]) | st.just(1)
 
 
 @st.composite
@@ -237,7 +229,8 @@ RANKING: dict[str, Strategy[Call]] = {
     "take": _takes(), "put_along_axis": _puts(),
     **{name: _flat_indices(name) for name in ("take_flat", "scatter_add_flat")},
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
-    "nanquantile": _nanquantiles(), "nanmedian": _nanmedians(),
+    "nanquantile": _among_nans("nanquantile", q=_RANKS, method=st.sampled_from(["linear", "lower", "higher"])),
+    "nanmedian": _among_nans("nanmedian"),
     "sort": one_input("sort", _orders, distinct=True),
     **{name: _averages(name) for name in ("average", "weighted_mean")},
     **{name: _chosen(name) for name in ("topk", "kthvalue")},
