@@ -151,14 +151,15 @@ def as_real_like(g: Array, x: Array) -> Array:
 
 def is_pure(report: Report, flat: FlatFunction) -> bool:
     """Run the laws that a function must obey to have a derivative. Return whether its results do not vary."""
-    report.run("no writes", _require_unwritten, flat)
-    return report.run("deterministic", _require_same_result, flat)
+    report.run("no writes", lambda: call_unwritten(flat.name, flat.f, flat.arguments(flat.arrays), flat.point.names))
+    again = lambda: require_same(flat.name, ravel_arrays(flat.result.arrays), flat.value(*flat.arrays))  # noqa: E731
+    return report.run("deterministic", again)
 
 
 def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slope") -> None:
     """Run the laws about a claimed gradient. `law` is the name of the comparison with finite differences."""
     if report.run("structure", _require_structure, claimed):
-        report.run("no writes", _require_unwritten_by, claimed)
+        report.run("no writes", _require_unwritten, claimed)
         if report.run("deterministic", _require_same_gradients, claimed):
             report.run(law, gradient_verdicts, claimed, law)
     if report.status != "wrong":
@@ -166,19 +167,11 @@ def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slop
         run_laws(report, differentiable_gradient(claimed, layouts), claimed.rng)
 
 
-def _require_unwritten(flat: FlatFunction) -> None:
-    call_unwritten(flat.name, flat.f, flat.arguments(flat.arrays), flat.point.names)
-
-
-def _require_same_result(flat: FlatFunction) -> None:
-    require_same(flat.name, ravel_arrays(flat.result.arrays), flat.value(*flat.arrays))
-
-
 def _require_structure(claimed: ClaimedGradient) -> None:
     claimed.gradients  # noqa: B018 - it raises
 
 
-def _require_unwritten_by(claimed: ClaimedGradient) -> None:
+def _require_unwritten(claimed: ClaimedGradient) -> None:
     names = (*claimed.flat.point.names, *["the cotangent"] * claimed.takes_cotangent)
     call_unwritten(f"the derivative of {claimed.flat.name}", claimed.grad, claimed.arguments(claimed.cotangent), names)
 

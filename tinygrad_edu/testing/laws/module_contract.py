@@ -71,12 +71,14 @@ def require_causal(call: ModuleCall, axis: int, mode: str) -> None:
 def require_present(call: ModuleCall, axis: int, rng: Rng) -> None:
     """Raise `LawBroken` if the result at some time never depends on the input at that time."""
     call.module.eval()
-    hidden = set(range(_length(call, axis)))
+    length = _length(call, axis)
+    hidden = set(range(length))
     for _ in range(_OTHER_INPUTS):
         hidden &= {t for t, row in _dependence(call, axis).items() if t not in row}
         if not hidden:
             return
-        call = call.with_arrays(_shuffled(call, axis, rng))
+        order = rng.permutation(length)
+        call = call.with_arrays([x.take(order, axis) if _has_times(x, axis, length) else x for x in call.arrays])
     raise LawBroken(
         f"{call.title}: the result at time {min(hidden)} along axis {axis} does not depend on the input at that time. "
         f"Look for a mask or a shift that is off by one. If the module shifts its input on purpose, leave out this law "
@@ -113,12 +115,6 @@ def _replaced(x: Array, time: int, axis: int, length: int) -> Array:
     is_replaced = np.moveaxis(np.broadcast_to(np.arange(length) == time, np.moveaxis(x, axis, -1).shape), -1, axis)
     others = 0.7 * x + 0.2 if x.dtype.kind == "f" else np.where(x == x.max(), x.min(), x.max())
     return np.where(is_replaced, others, x)
-
-
-def _shuffled(call: ModuleCall, axis: int, rng: Rng) -> list[Array]:
-    length = _length(call, axis)
-    order = rng.permutation(length)
-    return [x.take(order, axis) if _has_times(x, axis, length) else x for x in call.arrays]
 
 
 def _length(call: ModuleCall, axis: int) -> int:

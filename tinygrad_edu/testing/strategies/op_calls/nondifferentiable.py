@@ -20,7 +20,7 @@ _questions = partial(one_input, change=np.round)  # rounding produces ties
 
 
 _SORTED = st.integers(0, 6).flatmap(lambda n: arrays((n,))).map(np.sort)
-_BINS = st.builds(lambda x, step: np.round(x)[::step], _SORTED, st.sampled_from((1, -1)))
+_BINS = st.builds(lambda x, step: np.asarray(np.round(x))[::step], _SORTED, st.sampled_from((1, -1)))
 
 
 def _triangles(name: str) -> Strategy[Call]:

@@ -189,7 +189,7 @@ def _quantiles(name: str, scale: float = 1.0) -> Strategy[Call]:
 
 
 @st.composite
-def _among_nans(draw: Any, name: str, **settings: Strategy[Any]) -> Call:
+def _among_nans(draw: Any, /, name: str, **settings: Strategy[Any]) -> Call:
     shape = draw(shapes(0, 3, empty=False))
     x = np.where(draw(masks(shape)), draw(arrays(shape, distinct=True)), np.nan)
     return Call(name, [x], **draw(along(shape, **settings)))
