@@ -308,15 +308,6 @@ def test_lines_can_be_pasted_at_a_prompt(name, tmp_path):
     assert f".{kind}: {head}\n" in at_prompt.stderr, at_prompt.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FAILURES)
-def test_each_failure_in_a_process_of_its_own(name, tmp_path):
-    head, lines = printed(name)
-    (tmp_path / "pasted.py").write_text(lines)
-    alone = subprocess.run([sys.executable, "pasted.py"], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert f".{head[0]}: {head[1]}\n" in alone.stderr, alone.stderr
-
-
 # --- Values that cannot be written as code ---
 
 
