@@ -79,18 +79,9 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, accuracy: float = 0.0, 
         recorded = vjp(f, *map(from_numpy, inputs))
         cotangents = _cotangents(recorded[0], rng)
         name, law = (f"{title}, derivative {n}", f"slope, derivative {n}") if n > 1 else (title, "slope")
-        claim = Claim(
-            name,
-            _as_array_function(f, points),
-            points,
-            names,
-            np.zeros(0),
-            _join(cotangents),
-            (),
-            scale,
-            accuracy=accuracy,
-        )
-        if not report.run(law, _slope_verdicts, replace(claim, affine=affine), recorded, inputs, cotangents, rng, law):
+        value, joined = _as_array_function(f, points), _join(cotangents)
+        claim = Claim(name, value, points, names, np.zeros(0), joined, (), scale, accuracy=accuracy, affine=affine)
+        if not report.run(law, _slope_verdicts, claim, recorded, inputs, cotangents, rng, law):
             break
         # A small gradient, such as that of a saturated tanh, may be a sum of terms as large as its cotangent.
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)

@@ -53,13 +53,10 @@ def check_jax(
     *arguments
         Pytrees.
     order : int, default 1
-        The highest order of derivatives. With 2, the gradient of the gradient is checked too.
     accuracy : float, default 0.0
-        As in `check_gradient`: the relative error of the results, for solvers, quadrature and simulators.
     skip : collection of str, default ()
-        The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
-        Draws the cotangents and the directions. Default: a generator with a fixed seed.
+        The last four are as in `check_torch`.
 
     Raises
     ------

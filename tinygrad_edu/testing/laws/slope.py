@@ -63,12 +63,7 @@ def _verdicts_here(d: Differentiable, rng: Rng, law: str, cotangents: int = 0) -
 
 # --- Another point ---
 
-_MOVES = (
-    -(2.0**-4),
-    2.0**-4,
-    -(2.0**-8),
-    2.0**-8,
-)  # relative to each number; the first that the function accepts is used
+_MOVES = -1 / 16, 1 / 16, -1 / 256, 1 / 256  # relative to each number; the first that the function accepts is used
 _STEP, _ROUGHLY = 2.0**-10, 1e-4  # the step of a rough slope, and its relative error
 
 
