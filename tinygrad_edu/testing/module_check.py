@@ -22,7 +22,7 @@ from tinygrad_edu.testing.laws import module_contract
 from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall
 from tinygrad_edu.testing.laws.module_contract import Contract
 from tinygrad_edu.testing.laws.module_randomness import require_unbiased
-from tinygrad_edu.testing.laws.module_replay import same_state
+from tinygrad_edu.testing.laws.module_replay import same_state, state_of
 from tinygrad_edu.testing.laws.module_state import copy_of, require_restored, require_saved
 from tinygrad_edu.testing.laws.sample_independence import require_batched, require_sample_independence
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
@@ -30,7 +30,6 @@ from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.purity import require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report, Verdict
-from tinygrad_edu.transforms.captured import CapturedState
 
 
 @reproducible
@@ -253,7 +252,7 @@ def _gradients_are_right(call: ModuleCall, mode: str, rng: np.random.Generator) 
     law, title = f"slope ({mode})", f"{call.title} ({mode})"
     call.settle()
     parameters, inputs, recording = call.parameters.values(), call.floating, RecordedCall(call)
-    points, state = (*inputs, *(p._data for p in parameters)), CapturedState(call.module)
+    points, state = (*inputs, *(p._data for p in parameters)), state_of(call.module)
 
     def set_parameters(arrays: Sequence[Array]) -> None:
         for p, x in zip(parameters, arrays, strict=True):

@@ -13,7 +13,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import concatenate, reshape
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
-from tinygrad_edu.testing.laws.module_replay import generators, same_randomness, same_state
+from tinygrad_edu.testing.laws.module_replay import generators, same_randomness, same_state, state_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.purity import copies
@@ -85,7 +85,7 @@ class ModuleCall:
 
     def results(self, state: CapturedState | None = None) -> dict[str, Array]:
         """Return the arrays and numbers in the result by their paths. Generators and buffers do not change."""
-        with no_grad(), (state or CapturedState(self.module)).restored():
+        with no_grad(), (state or state_of(self.module)).restored():
             return {path: np.asarray(values_of(x)) for path, x in leaves_of(self())}
 
     def is_random(self) -> bool:

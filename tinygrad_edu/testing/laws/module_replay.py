@@ -6,7 +6,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -17,7 +17,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.transforms.captured import CapturedState, captured
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
-_OPAQUE = (Op, type, FunctionType, MethodType, ModuleType)
+_FUNCTIONS = (Op, FunctionType, MethodType, partial)  # what they can reach is not searched
 
 
 @contextmanager
@@ -32,16 +32,21 @@ def same_randomness(module: Any) -> Iterator[list[Any]]:
 
 def generators(module: Any) -> list[np.random.Generator]:
     """Return the Generators in a module."""
-    return [part for _, part in captured(module) if isinstance(part, np.random.Generator)]
+    return [part for _, part in captured(module, _FUNCTIONS) if isinstance(part, np.random.Generator)]
+
+
+def state_of(module: Any) -> CapturedState:
+    """Return the state of a module: its attributes, and the containers, arrays and Generators in them.
+
+    Calls in its context write into copies of the buffers, so graphs recorded before or in the context stay valid. The
+    values of parameters are not copied.
+    """
+    return CapturedState(module, _FUNCTIONS)
 
 
 def same_state(module: Any) -> AbstractContextManager[None]:
-    """Context in which calls start with the present state of a module, and after which it has this state again.
-
-    The state is what the module can reach. Calls write into copies of the buffers, so graphs recorded before or in the
-    context stay valid. The values of parameters are not copied.
-    """
-    return CapturedState(module).restored()
+    """Context in which calls start with the present state of a module, and after which it has this state again."""
+    return state_of(module).restored()
 
 
 Snapshot = dict[str, Hashable]
@@ -71,7 +76,7 @@ def _frozen(value: Any, seen: set[int]) -> Hashable:
         return type(value), repr(value)
     if isinstance(value, tuple):
         return tuple(_frozen(part, seen) for part in value)
-    if id(value) in seen or isinstance(value, (Module, np.random.Generator, *_OPAQUE)):
+    if id(value) in seen or isinstance(value, (Module, np.random.Generator, type, ModuleType, *_FUNCTIONS)):
         return id(value)
     seen.add(id(value))
     if isinstance(value, Tensor | np.ndarray):
