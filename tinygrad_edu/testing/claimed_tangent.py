@@ -85,9 +85,11 @@ class ClaimedTangent:
 
 def run_tangent_laws(report: Report, claimed: ClaimedTangent) -> None:
     """Run the laws about a claimed forward derivative."""
+    name = f"the forward derivative of {claimed.flat.name}"
     if report.run("structure", _require_structure, claimed):
         report.run("no writes", _require_unwritten, claimed)
-        if report.run("deterministic", _require_same_tangent, claimed):
+        again = lambda: require_same(name, claimed.tangent, claimed(claimed.joint))  # noqa: E731
+        if report.run("deterministic", again):
             report.run("forward slope", _forward_slope, claimed)
             report.run("forward additivity", _require_additive, claimed)
 
@@ -105,11 +107,6 @@ def _require_unwritten(claimed: ClaimedTangent) -> None:
     names = [name for name, part in zip(flat.point.names, flat.point.parts, strict=True) if has_leaves(part)]
     names = [*flat.point.names, *(f"the tangent of {name}" for name in names)]
     call_unwritten(f"the derivative of {flat.name}", claimed.jvp, [*flat.arguments(flat.arrays), *tangents], names)
-
-
-def _require_same_tangent(claimed: ClaimedTangent) -> None:
-    second = claimed(claimed.joint)
-    require_same(f"the forward derivative of {claimed.flat.name}", claimed.tangent, second)
 
 
 def _forward_slope(claimed: ClaimedTangent) -> Iterator[Verdict]:

@@ -1,12 +1,12 @@
 """Record of the first failure of a Hypothesis test under pytest, before shrinking simplifies its example."""
 
 import os
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.shared.pytree import tree_leaves
+from tinygrad_edu.testing.verdict import is_in_hypothesis_test
 
 
 class _Failure(NamedTuple):
@@ -44,10 +44,7 @@ def is_shrinking(kind: type) -> bool:
 
 def _running_test() -> str | None:
     """Return the name of the running test if it is a Hypothesis test under pytest, else None."""
-    hypothesis = sys.modules.get("hypothesis")
-    if hypothesis is None or not hypothesis.currently_in_test_context():
-        return None
-    return os.environ.get("PYTEST_CURRENT_TEST")
+    return os.environ.get("PYTEST_CURRENT_TEST") if is_in_hypothesis_test() else None
 
 
 def _shapes(inputs: tuple[Any, ...]) -> str:
