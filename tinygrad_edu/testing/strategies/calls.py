@@ -12,8 +12,7 @@ from tinygrad_edu.testing.strategies.op_calls.elementwise import ACTIVATIONS, EL
 from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
 from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS, NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
-from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import NONDIFFERENTIABLE_CALLS
-from tinygrad_edu.testing.strategies.op_calls.reduction import RANKING, REDUCTION
+from tinygrad_edu.testing.strategies.op_calls.reduction import NONDIFFERENTIABLE_CALLS, RANKING, REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.sampled import SAMPLED
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE

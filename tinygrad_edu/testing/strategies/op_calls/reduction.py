@@ -1,4 +1,4 @@
-"""Calls of reductions, of scans along an axis, of functions that select elements by position or rank, and of means."""
+"""Calls of reductions, scans, selections by position or rank, means, and functions without a derivative."""
 
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, masks, shapes
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, labels, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import (
     ANY_SIZE,
     MARGINS_OF_40,
@@ -17,12 +17,13 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
     along,
     along_at_least,
     axis_or_none,
+    call_of,
     inputs_of,
     moderate,
     one_axis,
     one_input,
 )
-from tinygrad_edu.testing.strategies.op_calls.several import first_of
+from tinygrad_edu.testing.strategies.op_calls.several import first_of, in_one
 
 REDUCTION_SETTINGS: dict[str, SettingsFor] = {
     "sum": along, **{name: along_at_least(1) for name in ("logsumexp", "max", "min", "mean")}, "std": along_at_least(2),
@@ -238,3 +239,48 @@ RANKING: dict[str, Strategy[Call]] = {
     "extremum_flat": _extrema(), "index_add": _additions(), "scatter_reduce": _scatter_reductions(),
     "median": one_input("median", along, least_size=1, distinct=True),
 }  # fmt: skip
+
+
+# --- Functions without a derivative, which return booleans, positions or counts ---
+
+
+def _joined(results: list[Any]) -> Any:
+    return np.concatenate([np.asarray(result) for result in results])
+
+
+_questions = partial(one_input, change=np.round)  # rounding produces ties
+
+
+_SORTED = st.integers(0, 6).flatmap(lambda n: arrays((n,))).map(np.sort)
+_BINS = st.builds(lambda x, step: np.asarray(np.round(x))[::step], _SORTED, st.sampled_from((1, -1)))
+
+
+def _triangles(name: str) -> Strategy[Call]:
+    lengths = st.integers(0, 4)
+    of_rows = in_one(name, _joined)
+    return call_of(of_rows, lengths, differentiable=(), k=st.integers(-3, 3), m=st.none() | lengths)
+
+
+def _classes(count: int) -> Strategy[Call]:
+    numbers = shapes(0, 2).flatmap(lambda shape: labels(shape, count))
+    return call_of("one_hot", numbers, differentiable=(), num_classes=count)
+
+
+NONDIFFERENTIABLE_CALLS: dict[str, Strategy[Call]] = {
+    **{name: _questions(name) for name in ("isfinite", "isinf", "isnan", "logical_not", "flatnonzero")},
+    **{
+        name: inputs_of(name, broadcastable(), *[lambda shape: arrays(shape).map(np.round)] * 2)
+        for name in ("isclose", "logical_and", "logical_or", "logical_xor")
+    },
+    **{name: _questions(name, along) for name in ("all", "any", "count_nonzero")},
+    **{name: _questions(name, one_axis, least_axes=1, least_size=1) for name in ("argmax", "argmin")},
+    "argsort": _questions("argsort", partial(axis_or_none, descending=st.booleans())),
+    "nonzero": _questions(in_one("nonzero", _joined), least_axes=1), "unique": _questions(in_one("unique", _joined)),
+    "searchsorted": call_of(
+        "searchsorted", _SORTED, arrays(), differentiable=(1,), side=st.sampled_from(["left", "right"])
+    ),
+    "digitize": call_of("digitize", arrays().map(np.round), _BINS, differentiable=(0,), right=st.booleans()),
+    **{name: _triangles(name) for name in ("tril_indices", "triu_indices")},
+    "one_hot": st.integers(1, 4).flatmap(_classes),
+}  # fmt: skip
+"""Strategies for calls of the functions without a derivative, by name."""
