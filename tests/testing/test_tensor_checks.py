@@ -212,6 +212,12 @@ def by_memory(g):
     return np.frombuffer(g.tobytes("A"), g.dtype).reshape(g.shape)
 
 
+@tg.op
+def kept_by_memory(x, mask):
+    return x * by_memory(mask)
+
+
+kept_by_memory.vjps(x=lambda g, mask: g * by_memory(mask))
 kept = []
 wrong_on_tensors = broken("exp", x=lambda g, out: g * out * (2.0 if isinstance(g, tg.Tensor) else 1.0))
 LAWLESS = {
@@ -226,6 +232,7 @@ LAWLESS = {
     "one tensor as two inputs": (broken("multiply", x=lambda g, x, y: g * y * (2 if x is y else 1)), [X, Y],
                                  "one Tensor passed as x and y is not the sum"),
     "values kept alive": (broken("exp", x=lambda g, x, out: kept.append(x) or g * out), [X], "still referenced"),
+    "layout of a mask": (kept_by_memory, [X, X > 1], "the result differs between constants in the layout fortran and"),
     "wrong on Tensors": (wrong_on_tensors, [X], "different values for Tensors"),
 }  # fmt: skip
 
