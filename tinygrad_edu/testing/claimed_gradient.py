@@ -14,18 +14,16 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating, is_real
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
-from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
+from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback, require_same
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.flat_function import Claim, FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.laws.functions import arranged_as, run_laws
 from tinygrad_edu.testing.laws.slope import verdicts_elsewhere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.rounding import EXACT
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
-from tinygrad_edu.testing.purity import require_same
 from tinygrad_edu.testing.report.mismatch import wrong_shape
 from tinygrad_edu.testing.verdict import Report, Verdict
 from tinygrad_edu.transforms import Function

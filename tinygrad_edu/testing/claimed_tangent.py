@@ -13,12 +13,12 @@ from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, out
 from tinygrad_edu.testing.arrays.dtypes import is_complex, unit_of
 from tinygrad_edu.testing.claimed_gradient import as_real_like, filled_in, have_shapes
 from tinygrad_edu.testing.decision import compare_tangents
+from tinygrad_edu.testing.differentiable import require_same
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed
-from tinygrad_edu.testing.purity import require_same
 from tinygrad_edu.testing.verdict import NotApplicable, Report, Verdict
 from tinygrad_edu.transforms import Function
 

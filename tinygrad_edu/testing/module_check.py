@@ -15,9 +15,10 @@ from tinygrad_edu.engine import Array, Storage, leaf
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.module import library_layer, warn_of_made_results
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
+from tinygrad_edu.testing.differentiable import require_deterministic, require_unwritten
 from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.flat_function import Claim
 from tinygrad_edu.testing.laws import module_contract
 from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall
 from tinygrad_edu.testing.laws.module_contract import Contract
@@ -27,7 +28,6 @@ from tinygrad_edu.testing.laws.module_state import copy_of, require_restored, re
 from tinygrad_edu.testing.laws.sample_independence import require_batched, require_sample_independence
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
 from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
-from tinygrad_edu.testing.purity import require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report, Verdict
 

@@ -17,16 +17,15 @@ from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_g
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of, layout_of
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare, compare_tangents
+from tinygrad_edu.testing.differentiable import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.flat_function import Claim, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
-from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report, Verdict
 from tinygrad_edu.transforms import Function, jvp, vjp

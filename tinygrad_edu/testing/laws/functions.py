@@ -10,14 +10,13 @@ from itertools import combinations
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.differentiable import Differentiable, errors_as
+from tinygrad_edu.testing.differentiable import Differentiable, copies, errors_as
 from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, LawBroken
 from tinygrad_edu.testing.flat_function import ravel_arrays
 from tinygrad_edu.testing.laws.probe import OF_FLOAT32_PARTS, Probe, agree, draw_probe, relative_rounding, same
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
-from tinygrad_edu.testing.purity import copies
 from tinygrad_edu.testing.verdict import NotApplicable, Report, Verdict
 
 # --- Memory: layouts do not matter, nothing is written to, and a later call changes no earlier gradient ---

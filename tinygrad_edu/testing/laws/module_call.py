@@ -13,10 +13,10 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import concatenate, reshape
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
+from tinygrad_edu.testing.differentiable import copies
 from tinygrad_edu.testing.laws.module_replay import generators, same_randomness, same_state, state_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.op_call import argument_names
-from tinygrad_edu.testing.purity import copies
 from tinygrad_edu.transforms.captured import CapturedState
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from tinygrad_edu.engine import Array, values_of
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn import Module
+from tinygrad_edu.testing.differentiable import copies
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall, are_close, leaves_of
 from tinygrad_edu.testing.laws.module_state import copy_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.sampling import Rng
-from tinygrad_edu.testing.purity import copies
 from tinygrad_edu.testing.verdict import NotApplicable, Verdict
 
 _MOST_TIMES = 64

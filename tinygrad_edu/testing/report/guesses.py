@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.dtypes import unit_of
-from tinygrad_edu.testing.claim import Claim
+from tinygrad_edu.testing.flat_function import Claim
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.rounding import EXACT, ROUGH
 from tinygrad_edu.testing.numeric.sampling import draw_signed
