@@ -150,8 +150,9 @@ def as_real_like(g: Array, x: Array) -> Array:
 def is_pure(report: Report, flat: FlatFunction) -> bool:
     """Run the laws that a function must obey to have a derivative. Return whether its results do not vary."""
     report.run("no writes", lambda: call_unwritten(flat.name, flat.f, flat.arguments(flat.arrays), flat.point.names))
-    again = lambda: require_same(flat.name, ravel_arrays(flat.result.arrays), flat.value(*flat.arrays))  # noqa: E731
-    return report.run("deterministic", again)
+    return report.run(
+        "deterministic", lambda: require_same(flat.name, ravel_arrays(flat.result.arrays), flat.value(*flat.arrays))
+    )
 
 
 def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slope") -> None:

@@ -88,8 +88,7 @@ def run_tangent_laws(report: Report, claimed: ClaimedTangent) -> None:
     name = f"the forward derivative of {claimed.flat.name}"
     if report.run("structure", _require_structure, claimed):
         report.run("no writes", _require_unwritten, claimed)
-        again = lambda: require_same(name, claimed.tangent, claimed(claimed.joint))  # noqa: E731
-        if report.run("deterministic", again):
+        if report.run("deterministic", lambda: require_same(name, claimed.tangent, claimed(claimed.joint))):
             report.run("forward slope", _forward_slope, claimed)
             report.run("forward additivity", _require_additive, claimed)
 
