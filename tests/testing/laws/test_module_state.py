@@ -1,6 +1,6 @@
 """State dicts of modules: they must have each value that a training call changes and later results depend on."""
 
-from operator import attrgetter, setitem
+from operator import setitem
 
 import numpy as np
 import pytest
@@ -26,61 +26,52 @@ def centered(read, keep, **attributes):
     return made(forward, **attributes)
 
 
-def in_a_buffer(**attributes):
-    return centered(lambda m: m.mean.numpy(), lambda m, mean: m.mean.assign(mean), **attributes)
+def keep(m, name, value):
+    """Change an attribute: assign to a Tensor, or replace another value."""
+    held = getattr(m, name)
+    held.assign(value) if isinstance(held, tg.Tensor) else setattr(m, name, value)
+
+
+def in_an_attribute(**attributes):
+    return centered(lambda m: np.asarray(m.mean), lambda m, mean: keep(m, "mean", mean), **attributes)
 
 
 def in_an_array():
-    return centered(attrgetter("mean"), lambda m, mean: setattr(m, "mean", mean), mean=np.zeros(3))
+    return in_an_attribute(mean=np.zeros(3))
 
 
-def in_a_dict():
-    def keep(m, mean):
-        m.statistics["mean"][0] = mean
-
-    return centered(lambda m: m.statistics["mean"][0], keep, statistics={"mean": [np.zeros(3)]})
-
-
-def not_persistent():
-    module = in_a_buffer()
-    module.register_buffer("mean", np.zeros(3), persistent=False)
-    return module
+def in_a_list(place, **attributes):
+    """Keep the mean in the list that `place` finds in the module."""
+    return centered(lambda m: place(m)[0], lambda m, mean: setitem(place(m), 0, mean), **attributes)
 
 
 SHARED = [np.zeros(3)]
 
 
-class Warmup(nn.Module):
-    """Scale by the number of training calls so far, up to 10, in training only."""
-
-    def __init__(self, is_saved):
-        self.calls = tg.Tensor(0.0) if is_saved else 0.0
-
-    def forward(self, x):
-        before = float(self.calls)
-        if self.training:
-            if isinstance(self.calls, float):
-                self.calls += 1
-            else:
-                self.calls.assign(before + 1)
-        return x * min(before, 10)
+def not_persistent():
+    module = in_an_attribute()
+    module.register_buffer("mean", np.zeros(3), persistent=False)
+    return module
 
 
-class Initialized(nn.Module):
-    """Set the offset to minus the mean of the first batch."""
+def warmup(self, x):
+    """Scale by the number of training calls so far, up to 10."""
+    before = float(self.calls)
+    if self.training:
+        keep(self, "calls", before + 1)
+    return x * min(before, 10)
 
-    def __init__(self, is_saved):
-        self.offset = tg.Tensor(np.zeros(3, np.float32), requires_grad=True)
-        self.is_ready = tg.Tensor(False) if is_saved else False
+
+def initialized(is_ready):
+    """Return a module that sets the offset to minus the mean of the first batch."""
 
     def forward(self, x):
         if not self.is_ready:
             self.offset.assign(-x.numpy().mean(axis=0))
-            if isinstance(self.is_ready, bool):
-                self.is_ready = True
-            else:
-                self.is_ready.assign(True)
+            keep(self, "is_ready", True)
         return x + self.offset
+
+    return made(forward, offset=tg.Tensor(np.zeros(3, np.float32), requires_grad=True), is_ready=is_ready)
 
 
 def delayed(self, x):
@@ -109,7 +100,8 @@ class Uncopied(nn.Tanh):
 
 
 COMPLETE = {
-    "a buffer": in_a_buffer(mean=tg.Tensor(np.zeros(3))), "a counter": Warmup(True), "a flag": Initialized(True),
+    "a buffer": in_an_attribute(mean=tg.Tensor(np.zeros(3))), "a counter": made(warmup, calls=tg.Tensor(0.0)),
+    "a flag": initialized(tg.Tensor(False)),
     "delayed": made(delayed, mean=tg.Tensor(np.zeros(3))), "lazy": made(lazy, weight=None),
     "cached": made(cached, tables={}), "normalization": nn.BatchNorm1D(3),
     "dropout": nn.Sequential(*(cls(*options, rng=np.random.default_rng(0))
@@ -117,13 +109,14 @@ COMPLETE = {
 }  # fmt: skip
 INCOMPLETE = {
     "an array": (in_an_array(), r"\(eval\): after calls .* lacks a value that a call changes: mean\. Make it a buffer"),
-    "a dict": (in_a_dict(), r"\(eval\): after calls .* lacks a value that a call changes: statistics\."),
+    "a dict": (in_a_list(lambda m: m.statistics["mean"], statistics={"mean": [np.zeros(3)]}),
+               r"\(eval\): after calls .* lacks a value that a call changes: statistics\."),
     "a buffer": (not_persistent(), r"\(eval\): after calls .* lacks a value that a call changes: mean\."),
-    "a global": (centered(lambda m: SHARED[0], lambda m, mean: setitem(SHARED, 0, mean)),
+    "a global": (in_a_list(lambda m: SHARED),
                  r"calls in training mode change the results of a copy of the module\. Keep state in b"),
     "inside": (nn.Sequential(nn.Tanh(), in_an_array()), r"lacks a value that a call changes: 1\.mean\."),
-    "initialization": (Initialized(False), r"lacks a value that a call changes: is_ready\."),
-    "a counter": (Warmup(False), r"\(eval\): after calls .* lacks a value that a call changes: calls\."),
+    "initialization": (initialized(False), r"lacks a value that a call changes: is_ready\."),
+    "a counter": (made(warmup, calls=0.0), r"\(eval\): after calls .* lacks a value that a call changes: calls\."),
 }  # fmt: skip
 
 
