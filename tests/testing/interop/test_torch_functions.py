@@ -30,20 +30,17 @@ def torch():
 def sine(torch, factor=1.0, only=None, once=False):
     """Return a sine with a wrong first or second derivative, which accepts only one dtype if one is given."""
 
-    class Sine(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            if only is not None and x.dtype != only:
-                raise TypeError(f"only {only}")
-            ctx.save_for_backward(x)
-            return x.sin()
+    def forward(ctx, x):
+        if only is not None and x.dtype != only:
+            raise TypeError(f"only {only}")
+        ctx.save_for_backward(x)
+        return x.sin()
 
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return factor * g * (x.detach() if once else x).cos()
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return factor * g * (x.detach() if once else x).cos()
 
-    return Sine.apply
+    return with_rules(torch, backward, forward)
 
 
 def network(torch):
@@ -141,16 +138,14 @@ def test_a_wrong_vjp_of_pytorch_is_named(name, torch):
 
 
 def with_rules(torch, backward, forward=None, *, setup=None, **rules):
-    """Return a sine that saves x, with rules of its own."""
+    """Return a function with rules of its own: by default a sine that saves x."""
 
     def save(ctx, x):
         ctx.save_for_backward(x)
         return x.sin()
 
-    methods = {"forward": staticmethod(forward or save), "backward": staticmethod(backward)}
-    if setup is not None:
-        methods |= {"forward": staticmethod(lambda x: x.sin()), "setup_context": staticmethod(setup)}
-    methods |= {name: staticmethod(rule) for name, rule in rules.items()}
+    rules |= {"forward": forward or save, "backward": backward} | ({"setup_context": setup} if setup else {})
+    methods = {name: staticmethod(rule) for name, rule in rules.items()}
     return type("Sine", (torch.autograd.Function,), methods).apply
 
 
@@ -205,7 +200,7 @@ def with_transforms(torch, tangent=1.0, factor=1.0):
         ctx.save_for_forward(*inputs)
 
     return with_rules(
-        torch, lambda ctx, g: g * slope_of(ctx), setup=setup,
+        torch, lambda ctx, g: g * slope_of(ctx), lambda x: x.sin(), setup=setup,
         jvp=lambda ctx, t: tangent * t * ctx.saved_tensors[0].cos(),
         vmap=lambda info, axes, x: (factor * x.sin(), axes[0]),
     )  # fmt: skip
@@ -265,19 +260,14 @@ def test_a_solver_is_checked_with_its_declared_accuracy(factor, torch):
             low, high = torch.where(middle**2 < x, middle, low), torch.where(middle**2 < x, high, middle)
         return middle
 
-    class Root(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            root = solve(x)
-            ctx.save_for_backward(root)
-            return root
+    def forward(ctx, x):
+        root = solve(x)
+        ctx.save_for_backward(root)
+        return root
 
-        @staticmethod
-        def backward(ctx, g):
-            return factor * g / (2 * ctx.saved_tensors[0])
-
+    root = with_rules(torch, lambda ctx, g: factor * g / (2 * ctx.saved_tensors[0]), forward)
     point = torch.rand(4, dtype=torch.float64) + 0.5
-    report = run_check(check_torch, Root.apply, point, accuracy=1e-6, skip=["narrow dtypes", "layouts", "later calls"])
+    report = run_check(check_torch, root, point, accuracy=1e-6, skip=["narrow dtypes", "layouts", "later calls"])
     assert report.status == ("right" if factor == 1 else "wrong"), report
 
 
@@ -296,25 +286,15 @@ def moved(x, axis, count):
 def of_batches(torch, combine):
     """Return a product with a rule for batches: `combine` takes the batch size, the axes and both inputs."""
 
-    class Product(torch.autograd.Function):
-        @staticmethod
-        def forward(x, y):
-            return x.sin() * y
+    def backward(ctx, g):
+        x, y = ctx.saved_tensors
+        return g * x.cos() * y, g * x.sin()
 
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            ctx.save_for_backward(*inputs)
-
-        @staticmethod
-        def backward(ctx, g):
-            x, y = ctx.saved_tensors
-            return g * x.cos() * y, g * x.sin()
-
-        @staticmethod
-        def vmap(info, axes, x, y):
-            return combine(info.batch_size, axes, x, y)
-
-    return Product.apply
+    return with_rules(
+        torch, backward, lambda x, y: x.sin() * y,
+        setup=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+        vmap=lambda info, axes, x, y: combine(info.batch_size, axes, x, y),
+    )  # fmt: skip
 
 
 def of_moved(n, axes, x, y):
