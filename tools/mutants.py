@@ -126,6 +126,7 @@ EQUIVALENT = {
     r"(add\..|subtract\.x|remainder\.x|fmod\.x|positive\.x|identity\.x): a view of g": "the derivative is 1",
     r"relu\.x: source: x for out": "x > 0 if and only if max(x, 0) > 0",
     r"relu\.x: source: g for out": "only its dtype is used there",
+    r"relu\.x: source: out for g": "at the surviving position, their classes are equal",
     r"(max|min)\.x: source: (g|out) for x": "only its dtype is used there",
     r"(var|std)\.x: source: ((g|out) for x|g for _in_float64\(g\))": "only the dtype is used at the surviving "
     "positions, and the product is always float64",

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
-from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
+from tinygrad_edu.testing.strategies.op_calls.elementwise import ACTIVATIONS, ELEMENTWISE
 
 
 class Batch(NamedTuple):

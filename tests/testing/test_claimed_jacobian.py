@@ -140,11 +140,7 @@ REFUSED = {
     "the point as the gradient": ([residuals, X], {"jac": True}, r"check_gradient\(f, None, x, jac=True\)"),
     "True as the Jacobian": ([residuals, None, X], {"jacobian": True}, "jacobian must be callable or None, got True"),
     "both": ([residuals, None, X], {"jac": True, "jacobian": jacobian}, "jacobian must be None"),
-    "a Jacobian as jac": (
-        [residuals, None, X],
-        {"jac": jacobian},
-        "jac must be True or False, .*as jacobian",
-    ),
+    "a Jacobian as jac": ([residuals, None, X], {"jac": jacobian}, "jac must be True or False, .*as jacobian"),
     "accuracy": ([residuals, None, X], {"jacobian": jacobian, "accuracy": 1.0}, "accuracy must be .*, got 1.0"),
     "convention": ([residuals, None, X], {"jacobian": jacobian, "convention": "numpy"}, "must be one of .*'numpy'"),
 }

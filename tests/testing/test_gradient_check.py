@@ -15,10 +15,8 @@ from tests.effort import thorough
 from tinygrad_edu.errors import DTypeError, VJPDefinitionError
 from tinygrad_edu.shared.pytree import tree_map_with_path
 from tinygrad_edu.testing import CheckFailed, GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
-from tinygrad_edu.testing.arrays.array_tree import ArrayTree, is_number_list
+from tinygrad_edu.testing.arrays.array_tree import is_number_list
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real, unit_of
-from tinygrad_edu.testing.arrays.layouts import LAYOUTS
-from tinygrad_edu.testing.flat_function import FlatFunction, as_input
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.uniform(0.5, 2.0, (3, 4)), RNG.uniform(0.5, 2.0, (3, 4))
@@ -137,18 +135,8 @@ FORWARD = {
 def test_a_right_forward_derivative_passes_and_a_wrong_one_does_not(name):
     f, jvp, point = FORWARD[name]
     check_gradient(f, None, *point, jvp=jvp)
-    with pytest.raises(
-        GradientMismatch, match=r"the forward derivative along .* is wrong.\n  Max absolute difference at element"
-    ):
+    with pytest.raises(GradientMismatch, match=r"the forward derivative along .* is wrong.\n  Max absolute differen"):
         check_gradient(f, None, *point, jvp=spoiled(jvp, 0))
-
-
-def test_both_derivatives_at_once():
-    check_gradient(lambda x: x**2, lambda x, g: 2 * x * g, X, jvp=lambda x, dx: 2 * x * dx)
-    with pytest.raises(GradientMismatch, match="the gradient of x is wrong: it is half"):
-        check_gradient(lambda x: x**2, lambda x, g: x * g, X, jvp=lambda x, dx: 2 * x * dx)
-    with pytest.raises(GradientMismatch, match=r"forward derivative along x is wrong.\n.*ratio 0.5"):
-        check_gradient(lambda x: x**2, lambda x, g: 2 * x * g, X, jvp=lambda x, dx: x * dx)
 
 
 def test_a_forward_derivative_adds_up():
@@ -198,6 +186,9 @@ REFUSED = {
     "of one row": ([np.sum, lambda x, n: np.ones((1, 4)), X[0], 0], GradientMismatch, r"\(4,\), got \(1, 4\)"),
     "of another shape": ([lambda x, n: np.sum(x), lambda x, n: (np.ones(4), None), X, 3],
                          GradientMismatch, r"must have the shape of x, \(3, 4\), got \(4,\)"),
+    "not summed": ([lambda x: np.sum(np.broadcast_to(x, (4, 3)) ** 2), lambda x: np.ones((4, 3)), X[0, :3]],
+                   GradientMismatch, "not summed over the broadcast axes"),
+    "transposed": ([lambda x: np.sum(x**2), lambda x: 2 * x.T, X], GradientMismatch, "It is transposed"),
     "None": ([lambda x, y: np.sum(x * y), lambda x, y: (y, None), X, Y], GradientMismatch,
              "gradient of y is wrong: it is zero.\n  grad returned None, which means zero, for y\n"),
     "None for all": ([np.sum, lambda x: None, X], GradientMismatch, "it is zero"),
@@ -223,16 +214,6 @@ def test_a_tangent_that_is_nested_otherwise(returned):
         check_gradient(lambda x: x**2, None, X, jvp=returned)
 
 
-def test_laws_can_be_left_out():
-    """A law that is left out has no verdict."""
-    laws = ["no writes", "deterministic", "structure", "slope", "forward slope", "forward additivity"]
-    for skipped in (*laws, "linearity"):
-        report = check_gradient(lambda x: x**2, lambda x, g: 2 * x * g, X, jvp=lambda x, u: 2 * x * u, skip=[skipped])
-        found = list(dict.fromkeys(v.law for v in report.verdicts))
-        assert {*found} & {*laws} == {law for law in laws if law != skipped}
-        assert report.seconds.keys() == set(found)
-
-
 def test_a_fault_has_the_name_of_its_law():
     faults = {
         "no writes": [writes, lambda x: 2 + 0 * x, X],
@@ -246,12 +227,6 @@ def test_a_fault_has_the_name_of_its_law():
         assert [v.law for v in caught.value.report.verdicts if v.status == "wrong"] == [law]
         if law != "structure":  # without the structure, no other law can be tested
             assert check_gradient(*arguments, skip=[law]).status == "right"
-
-
-def test_the_declared_accuracy_is_part_of_the_claim():
-    flat = FlatFunction("f", np.sum, ArrayTree([X], ["x"], as_input), accuracy=1e-6)
-    assert flat.claim(np.ones(()), (X,)).accuracy == 1e-6
-    check_gradient(np.sum, np.ones_like, X, accuracy=1e-6)
 
 
 def test_a_none_that_is_true():
@@ -294,24 +269,6 @@ def test_arguments_of_any_nest(point, data):
     wrong = data.draw(st.sampled_from([k for k, x in enumerate(inputs) if np.size(x)] or [None]))
     with pytest.raises(GradientMismatch) if wrong is not None else nullcontext():
         check_gradient(total, functools.partial(gradient, wrong), *point, cotangent=False)
-
-
-@pytest.mark.parametrize("layout", ["fortran", "strided", "backwards", "transposed", "reversed columns", "gaps"])
-def test_functions_get_the_layout_that_is_given(layout):
-    more = {"transposed": np.transpose, "reversed columns": lambda x: x[:, ::-2], "gaps": lambda x: x[::2, 1:3]}
-    x = {**LAYOUTS, **more}[layout](X)
-    seen = []
-
-    def f(x):
-        seen.append(x)
-        return np.sum(np.sin(x))
-
-    check_gradient(f, np.cos, x, skip=["layouts", "later calls", "narrow dtypes"])
-    for copy in seen:
-        assert not np.shares_memory(copy, x)
-        assert np.array_equal(np.sign(copy.strides), np.sign(x.strides))
-        assert np.array_equal(np.argsort(np.abs(copy.strides)), np.argsort(np.abs(x.strides)))
-        assert copy.flags.forc == x.flags.forc
 
 
 @pytest.mark.parametrize("sign", [1, -1])

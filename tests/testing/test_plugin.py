@@ -28,14 +28,12 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 counts = Counter()
-before = sorted({"numpy", "tinygrad_edu"} & set(sys.modules))
+ours = {"numpy", "tinygrad_edu", "_tinygrad_edu_plugins.recording", "_tinygrad_edu_plugins.run_report"}
+before = sorted(ours & set(sys.modules))
 
 def outer(test):
     import functools
-    @functools.wraps(test)
-    def wrapped(*arguments, **names):
-        return test(*arguments, **names)
-    return wrapped
+    return functools.wraps(test)(lambda *arguments, **names: test(*arguments, **names))
 
 @given(st.integers())
 def test_plain(x):
@@ -215,15 +213,12 @@ def test_another_plugin_may_define_the_names_without_our_prefix(tmp_path):
     assert both.returncode == 0, both.stdout + both.stderr
 
 
-@pytest.mark.parametrize(
-    "order", thorough(["hypothesis, tinygrad_edu", "tinygrad_edu, hypothesis"], quick=["hypothesis, tinygrad_edu"])
-)
-def test_the_import_of_hypothesis_imports_nothing_of_ours_and_still_knows_tensors(order):
-    first = order.partition(",")[0]
+@pytest.mark.parametrize("first", thorough(["hypothesis", "tinygrad_edu"], quick=["hypothesis"]))
+def test_the_import_of_hypothesis_imports_nothing_of_ours_and_still_knows_tensors(first):
     program = f"""
 import sys, {first}
 assert ("tinygrad_edu" in sys.modules) == ("numpy" in sys.modules) == ({first!r} == "tinygrad_edu")
-import {order}
+import hypothesis, tinygrad_edu
 from hypothesis import find, strategies as st
 assert find(st.from_type(tinygrad_edu.Tensor), lambda t: True) is not None
 """
@@ -292,8 +287,6 @@ def outcome(folder, name, configuration, test="def test_it():\n    pass\n"):
 
 PASSED, FAILED, USAGE_ERROR = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR
 KEY = "tinygrad_edu_max_inconclusive"
-
-
 VALUES = ["0", "1", "0.25", "half", "", "1.5", "-0.1", "nan", "inf", "50%"]
 
 
@@ -440,15 +433,10 @@ def reported(*options):
         return json.loads(path.read_text("utf-8")), out, (folder / "junit.xml").read_text("utf-8")
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param(("-n", "0"), id="one process", marks=pytest.mark.thorough),
-        pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.thorough),
-    ],
-)
-def test_a_report_has_the_checks_of_each_test(options):
-    run, out, _ = reported(*options)
+@pytest.mark.thorough
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_report_has_the_checks_of_each_test(processes):
+    run, out, _ = reported("-n", processes)
     checks = {test["test"].partition("::")[2]: test["checks"][0] for test in run["tests"]}
     assert {name: check["status"] for name, check in checks.items()} == {
         "test_wrong": "wrong", "test_of_a_fixture": "wrong", "test_jump": "inconclusive", "test_expected": "wrong",
@@ -483,17 +471,6 @@ def test_junit_has_the_checks_as_properties():
     assert all("slope" in values[name][3].split("; ") for name in ("test_jump", "test_expected"))
     assert values["test_without_a_check"] == [None] * 4
     assert sorted(values["test_drawn"][3].split("; ")) == ["slope", "slope, derivative 2"]
-
-
-def test_without_a_report_nothing_is_recorded_or_imported(tmp_path):
-    (tmp_path / "test_it.py").write_text(
-        "import sys\n"
-        "def test_it():\n"
-        "    assert not {'_tinygrad_edu_plugins.recording', '_tinygrad_edu_plugins.run_report'} & set(sys.modules)\n"
-        "    assert 'tinygrad_edu' not in sys.modules\n"
-    )
-    plain = run(tmp_path)
-    assert plain.returncode == 0, plain.stdout
 
 
 @pytest.mark.parametrize("path", ["report.txt", "report", "test_it.py/report.json"])

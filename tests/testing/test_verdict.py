@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from tinygrad_edu.errors import VJPDefinitionError
-from tinygrad_edu.testing import (
-    CheckFailed,
-    GradientMismatch,
-    Inconclusive,
-    NotDeterministic,
-    Report,
-    Verdict,
-    check_gradient,
-    run_check,
-    strategies,
-)
+from tinygrad_edu.testing import Report, Verdict, check_gradient, run_check, strategies
+from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, NotDeterministic
 from tinygrad_edu.testing.verdict import STATUSES, NotApplicable
 
 

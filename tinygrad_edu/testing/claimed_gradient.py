@@ -14,19 +14,16 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating, is_real
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
-from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
+from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback, require_same
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
-from tinygrad_edu.testing.laws.engine import run_laws
-from tinygrad_edu.testing.laws.memory import arranged_as
+from tinygrad_edu.testing.flat_function import Claim, FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.laws.functions import arranged_as, run_laws
 from tinygrad_edu.testing.laws.slope import verdicts_elsewhere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.rounding import EXACT
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
-from tinygrad_edu.testing.purity import require_same
 from tinygrad_edu.testing.report.mismatch import wrong_shape
 from tinygrad_edu.testing.verdict import Report, Verdict
 from tinygrad_edu.transforms import Function
@@ -152,14 +149,16 @@ def as_real_like(g: Array, x: Array) -> Array:
 
 def is_pure(report: Report, flat: FlatFunction) -> bool:
     """Run the laws that a function must obey to have a derivative. Return whether its results do not vary."""
-    report.run("no writes", _require_unwritten, flat)
-    return report.run("deterministic", _require_same_result, flat)
+    report.run("no writes", lambda: call_unwritten(flat.name, flat.f, flat.arguments(flat.arrays), flat.point.names))
+    return report.run(
+        "deterministic", lambda: require_same(flat.name, ravel_arrays(flat.result.arrays), flat.value(*flat.arrays))
+    )
 
 
 def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slope") -> None:
     """Run the laws about a claimed gradient. `law` is the name of the comparison with finite differences."""
     if report.run("structure", _require_structure, claimed):
-        report.run("no writes", _require_unwritten_by, claimed)
+        report.run("no writes", _require_unwritten, claimed)
         if report.run("deterministic", _require_same_gradients, claimed):
             report.run(law, gradient_verdicts, claimed, law)
     if report.status != "wrong":
@@ -167,19 +166,11 @@ def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slop
         run_laws(report, differentiable_gradient(claimed, layouts), claimed.rng)
 
 
-def _require_unwritten(flat: FlatFunction) -> None:
-    call_unwritten(flat.name, flat.f, flat.arguments(flat.arrays), flat.point.names)
-
-
-def _require_same_result(flat: FlatFunction) -> None:
-    require_same(flat.name, ravel_arrays(flat.result.arrays), flat.value(*flat.arrays))
-
-
 def _require_structure(claimed: ClaimedGradient) -> None:
     claimed.gradients  # noqa: B018 - it raises
 
 
-def _require_unwritten_by(claimed: ClaimedGradient) -> None:
+def _require_unwritten(claimed: ClaimedGradient) -> None:
     names = (*claimed.flat.point.names, *["the cotangent"] * claimed.takes_cotangent)
     call_unwritten(f"the derivative of {claimed.flat.name}", claimed.grad, claimed.arguments(claimed.cotangent), names)
 

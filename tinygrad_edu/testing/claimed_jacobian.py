@@ -9,10 +9,9 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import is_number_list, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_complex, is_floating, unit_of
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, as_real_like, match_inputs
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import FlatFunction, ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.flat_function import Claim, FlatFunction, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.rounding import EXACT

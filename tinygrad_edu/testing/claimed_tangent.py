@@ -13,12 +13,12 @@ from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, out
 from tinygrad_edu.testing.arrays.dtypes import is_complex, unit_of
 from tinygrad_edu.testing.claimed_gradient import as_real_like, filled_in, have_shapes
 from tinygrad_edu.testing.decision import compare_tangents
+from tinygrad_edu.testing.differentiable import require_same
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed
-from tinygrad_edu.testing.purity import require_same
 from tinygrad_edu.testing.verdict import NotApplicable, Report, Verdict
 from tinygrad_edu.transforms import Function
 
@@ -85,9 +85,10 @@ class ClaimedTangent:
 
 def run_tangent_laws(report: Report, claimed: ClaimedTangent) -> None:
     """Run the laws about a claimed forward derivative."""
+    name = f"the forward derivative of {claimed.flat.name}"
     if report.run("structure", _require_structure, claimed):
         report.run("no writes", _require_unwritten, claimed)
-        if report.run("deterministic", _require_same_tangent, claimed):
+        if report.run("deterministic", lambda: require_same(name, claimed.tangent, claimed(claimed.joint))):
             report.run("forward slope", _forward_slope, claimed)
             report.run("forward additivity", _require_additive, claimed)
 
@@ -105,11 +106,6 @@ def _require_unwritten(claimed: ClaimedTangent) -> None:
     names = [name for name, part in zip(flat.point.names, flat.point.parts, strict=True) if has_leaves(part)]
     names = [*flat.point.names, *(f"the tangent of {name}" for name in names)]
     call_unwritten(f"the derivative of {flat.name}", claimed.jvp, [*flat.arguments(flat.arrays), *tangents], names)
-
-
-def _require_same_tangent(claimed: ClaimedTangent) -> None:
-    second = claimed(claimed.joint)
-    require_same(f"the forward derivative of {claimed.flat.name}", claimed.tangent, second)
 
 
 def _forward_slope(claimed: ClaimedTangent) -> Iterator[Verdict]:

@@ -19,8 +19,8 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.dtypes import is_real, unit_of
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
+from tinygrad_edu.testing.flat_function import Claim
 from tinygrad_edu.testing.kinks import Derivative, Kinked, judge_at_kinks, judge_ties, not_differentiable
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import (

@@ -1,14 +1,15 @@
-"""Differentiable: a function with its derivatives at a point, and the calls that its laws may make."""
+"""Differentiable: a function with its derivatives at a point, and what a function under test must obey to have one."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.arrays.layouts import LAYOUTS
-from tinygrad_edu.testing.failures import CheckFailed, LawBroken
-from tinygrad_edu.testing.purity import copies
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS, copy_with_layout_of
+from tinygrad_edu.testing.failures import CheckFailed, LawBroken, NotDeterministic
 from tinygrad_edu.testing.verdict import NotApplicable
 
 # Maps a cotangent of each result to a gradient of each input. The cotangent of an unused result is None.
@@ -19,7 +20,7 @@ RecordFunction = Callable[[Sequence[Array], Collection[int]], tuple[list[Array],
 
 @dataclass(frozen=True)
 class Differentiable:
-    """A function of any framework with its derivatives at a point, for `laws.engine.run_laws`.
+    """A function of any framework with its derivatives at a point, for `laws.functions.run_laws`.
 
     All arrays are real NumPy arrays. `record`, `push` and `batched` raise `NotApplicable` if the framework lacks a
     feature; any other error of a derivative breaks a law.
@@ -84,3 +85,38 @@ def errors_as(kind: type[Exception], text: str) -> Iterator[None]:
         line = str(error).strip().partition("\n")[0].rstrip(".")
         used = NotApplicable if isinstance(error, NotImplementedError) else kind
         raise used(f"{text}: {type(error).__name__}: {line}.") from error
+
+
+# --- Requirements: a function must be deterministic and must not write into its inputs ---
+
+
+def copies(arrays: Sequence[Array]) -> list[Array]:
+    """Return copies of arrays with the same memory layouts, for a call of a function that may write into them."""
+    return [copy_with_layout_of(x, x) for x in arrays]
+
+
+def require_unwritten(name: str, names: Sequence[str], arrays: Sequence[Array], before: Sequence[Array]) -> None:
+    """Raise `LawBroken` if a call changed its inputs: `arrays` differ from `before`, their copies."""
+    for label, x, original in zip(names, arrays, before, strict=True):
+        if not np.array_equal(x, original, equal_nan=True):
+            raise LawBroken(
+                f"{name} writes into its input {label}, which changes the caller's array. Compute on a copy, or avoid "
+                f"item assignment and in-place operators such as +=."
+            )
+
+
+def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Array]) -> Array:
+    """Return f(*arrays); raise `NotDeterministic` if a second call returns a different result."""
+    first, second = np.array(f(*copies(arrays))), np.asarray(f(*copies(arrays)))
+    require_same(name, first, second)
+    return first
+
+
+def require_same(name: str, first: Array, second: Array) -> None:
+    """Raise `NotDeterministic` if the results of two calls with the same inputs differ."""
+    if not np.array_equal(first, second, equal_nan=first.dtype.kind in "fc"):
+        raise NotDeterministic(
+            f"{name} is not deterministic: the results of two calls with the same inputs differ in "
+            f"{np.sum(first != second)} of {first.size} elements. Draw random numbers outside the function, or create "
+            f"its Generator in each call with the same seed."
+        )

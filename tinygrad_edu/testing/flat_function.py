@@ -1,4 +1,4 @@
-"""FlatFunction: a function of nested arguments, as a function of float64 arrays that returns one real array.
+"""FlatFunction: a function of nested arguments as one of float64 arrays. Claim: the gradients that it is said to have.
 
 A complex array counts as a real one with one more axis, so numeric derivatives are real.
 """
@@ -13,14 +13,41 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import DTypeError, VJPDefinitionError
 from tinygrad_edu.shared.pytree import tree_map_with_path
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
-from tinygrad_edu.testing.claim import Claim
-from tinygrad_edu.testing.purity import require_unwritten
+from tinygrad_edu.testing.differentiable import require_unwritten
 from tinygrad_edu.transforms import Function
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The claim that `gradients` are the gradients of ``sum(cotangent * f(*arrays))``."""
+
+    name: str  # of the function, for messages
+    f: Callable[..., Any]  # takes float64 arrays and returns an array
+    arrays: tuple[Array, ...]
+    names: tuple[str, ...]  # of the inputs
+    value: Array  # f(*arrays)
+    cotangent: Array  # of the shape of the value
+    gradients: tuple[Array, ...]
+    scale: float = 0.0  # as in `directional_derivative`; 0 for a function that is not itself a gradient
+    rounding: float = 0.0  # the measured rounding error of the claimed derivative along the tested direction
+    accuracy: float = 0.0  # the declared error of f's results, relative to the largest; for iterative solvers
+    affine: int = 0  # f is affine in each of the last `affine` inputs, such as cotangents
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.accuracy < 1:
+            raise VJPDefinitionError(
+                f"{self.name}: accuracy must be a relative error, 0 <= accuracy < 1, got {self.accuracy}."
+            )
+
+    def of_input(self, k: int) -> Callable[[Array], Any]:
+        """Return f as a function of its input `k` alone."""
+        return lambda x: self.f(*self.arrays[:k], x, *self.arrays[k + 1 :])
+
 
 Convention = Literal["torch", "jax"]
 

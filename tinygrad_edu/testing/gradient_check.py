@@ -198,12 +198,8 @@ def _run_gradient(
     )
     if argument is not None and argument.is_optional and is_number:
         titled = replace(flat, name=f"{flat.name}, without a cotangent")
-        report.run(
-            "default cotangent",
-            gradient_verdicts,
-            ClaimedGradient(titled, grad, seeded(rng), False),
-            "default cotangent",
-        )
+        alone, law = ClaimedGradient(titled, grad, seeded(rng), False), "default cotangent"
+        report.run(law, gradient_verdicts, alone, law)
 
 
 def _with_cotangent(grad: Function, argument: CotangentArgument | None) -> Function:

@@ -20,8 +20,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.dtypes import unit_of
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, NotDifferentiableHere
+from tinygrad_edu.testing.flat_function import Claim
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import largest, one_sided_derivatives, value_or_nan
 from tinygrad_edu.testing.numeric.rounding import ROUGH, add_jitter, has_float32_parts, rounding_of_claim

@@ -15,25 +15,19 @@ from tinygrad_edu.engine import Array, Storage, leaf
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.module import library_layer, warn_of_made_results
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
+from tinygrad_edu.testing.differentiable import require_deterministic, require_unwritten
 from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.flat_function import Claim
+from tinygrad_edu.testing.laws import module_contract
 from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall
-from tinygrad_edu.testing.laws.module_contract import (
-    Contract,
-    require_causal,
-    require_present,
-    require_reference,
-    require_ties,
-    require_used,
-)
+from tinygrad_edu.testing.laws.module_contract import Contract
 from tinygrad_edu.testing.laws.module_randomness import require_unbiased
-from tinygrad_edu.testing.laws.module_replay import SameState
+from tinygrad_edu.testing.laws.module_replay import same_state, state_of
 from tinygrad_edu.testing.laws.module_state import copy_of, require_restored, require_saved
 from tinygrad_edu.testing.laws.sample_independence import require_batched, require_sample_independence
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
 from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
-from tinygrad_edu.testing.purity import require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report, Verdict
 
@@ -155,7 +149,7 @@ def check_module(
         warn_of_made_results("check_module", module)
     report = Report(call.title, skip)
     values = [p._data.copy() for p in call.parameters.values()]
-    with SameState(module), _with_parameters(call, values, np.bool_):  # a forward may write to parameters
+    with same_state(module), _with_parameters(call, values, np.bool_):  # a forward may write to parameters
         _run_laws(report, call, contract, seeded(rng))
     return report.conclude()
 
@@ -165,7 +159,7 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
     module, wide = call.module, call.astype(np.float64)
 
     def run(*law: Any) -> bool:
-        with SameState(module):
+        with same_state(module):
             return report.run(*law)
 
     with _in_float64(call):
@@ -176,23 +170,23 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
         if contract.samples is not None:
             laws.insert(0, (f"sample independence ({mode})", require_sample_independence, wide, mode, rng))
         if contract.ties and mode == "train":
-            laws.insert(-1, ("ties", require_ties, wide, contract.ties))
+            laws.insert(-1, ("ties", module_contract.require_ties, wide, contract.ties))
         if contract.causal is not None:
-            laws.append((f"causal ({mode})", require_causal, wide, contract.causal, mode, rng))
+            laws.append((f"causal ({mode})", module_contract.require_causal, wide, contract.causal, mode))
         with _in_float64(call):
             if not all(run(*law) for law in laws):
                 return
         if not run(f"float32 ({mode})", _gradients_are_float32, call, rng):
             return
     laws = [
-        ("parameters", require_used, wide, contract.unused),
+        ("parameters", module_contract.require_used, wide, contract.unused),
         ("unbiased", require_unbiased, wide, contract.samples, rng),
     ]
     laws += [("state", require_restored, wide), ("state", require_saved, wide, untrained)]
     if contract.reference is not None:
-        laws.insert(0, ("reference", require_reference, wide, contract.reference, rng))
+        laws.insert(0, ("reference", module_contract.require_reference, wide, contract.reference, rng))
     if contract.causal is not None:
-        laws.insert(0, ("present", require_present, wide, contract.causal, rng))
+        laws.insert(0, ("present", module_contract.require_present, wide, contract.causal, rng))
     with _in_float64(call):
         wide.settle()
         all(run(*law) for law in laws)
@@ -258,7 +252,7 @@ def _gradients_are_right(call: ModuleCall, mode: str, rng: np.random.Generator) 
     law, title = f"slope ({mode})", f"{call.title} ({mode})"
     call.settle()
     parameters, inputs, recording = call.parameters.values(), call.floating, RecordedCall(call)
-    points, state = (*inputs, *(p._data for p in parameters)), SameState(call.module)
+    points, state = (*inputs, *(p._data for p in parameters)), state_of(call.module)
 
     def set_parameters(arrays: Sequence[Array]) -> None:
         for p, x in zip(parameters, arrays, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine import from_numpy, values_of
 from tinygrad_edu.testing.laws import op_laws
-from tinygrad_edu.testing.laws.engine import run_laws
+from tinygrad_edu.testing.laws.functions import run_laws
 from tinygrad_edu.testing.numeric.sampling import Rng, seeded
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.report.reproduction import reproducible
@@ -32,7 +32,6 @@ def check_op(
 
     - "forward is plain": on plain arrays the op computes its forward function; with `reference`, its values.
     - "no_grad": under `no_grad` the op records nothing.
-    - "no shared memory": no two gradients share memory.
     - "layouts of constants": labels and masks of any memory layout give the same results.
     - "used several times": the gradient of an input that is used k times is the sum of k gradients.
     - "one tensor as two inputs": the gradient of a tensor passed as two inputs is the sum of their gradients.

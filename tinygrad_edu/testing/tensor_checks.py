@@ -17,16 +17,15 @@ from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_g
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of, layout_of
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare, compare_tangents
+from tinygrad_edu.testing.differentiable import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.flat_function import Claim, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
-from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report, Verdict
 from tinygrad_edu.transforms import Function, jvp, vjp
@@ -79,18 +78,9 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, accuracy: float = 0.0, 
         recorded = vjp(f, *map(from_numpy, inputs))
         cotangents = _cotangents(recorded[0], rng)
         name, law = (f"{title}, derivative {n}", f"slope, derivative {n}") if n > 1 else (title, "slope")
-        claim = Claim(
-            name,
-            _as_array_function(f, points),
-            points,
-            names,
-            np.zeros(0),
-            _join(cotangents),
-            (),
-            scale,
-            accuracy=accuracy,
-        )
-        if not report.run(law, _slope_verdicts, replace(claim, affine=affine), recorded, inputs, cotangents, rng, law):
+        value, joined = _as_array_function(f, points), _join(cotangents)
+        claim = Claim(name, value, points, names, np.zeros(0), joined, (), scale, accuracy=accuracy, affine=affine)
+        if not report.run(law, _slope_verdicts, claim, recorded, inputs, cotangents, rng, law):
             break
         # A small gradient, such as that of a saturated tanh, may be a sum of terms as large as its cotangent.
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)

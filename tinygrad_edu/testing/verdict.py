@@ -176,7 +176,7 @@ class Report:
             `skip` has a name that is not a law of this check. If a verdict is wrong, its error is raised instead,
             because the check may end before its last law.
         """
-        is_rejected = self.status == "inconclusive" and _is_in_hypothesis_test()
+        is_rejected = self.status == "inconclusive" and is_in_hypothesis_test()
         if self.status == "wrong":
             self.error = self.verdicts[0].error
         else:
@@ -274,7 +274,8 @@ def require_conclusive(limit: float) -> None:
         )
 
 
-def _is_in_hypothesis_test() -> bool:
+def is_in_hypothesis_test() -> bool:
+    """Whether Hypothesis runs a test."""
     hypothesis = sys.modules.get("hypothesis")
     return hypothesis is not None and hypothesis.currently_in_test_context()
 

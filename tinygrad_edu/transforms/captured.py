@@ -19,8 +19,11 @@ from tinygrad_edu.errors import StaleValueError
 _OPAQUE = (Tensor, np.ndarray, np.random.Generator, str, bytes, type, ModuleType)
 
 
-def captured(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the path and the value of each Tensor, Generator and object with attributes that a function can reach."""
+def captured(function: Any, closed: tuple[type, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield the path and the value of each Tensor, Generator and object with attributes that a function can reach.
+
+    Objects of the types in `closed` are not searched.
+    """
     seen: set[int] = set()
     stack = [("", function)]
     while stack:
@@ -29,7 +32,7 @@ def captured(function: Any) -> Iterator[tuple[str, Any]]:
             continue
         seen.add(id(value))
         yield path, value
-        if not isinstance(value, _OPAQUE):
+        if not isinstance(value, _OPAQUE + closed):
             stack += reversed(list(_parts(path, value)))
 
 
@@ -76,6 +79,8 @@ def refuse_changed(title: str, kept: Iterable[tuple[str, Any]], since: int) -> N
 class CapturedState:
     """What a call of a function can read and change without getting it as an argument, as it is before the call.
 
+    Objects of the types in `closed` are not searched.
+
     Attributes
     ----------
     began : int
@@ -86,8 +91,8 @@ class CapturedState:
         Constants and their values; after `keep_changed` only those that the call changed.
     """
 
-    def __init__(self, f: Any) -> None:
-        found = list(captured(f))
+    def __init__(self, f: Any, closed: tuple[type, ...] = ()) -> None:
+        found = list(captured(f, closed))
         tensors = [(path, x) for path, x in found if isinstance(x, Tensor)]
         self.tensors = [(path, x, as_at_the_call(x)) for path, x in tensors]
         self.buffers = [(x, x._data.copy()) for _, x in tensors if x._node is None]

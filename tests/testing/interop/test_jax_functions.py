@@ -14,16 +14,8 @@ import pytest
 from tests.effort import thorough
 from tinygrad_edu.errors import DTypeError, MissingExtraError, MissingVJPError, VJPDefinitionError
 from tinygrad_edu.errors.extras import remedy
-from tinygrad_edu.testing import (
-    GradientMismatch,
-    LawBroken,
-    NotDeterministic,
-    check_gradient,
-    check_jax,
-    check_keras,
-    check_module,
-    run_check,
-)
+from tinygrad_edu.testing import check_gradient, check_jax, check_keras, check_module, run_check
+from tinygrad_edu.testing.failures import GradientMismatch, LawBroken, NotDeterministic
 
 keras = pytest.importorskip("keras", reason="needs the extra keras")
 jax = pytest.importorskip("jax")
@@ -220,9 +212,7 @@ def test_errors_of_the_function_come_through():
         check_jax(lambda x: x * np.random.default_rng().random(), X[0])
     with pytest.raises(DTypeError, match="check_keras: expected a layer or model, got function"):
         check_keras(lambda x: x, X)
-    with pytest.raises(
-        DTypeError, match="check_module: expected a tinygrad_edu module, got one of keras; use check_keras"
-    ):
+    with pytest.raises(DTypeError, match=r"check_module: expected a tinygrad_edu module, .* keras; use check_keras"):
         check_module(layers.Dense(1), X)
     with pytest.raises(ZeroDivisionError):
         check_jax(lambda x: x / (1 // 0), X)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
+from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module, check_torch, run_check
 
 
@@ -30,20 +30,17 @@ def torch():
 def sine(torch, factor=1.0, only=None, once=False):
     """Return a sine with a wrong first or second derivative, which accepts only one dtype if one is given."""
 
-    class Sine(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            if only is not None and x.dtype != only:
-                raise TypeError(f"only {only}")
-            ctx.save_for_backward(x)
-            return x.sin()
+    def forward(ctx, x):
+        if only is not None and x.dtype != only:
+            raise TypeError(f"only {only}")
+        ctx.save_for_backward(x)
+        return x.sin()
 
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return factor * g * (x.detach() if once else x).cos()
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return factor * g * (x.detach() if once else x).cos()
 
-    return Sine.apply
+    return with_rules(torch, backward, forward)
 
 
 def network(torch):
@@ -141,16 +138,14 @@ def test_a_wrong_vjp_of_pytorch_is_named(name, torch):
 
 
 def with_rules(torch, backward, forward=None, *, setup=None, **rules):
-    """Return a sine that saves x, with rules of its own."""
+    """Return a function with rules of its own: by default a sine that saves x."""
 
     def save(ctx, x):
         ctx.save_for_backward(x)
         return x.sin()
 
-    methods = {"forward": staticmethod(forward or save), "backward": staticmethod(backward)}
-    if setup is not None:
-        methods |= {"forward": staticmethod(lambda x: x.sin()), "setup_context": staticmethod(setup)}
-    methods |= {name: staticmethod(rule) for name, rule in rules.items()}
+    rules |= {"forward": forward or save, "backward": backward} | ({"setup_context": setup} if setup else {})
+    methods = {name: staticmethod(rule) for name, rule in rules.items()}
     return type("Sine", (torch.autograd.Function,), methods).apply
 
 
@@ -205,7 +200,7 @@ def with_transforms(torch, tangent=1.0, factor=1.0):
         ctx.save_for_forward(*inputs)
 
     return with_rules(
-        torch, lambda ctx, g: g * slope_of(ctx), setup=setup,
+        torch, lambda ctx, g: g * slope_of(ctx), lambda x: x.sin(), setup=setup,
         jvp=lambda ctx, t: tangent * t * ctx.saved_tensors[0].cos(),
         vmap=lambda info, axes, x: (factor * x.sin(), axes[0]),
     )  # fmt: skip
@@ -265,19 +260,14 @@ def test_a_solver_is_checked_with_its_declared_accuracy(factor, torch):
             low, high = torch.where(middle**2 < x, middle, low), torch.where(middle**2 < x, high, middle)
         return middle
 
-    class Root(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            root = solve(x)
-            ctx.save_for_backward(root)
-            return root
+    def forward(ctx, x):
+        root = solve(x)
+        ctx.save_for_backward(root)
+        return root
 
-        @staticmethod
-        def backward(ctx, g):
-            return factor * g / (2 * ctx.saved_tensors[0])
-
+    root = with_rules(torch, lambda ctx, g: factor * g / (2 * ctx.saved_tensors[0]), forward)
     point = torch.rand(4, dtype=torch.float64) + 0.5
-    report = run_check(check_torch, Root.apply, point, accuracy=1e-6, skip=["narrow dtypes", "layouts", "later calls"])
+    report = run_check(check_torch, root, point, accuracy=1e-6, skip=["narrow dtypes", "layouts", "later calls"])
     assert report.status == ("right" if factor == 1 else "wrong"), report
 
 
@@ -296,25 +286,15 @@ def moved(x, axis, count):
 def of_batches(torch, combine):
     """Return a product with a rule for batches: `combine` takes the batch size, the axes and both inputs."""
 
-    class Product(torch.autograd.Function):
-        @staticmethod
-        def forward(x, y):
-            return x.sin() * y
+    def backward(ctx, g):
+        x, y = ctx.saved_tensors
+        return g * x.cos() * y, g * x.sin()
 
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            ctx.save_for_backward(*inputs)
-
-        @staticmethod
-        def backward(ctx, g):
-            x, y = ctx.saved_tensors
-            return g * x.cos() * y, g * x.sin()
-
-        @staticmethod
-        def vmap(info, axes, x, y):
-            return combine(info.batch_size, axes, x, y)
-
-    return Product.apply
+    return with_rules(
+        torch, backward, lambda x, y: x.sin() * y,
+        setup=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+        vmap=lambda info, axes, x, y: combine(info.batch_size, axes, x, y),
+    )  # fmt: skip
 
 
 def of_moved(n, axes, x, y):
@@ -370,9 +350,7 @@ def test_a_backward_that_raises_breaks_a_law(torch):
     def backward(ctx, g):
         return (g.view(-1) * slope_of(ctx).reshape(-1)).view(3, 4)
 
-    with pytest.raises(
-        LawBroken, match=r"Sine.apply: the gradient cannot be computed for \w+ cotangents: RuntimeError"
-    ):
+    with pytest.raises(LawBroken, match=r"Sine.apply: the gradient cannot be computed for \w+ cotangents: Runtime"):
         check_torch(with_rules(torch, backward), torch.rand(3, 4))
 
 
@@ -409,12 +387,6 @@ def test_complex_numbers_have_the_convention_of_pytorch(torch):
 
 
 @pytest.mark.peers
-def test_an_unknown_law_is_named(torch):
-    with pytest.raises(VJPDefinitionError, match=r"skip must name laws of this check, got 'slop'\. Its laws: .*slope"):
-        check_torch(torch.sin, torch.rand(3), skip=["slop"])
-
-
-@pytest.mark.peers
 def test_a_module_is_left_as_it_was(torch):
     (x, _), net = inputs(torch), network(torch)
     memory = {name: (value, value.data_ptr(), value.clone()) for name, value in net.state_dict(keep_vars=True).items()}
@@ -444,9 +416,7 @@ def test_what_cannot_be_checked_says_why(torch):
         check_torch(lambda k: k, labels)
     with pytest.raises(DTypeError, match="must return a floating-point array"):
         check_torch(lambda x: x.sum().item(), x)
-    with pytest.raises(
-        DTypeError, match="check_module: expected a tinygrad_edu module, got one of torch; use check_torch"
-    ):
+    with pytest.raises(DTypeError, match=r"check_module: expected a tinygrad_edu module, .* torch; use check_torch"):
         check_module(torch.nn.ReLU(), x)
 
 

@@ -1,138 +1,97 @@
 """State dicts of modules: they must have each value that a training call changes and later results depend on."""
 
+from operator import setitem
+
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.testing.modules import made
 from tinygrad_edu import nn
 from tinygrad_edu.testing import LawBroken, check_module
 
 X = np.random.default_rng(5).normal(size=(4, 3))
 
 
-class Centered(nn.Module):
-    """Subtract the mean of the batch in training, and a running mean in evaluation, which subclasses keep."""
+def centered(read, keep, **attributes):
+    """Return a module that subtracts the mean of the batch in training, and in evaluation the running mean it keeps."""
 
     def forward(self, x):
-        if self.training:
-            mean = x.mean(axis=0)
-            self.keep(0.9 * self.running() + 0.1 * mean.numpy())
-            return x - mean
-        return x - self.running().astype(x.dtype)
+        if not self.training:
+            return x - read(self).astype(x.dtype)
+        mean = x.mean(axis=0)
+        keep(self, 0.9 * read(self) + 0.1 * mean.numpy())
+        return x - mean
+
+    return made(forward, **attributes)
 
 
-class InABuffer(Centered):
-    def __init__(self):
-        self.mean = tg.Tensor(np.zeros(3))
-
-    def running(self):
-        return self.mean.numpy()
-
-    def keep(self, mean):
-        self.mean.assign(mean)
+def keep(m, name, value):
+    """Change an attribute: assign to a Tensor, or replace another value."""
+    held = getattr(m, name)
+    held.assign(value) if isinstance(held, tg.Tensor) else setattr(m, name, value)
 
 
-class NotPersistent(InABuffer):
-    def __init__(self):
-        self.register_buffer("mean", np.zeros(3), persistent=False)
+def in_an_attribute(**attributes):
+    return centered(lambda m: np.asarray(m.mean), lambda m, mean: keep(m, "mean", mean), **attributes)
 
 
-class InAnArray(Centered):
-    def __init__(self):
-        self.mean = np.zeros(3)
-
-    def running(self):
-        return self.mean
-
-    def keep(self, mean):
-        self.mean = mean
+def in_an_array():
+    return in_an_attribute(mean=np.zeros(3))
 
 
-class InADict(InAnArray):
-    def __init__(self):
-        self.statistics = {"mean": [np.zeros(3)]}
-
-    def running(self):
-        return self.statistics["mean"][0]
-
-    def keep(self, mean):
-        self.statistics["mean"][0] = mean
+def in_a_list(place, **attributes):
+    """Keep the mean in the list that `place` finds in the module."""
+    return centered(lambda m: place(m)[0], lambda m, mean: setitem(place(m), 0, mean), **attributes)
 
 
-SHARED = {"mean": [np.zeros(3)]}
+SHARED = [np.zeros(3)]
 
 
-class InAGlobal(InADict):
-    def __init__(self):
-        pass
-
-    @property
-    def statistics(self):
-        return SHARED
+def not_persistent():
+    module = in_an_attribute()
+    module.register_buffer("mean", np.zeros(3), persistent=False)
+    return module
 
 
-class Warmup(nn.Module):
-    """Scale by the number of training calls so far, up to 10, in training only."""
-
-    def __init__(self, is_saved):
-        self.calls = tg.Tensor(0.0) if is_saved else 0.0
-
-    def forward(self, x):
-        before = float(self.calls)
-        if self.training:
-            if isinstance(self.calls, float):
-                self.calls += 1
-            else:
-                self.calls.assign(before + 1)
-        return x * min(before, 10)
+def warmup(self, x):
+    """Scale by the number of training calls so far, up to 10."""
+    before = float(self.calls)
+    if self.training:
+        keep(self, "calls", before + 1)
+    return x * min(before, 10)
 
 
-class Initialized(nn.Module):
-    """Set the offset to minus the mean of the first batch."""
-
-    def __init__(self, is_saved):
-        self.offset = tg.Tensor(np.zeros(3, np.float32), requires_grad=True)
-        self.is_ready = tg.Tensor(False) if is_saved else False
+def initialized(is_ready):
+    """Return a module that sets the offset to minus the mean of the first batch."""
 
     def forward(self, x):
         if not self.is_ready:
             self.offset.assign(-x.numpy().mean(axis=0))
-            if isinstance(self.is_ready, bool):
-                self.is_ready = True
-            else:
-                self.is_ready.assign(True)
+            keep(self, "is_ready", True)
         return x + self.offset
 
+    return made(forward, offset=tg.Tensor(np.zeros(3, np.float32), requires_grad=True), is_ready=is_ready)
 
-class Delayed(InABuffer):
+
+def delayed(self, x):
     """Subtract the running mean in training, too, and then update it."""
-
-    def forward(self, x):
-        out = x - self.running().astype(x.dtype)
-        if self.training:
-            self.keep(0.9 * self.running() + 0.1 * x.numpy().mean(axis=0))
-        return out
+    out = x - self.mean.numpy().astype(x.dtype)
+    if self.training:
+        self.mean.assign(0.9 * self.mean.numpy() + 0.1 * x.numpy().mean(axis=0))
+    return out
 
 
-class Lazy(nn.Module):
+def lazy(self, x):
     """Create the weight in the first call."""
-
-    weight = None
-
-    def forward(self, x):
-        if self.weight is None:
-            self.weight = tg.Tensor(np.ones(x.shape[1], x.dtype), requires_grad=True)
-        return x * self.weight
+    if self.weight is None:
+        self.weight = tg.Tensor(np.ones(x.shape[1], x.dtype), requires_grad=True)
+    return x * self.weight
 
 
-class Cached(nn.Module):
+def cached(self, x):
     """Keep a table for each number of samples."""
-
-    def __init__(self):
-        self.tables = {}
-
-    def forward(self, x):
-        return x + self.tables.setdefault(len(x), np.arange(3.0)).astype(x.dtype)
+    return x + self.tables.setdefault(len(x), np.arange(3.0)).astype(x.dtype)
 
 
 class Uncopied(nn.Tanh):
@@ -140,23 +99,30 @@ class Uncopied(nn.Tanh):
         raise TypeError("a lock")
 
 
-COMPLETE = [
-    InABuffer(), Warmup(True), Initialized(True), Delayed(), Lazy(), Cached(), nn.BatchNorm1D(3),
-    nn.Sequential(nn.Linear(3, 3, rng=np.random.default_rng(0)), nn.Dropout(0.5, rng=np.random.default_rng(0))),
-]  # fmt: skip
+COMPLETE = {
+    "a buffer": in_an_attribute(mean=tg.Tensor(np.zeros(3))), "a counter": made(warmup, calls=tg.Tensor(0.0)),
+    "a flag": initialized(tg.Tensor(False)),
+    "delayed": made(delayed, mean=tg.Tensor(np.zeros(3))), "lazy": made(lazy, weight=None),
+    "cached": made(cached, tables={}), "normalization": nn.BatchNorm1D(3),
+    "dropout": nn.Sequential(*(cls(*options, rng=np.random.default_rng(0))
+                               for cls, *options in ((nn.Linear, 3, 3), (nn.Dropout, 0.5)))),
+}  # fmt: skip
 INCOMPLETE = {
-    "an array": (InAnArray(), r"\(eval\): after calls .* lacks a value that a call changes: mean\. Make it a buffer"),
-    "a dict": (InADict(), r"\(eval\): after calls .* lacks a value that a call changes: statistics\."),
-    "a buffer": (NotPersistent(), r"\(eval\): after calls .* lacks a value that a call changes: mean\."),
-    "a global": (InAGlobal(), r"calls in training mode change the results of a copy of the module\. Keep state in b"),
-    "inside": (nn.Sequential(nn.Tanh(), InAnArray()), r"lacks a value that a call changes: 1\.mean\."),
-    "initialization": (Initialized(False), r"lacks a value that a call changes: is_ready\."),
-}
+    "an array": (in_an_array(), r"\(eval\): after calls .* lacks a value that a call changes: mean\. Make it a buffer"),
+    "a dict": (in_a_list(lambda m: m.statistics["mean"], statistics={"mean": [np.zeros(3)]}),
+               r"\(eval\): after calls .* lacks a value that a call changes: statistics\."),
+    "a buffer": (not_persistent(), r"\(eval\): after calls .* lacks a value that a call changes: mean\."),
+    "a global": (in_a_list(lambda m: SHARED),
+                 r"calls in training mode change the results of a copy of the module\. Keep state in b"),
+    "inside": (nn.Sequential(nn.Tanh(), in_an_array()), r"lacks a value that a call changes: 1\.mean\."),
+    "initialization": (initialized(False), r"lacks a value that a call changes: is_ready\."),
+    "a counter": (made(warmup, calls=0.0), r"\(eval\): after calls .* lacks a value that a call changes: calls\."),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("module", COMPLETE, ids=lambda module: type(module).__name__)
-def test_a_complete_state_dict(module):
-    check_module(module, X)
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_complete_state_dict(name):
+    check_module(COMPLETE[name], X)
 
 
 @pytest.mark.parametrize(("module", "message"), INCOMPLETE.values(), ids=INCOMPLETE)
@@ -168,7 +134,7 @@ def test_an_incomplete_state_dict(module, message):
 
 def test_a_single_sample():
     with pytest.raises(LawBroken, match="lacks a value that a call changes: mean"):
-        check_module(InAnArray(), X[:1])
+        check_module(in_an_array(), X[:1])
 
 
 def test_a_module_that_cannot_be_copied():

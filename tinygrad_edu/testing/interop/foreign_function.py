@@ -16,7 +16,7 @@ from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionErro
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_real, is_complex
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.flat_function import require_inputs
-from tinygrad_edu.testing.laws.engine import run_laws
+from tinygrad_edu.testing.laws.functions import run_laws
 from tinygrad_edu.testing.laws.slope import slope_verdicts
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.verdict import Report

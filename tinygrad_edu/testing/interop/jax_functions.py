@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,15 +31,6 @@ from tinygrad_edu.testing.verdict import NotApplicable, Report
 Outer = Callable[[str], AbstractContextManager[None]]
 
 
-class CheckSettings(NamedTuple):
-    """Settings of `check_jax`."""
-
-    order: int
-    accuracy: float
-    skip: Collection[str]
-    rng: Rng | None
-
-
 @reproducible
 def check_jax(
     f: Callable[..., Any],
@@ -62,13 +53,10 @@ def check_jax(
     *arguments
         Pytrees.
     order : int, default 1
-        The highest order of derivatives. With 2, the gradient of the gradient is checked too.
     accuracy : float, default 0.0
-        As in `check_gradient`: the relative error of the results, for solvers, quadrature and simulators.
     skip : collection of str, default ()
-        The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
-        Draws the cotangents and the directions. Default: a generator with a fixed seed.
+        The last four are as in `check_torch`.
 
     Raises
     ------
@@ -85,18 +73,19 @@ def check_jax(
     """
     required("jax", "check_jax", remedy("keras"))
     names = argument_names(f, len(arguments))
-    return check_jax_function(title_of(f), f, arguments, names, CheckSettings(order, accuracy, skip, rng))
+    with reverse_mode(title_of(f)):
+        return check_foreign(jax_function(title_of(f), f, arguments, names, accuracy), order, rng, skip)
 
 
-def check_jax_function(
+def jax_function(
     title: str,
     f: Callable[..., Any],
     arguments: Sequence[Any],
     names: Sequence[str],
-    settings: CheckSettings,
+    accuracy: float,
     outer: Outer = lambda dtype: nullcontext(),
-) -> Report:
-    """Check a function as `check_jax` does, with a title and names for messages. `outer(dtype)` may set up a dtype."""
+) -> ForeignFunction:
+    """Return a function with a title and names for messages. `outer(dtype)` may set up a dtype."""
     import jax
 
     leaves, structure = jax.tree_util.tree_flatten_with_path(tuple(arguments))
@@ -114,13 +103,11 @@ def check_jax_function(
     compiled, is_traceable, draws = _traced(flat, point.arrays)
     arrays = tuple(as_real(x) for x in point.arrays)
     inputs, framework = tuple(leaf.name for leaf in point.leaves), _JAX(outer, is_traceable, draws)
-    foreign = ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework, accuracy=settings.accuracy)
-    with _reverse_mode(title):
-        return check_foreign(foreign, settings.order, settings.rng, settings.skip)
+    return ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework, accuracy=accuracy)
 
 
 @contextmanager
-def _reverse_mode(title: str) -> Iterator[None]:
+def reverse_mode(title: str) -> Iterator[None]:
     """Name the function, and the next step, in JAX's error for one that only forward mode differentiates."""
     try:
         yield

@@ -12,8 +12,8 @@ from unittest import mock
 
 from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.errors.extras import remedy
-from tinygrad_edu.testing.interop.foreign_function import required
-from tinygrad_edu.testing.interop.jax_functions import CheckSettings, check_jax_function
+from tinygrad_edu.testing.interop.foreign_function import check_foreign, required
+from tinygrad_edu.testing.interop.jax_functions import jax_function, reverse_mode
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.report.reproduction import reproducible
@@ -42,13 +42,10 @@ def check_keras(
     training : bool, default False
         The mode of the call.
     order : int, default 1
-        The highest order of derivatives. With 2, the gradient of the gradient is checked too.
     accuracy : float, default 0.0
-        As in `check_gradient`: the relative error of the results, for solvers, quadrature and simulators.
     skip : collection of str, default ()
-        The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
-        Draws the cotangents and the directions. Default: a generator with a fixed seed.
+        The last four are as in `check_torch`.
 
     Raises
     ------
@@ -86,9 +83,10 @@ def check_keras(
 
     arguments = argument_names(layer.call, len(inputs))
     names = (*(variable.path for variable in variables), *arguments)
-    settings = CheckSettings(order, accuracy, skip, rng)
     point, outer = (*(variable.value for variable in variables), *inputs), partial(_computing_in, keras, layer)
-    return check_jax_function(f"layer {type(layer).__name__}", function, point, names, settings, outer)
+    foreign = jax_function(f"layer {type(layer).__name__}", function, point, names, accuracy, outer)
+    with reverse_mode(foreign.name):
+        return check_foreign(foreign, order, rng, skip)
 
 
 @contextmanager

@@ -13,10 +13,11 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import concatenate, reshape
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
-from tinygrad_edu.testing.laws.module_replay import SameState, generators, same_randomness
+from tinygrad_edu.testing.differentiable import copies
+from tinygrad_edu.testing.laws.module_replay import generators, same_randomness, same_state, state_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.op_call import argument_names
-from tinygrad_edu.testing.purity import copies
+from tinygrad_edu.transforms.captured import CapturedState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +83,9 @@ class ModuleCall:
         with same_randomness(self.module):
             self()
 
-    def results(self, state: SameState | None = None) -> dict[str, Array]:
+    def results(self, state: CapturedState | None = None) -> dict[str, Array]:
         """Return the arrays and numbers in the result by their paths. Generators and buffers do not change."""
-        with no_grad(), state or SameState(self.module):
+        with no_grad(), (state or state_of(self.module)).restored():
             return {path: np.asarray(values_of(x)) for path, x in leaves_of(self())}
 
     def is_random(self) -> bool:
@@ -106,7 +107,7 @@ class RecordedCall:
 
     def __init__(self, call: ModuleCall) -> None:
         self._inputs = call.tensors(requires_grad=True)
-        with SameState(call.module):
+        with same_state(call.module):
             self.leaves = dict(leaves_of(call(self._inputs)))
         self._targets = [*(x for x in self._inputs if x.requires_grad), *call.parameters.values()]
         arrays = {

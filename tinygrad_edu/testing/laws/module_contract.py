@@ -10,15 +10,16 @@ import numpy as np
 from tinygrad_edu.engine import Array, values_of
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn import Module
+from tinygrad_edu.testing.differentiable import copies
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall, are_close, leaves_of
 from tinygrad_edu.testing.laws.module_state import copy_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
-from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
-from tinygrad_edu.testing.purity import copies
+from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.verdict import NotApplicable, Verdict
 
 _MOST_TIMES = 64
+_ROUNDING = 1e-12  # of a result in float64, relative to its largest number or to 1
 _OTHER_INPUTS = 4  # an input may have no effect by chance, such as one that a ReLU sets to 0
 
 
@@ -56,9 +57,9 @@ def _tensors(module: Any) -> dict[str, Any]:
 # --- Causality ---
 
 
-def require_causal(call: ModuleCall, axis: int, mode: str, rng: Rng) -> None:
+def require_causal(call: ModuleCall, axis: int, mode: str) -> None:
     """Raise `LawBroken` if the result at some time depends on inputs at later times."""
-    for t, row in _dependence(call, axis, rng).items():
+    for t, row in _dependence(call, axis).items():
         later = [s for s in sorted(row) if s > t]
         if later:
             raise LawBroken(
@@ -70,12 +71,14 @@ def require_causal(call: ModuleCall, axis: int, mode: str, rng: Rng) -> None:
 def require_present(call: ModuleCall, axis: int, rng: Rng) -> None:
     """Raise `LawBroken` if the result at some time never depends on the input at that time."""
     call.module.eval()
-    hidden = set(range(_length(call, axis)))
+    length = _length(call, axis)
+    hidden = set(range(length))
     for _ in range(_OTHER_INPUTS):
-        hidden &= {t for t, row in _dependence(call, axis, rng).items() if t not in row}
+        hidden &= {t for t, row in _dependence(call, axis).items() if t not in row}
         if not hidden:
             return
-        call = call.with_arrays(_shuffled(call, axis, rng))
+        order = rng.permutation(length)
+        call = call.with_arrays([x.take(order, axis) if _has_times(x, axis, length) else x for x in call.arrays])
     raise LawBroken(
         f"{call.title}: the result at time {min(hidden)} along axis {axis} does not depend on the input at that time. "
         f"Look for a mask or a shift that is off by one. If the module shifts its input on purpose, leave out this law "
@@ -83,58 +86,35 @@ def require_present(call: ModuleCall, axis: int, rng: Rng) -> None:
     )
 
 
-def _dependence(call: ModuleCall, axis: int, rng: Rng) -> dict[int, set[int]]:
+def _dependence(call: ModuleCall, axis: int) -> dict[int, set[int]]:
     """Return the times of the inputs on which the result at each time depends, for at most `_MOST_TIMES` times.
 
-    Gradients show it for floating-point inputs, and replacements for integers. Booleans are masks.
+    Replacements of numbers at one time show it. Booleans are masks.
     """
-    length = _length(call, axis)
+    length, before = _length(call, axis), call.results()
+    sequences = [x for x in call.arrays if _has_times(x, axis, length) and x.dtype.kind in "fiu"]
+    if not any(x.dtype.kind == "f" or np.ptp(x) for x in sequences):
+        raise NotApplicable("the inputs have no two different integers, so none can be replaced by another one")
     times = np.unique(np.linspace(0, length - 1, _MOST_TIMES).astype(int)).tolist()
     rows: dict[int, set[int]] = {t: set() for t in times}
-    sequences = [x for x in call.arrays if _has_times(x, axis, length)]
-    if any(x.dtype.kind == "f" for x in sequences):
-        _add_gradients(rows, call, axis, length, rng)
-    elif not any(x.dtype.kind in "iu" and np.ptp(x) for x in sequences):
-        raise NotApplicable("the inputs have no two different integers, so none can be replaced by another one")
-    if any(x.dtype.kind in "iu" for x in sequences):
-        _add_replacements(rows, call, axis, length)
-    return rows
-
-
-def _add_gradients(rows: dict[int, set[int]], call: ModuleCall, axis: int, length: int, rng: Rng) -> None:
-    recording = RecordedCall(call)
-    time_of = recording.of({path: _times_of(recording.leaves[path], axis, length) for path in recording.paths})
-    weights = draw_signed(rng, time_of.shape)
-    for t in rows:
-        gradients = recording.backward(np.where(time_of == t, weights, 0.0).astype(recording.out.dtype))
-        for g in gradients[: len(call.floating)]:
-            if g is not None and _has_times(g, axis, length):
-                rows[t] |= _times_above(np.abs(g), axis, 1e-12 * largest(g))
-
-
-def _add_replacements(rows: dict[int, set[int]], call: ModuleCall, axis: int, length: int) -> None:
-    before = call.results()
-    for s in list(rows):
+    for s in times:
         after = call.with_arrays([_replaced(x, s, axis, length) for x in call.arrays]).results()
         for path, x in before.items():
             if _has_times(x, axis, length):
-                changes = np.abs(after[path].astype(np.float64) - x)
-                for t in _times_above(changes, axis, 1e-9 * max(1, largest(x))):
+                changes = np.moveaxis(np.abs(after[path].astype(np.float64) - x), axis, 0).reshape(length, -1)
+                changed = ~(changes <= _ROUNDING * max(1, largest(x)))
+                for t in np.flatnonzero(changed.any(axis=1)).tolist():
                     rows.setdefault(t, set()).add(s)
+    return rows
 
 
 def _replaced(x: Array, time: int, axis: int, length: int) -> Array:
-    """Return an array of integers with other values at a time; each of them is in the array already."""
-    if x.dtype.kind not in "iu" or not _has_times(x, axis, length):
+    """Return an array with other numbers at a time, in the same range."""
+    if x.dtype.kind not in "fiu" or not _has_times(x, axis, length):
         return x
-    is_replaced = _times_of(x, axis, length) == time
-    return np.where(is_replaced, np.where(x == x.max(), x.min(), x.max()), x)
-
-
-def _shuffled(call: ModuleCall, axis: int, rng: Rng) -> list[Array]:
-    length = _length(call, axis)
-    order = rng.permutation(length)
-    return [x.take(order, axis) if _has_times(x, axis, length) else x for x in call.arrays]
+    is_replaced = np.moveaxis(np.broadcast_to(np.arange(length) == time, np.moveaxis(x, axis, -1).shape), -1, axis)
+    others = 0.7 * x + 0.2 if x.dtype.kind == "f" else np.where(x == x.max(), x.min(), x.max())
+    return np.where(is_replaced, others, x)
 
 
 def _length(call: ModuleCall, axis: int) -> int:
@@ -152,19 +132,6 @@ def _length(call: ModuleCall, axis: int) -> int:
 
 def _has_times(x: Any, axis: int, length: int) -> bool:
     return bool(-x.ndim <= axis < x.ndim and x.shape[axis] == length)
-
-
-def _times_of(x: Any, axis: int, length: int) -> Array:
-    """Return the time of each element of x; -1 if it has no axis of times."""
-    if not _has_times(x, axis, length):
-        return np.full(x.shape, -1)
-    return np.moveaxis(np.broadcast_to(np.arange(length), (*np.delete(x.shape, axis), length)), -1, axis)
-
-
-def _times_above(sizes: Array, axis: int, limit: float) -> set[int]:
-    """Return the times at which an element is above a limit, or NaN."""
-    above = ~(np.moveaxis(sizes, axis, 0).reshape(sizes.shape[axis], -1) <= limit)
-    return set(np.flatnonzero(above.any(axis=1)).tolist())
 
 
 # --- A reference ---

@@ -5,19 +5,19 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import PARAMETER, Array, Op, Storage, Tensor, role_of, values_of
+from tinygrad_edu.engine import Op, Tensor, values_of
 from tinygrad_edu.nn import Module
-from tinygrad_edu.transforms.captured import contents_of, refill
+from tinygrad_edu.transforms.captured import CapturedState, captured
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
-_OPAQUE = (Op, type, FunctionType, MethodType, ModuleType)
+_FUNCTIONS = (Op, FunctionType, MethodType, partial)  # what they can reach is not searched
 
 
 @contextmanager
@@ -30,65 +30,23 @@ def same_randomness(module: Any) -> Iterator[list[Any]]:
         generator.bit_generator.state = state
 
 
-class SameState:
-    """Reusable context that restores a module: its attributes, and the containers, arrays and Generators in them.
-
-    Calls write into copies of the buffers, so graphs recorded before or in the context stay valid. The values of
-    parameters are not copied.
-    """
-
-    def __init__(self, module: Any) -> None:
-        self._parts = list(_mutable_parts(module, set()))
-
-    def __enter__(self) -> None:
-        self._undo = list(map(_undo, self._parts))
-
-    def __exit__(self, *error: object) -> None:
-        for undo in self._undo:
-            undo()
-
-
 def generators(module: Any) -> list[np.random.Generator]:
     """Return the Generators in a module."""
-    return [part for part in _mutable_parts(module, set()) if isinstance(part, np.random.Generator)]
+    return [part for _, part in captured(module, _FUNCTIONS) if isinstance(part, np.random.Generator)]
 
 
-def _mutable_parts(value: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the Tensors, arrays, Generators, lists, dicts, sets and attributes (a dict) within a value, each once."""
-    if isinstance(value, _PLAIN + _OPAQUE) or id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, Tensor | np.ndarray | np.random.Generator):
-        yield value
-        return
-    contents = value if isinstance(value, list | tuple | dict | set | deque) else getattr(value, "__dict__", ())
-    if not isinstance(contents, tuple):
-        yield contents
-    for part in list(contents.values() if isinstance(contents, dict) else contents):
-        yield from _mutable_parts(part, seen)
+def state_of(module: Any) -> CapturedState:
+    """Return the state of a module: its attributes, and the containers, arrays and Generators in them.
+
+    Calls in its context write into copies of the buffers, so graphs recorded before or in the context stay valid. The
+    values of parameters are not copied.
+    """
+    return CapturedState(module, _FUNCTIONS)
 
 
-def _undo(part: Any) -> Callable[[], Any]:
-    """Return a function that restores the present state of a mutable part. A buffer gets a copy of its values."""
-    if isinstance(part, np.random.Generator):
-        return partial(setattr, part.bit_generator, "state", copy.deepcopy(part.bit_generator.state))
-    if isinstance(part, np.ndarray):
-        return partial(_write, part, part.copy())
-    if isinstance(part, Tensor):
-        state = part._data, part._storage, part._node, role_of(part)
-        if part._node is None and role_of(part) != PARAMETER:
-            part._data, part._storage = part._data.copy(), Storage()
-        return partial(_set_state, part, *state)
-    return partial(refill, part, contents_of(part))
-
-
-def _set_state(tensor: Tensor, data: Array, storage: Storage, node: Any, role: str | None) -> None:
-    tensor._data, tensor._storage, tensor._node, tensor._role = data, storage, node, role
-
-
-def _write(array: Array, values: Array) -> None:
-    if array.flags.writeable:
-        array[...] = values
+def same_state(module: Any) -> AbstractContextManager[None]:
+    """Context in which calls start with the present state of a module, and after which it has this state again."""
+    return state_of(module).restored()
 
 
 Snapshot = dict[str, Hashable]
@@ -118,7 +76,7 @@ def _frozen(value: Any, seen: set[int]) -> Hashable:
         return type(value), repr(value)
     if isinstance(value, tuple):
         return tuple(_frozen(part, seen) for part in value)
-    if id(value) in seen or isinstance(value, (Module, np.random.Generator, *_OPAQUE)):
+    if id(value) in seen or isinstance(value, (Module, np.random.Generator, type, ModuleType, *_FUNCTIONS)):
         return id(value)
     seen.add(id(value))
     if isinstance(value, Tensor | np.ndarray):

@@ -12,13 +12,12 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.dtypes import unit_of
-from tinygrad_edu.testing.differentiable import Differentiable
+from tinygrad_edu.testing.differentiable import Differentiable, copies
 from tinygrad_edu.testing.failures import CheckFailed, LawBroken
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.rounding import ROUGH, jitter
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
-from tinygrad_edu.testing.purity import copies
 from tinygrad_edu.testing.verdict import NotApplicable
 
 # The allowed difference, in rounding units, of two sums of the same terms in another order.

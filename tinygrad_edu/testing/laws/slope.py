@@ -10,15 +10,13 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
-from tinygrad_edu.testing.differentiable import Differentiable
+from tinygrad_edu.testing.differentiable import Differentiable, copies, require_deterministic
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.flat_function import Claim, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.laws.probe import agree, draw_probe
 from tinygrad_edu.testing.numeric.rounding import EXACT
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
-from tinygrad_edu.testing.purity import copies, require_deterministic
 from tinygrad_edu.testing.verdict import Verdict
 
 
@@ -63,12 +61,7 @@ def _verdicts_here(d: Differentiable, rng: Rng, law: str, cotangents: int = 0) -
 
 # --- Another point ---
 
-_MOVES = (
-    -(2.0**-4),
-    2.0**-4,
-    -(2.0**-8),
-    2.0**-8,
-)  # relative to each number; the first that the function accepts is used
+_MOVES = -1 / 16, 1 / 16, -1 / 256, 1 / 256  # relative to each number; the first that the function accepts is used
 _STEP, _ROUGHLY = 2.0**-10, 1e-4  # the step of a rough slope, and its relative error
 
 

@@ -56,10 +56,11 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _report(path: Path, results: Results, options: argparse.Namespace) -> float:
-    """Print the report, write the files, and return the score of the mutants whose condition was met."""
+    """Print the report, write the file, and return the score of the mutants whose condition was met."""
     print_report(results)
     summary = to_dict(path.name, results)
-    _write(options.json, json.dumps(summary, indent=2, ensure_ascii=False))
+    if options.json is not None:
+        write_result("the report", options.json, json.dumps(summary, indent=2, ensure_ascii=False).encode())
     return score_of(results).of_met
 
 
@@ -114,11 +115,6 @@ def _progress(results: Iterable[Any], total: int) -> Iterable[Any]:
         return results
     console = Console(stderr=True)
     return track(results, total=total, console=console, disable=not console.is_terminal, transient=True)
-
-
-def _write(path: str | None, text: str) -> None:
-    if path is not None:
-        write_result("the report", path, text.encode())
 
 
 if __name__ == "__main__":

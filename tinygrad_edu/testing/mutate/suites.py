@@ -1,9 +1,10 @@
 """Create the mutants of a file with vjps of any framework, and run a pytest suite on each of them.
 
-Each mutant runs in its own process, which reads the changed text in place of the file. The file and the caches of
-pytest and Hypothesis do not change.
+Each mutant runs in its own process, ``python -m tinygrad_edu.testing.mutate.suites my_ops.py text.py``, with pytest's
+arguments, which reads the text in place of the file. The file and the caches of pytest and Hypothesis do not change.
 """
 
+import builtins
 import os
 import re
 import subprocess
@@ -12,13 +13,17 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
+from types import CodeType
 
-from tinygrad_edu.testing.mutate.pytest_runner import PASSED_UNMET
 from tinygrad_edu.testing.mutate.score import Fate
 from tinygrad_edu.testing.mutate.sources import Change, Source, changes, vjps_in, wrapped
-from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, CONDITIONS_ON_X, NOT_MET
+from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, CONDITIONS_ON_X, NOT_MET, condition_hits, mutant
+
+_NAME = "tinygrad_edu.testing.mutate.suites"  # not __name__, which is "__main__" in a run
+PASSED_UNMET = 100  # the exit code if the tests pass and the condition of the wrapper was never met
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,14 @@ class Suite:
         self.timeout = self.timeout or 10 + 10 * (time.perf_counter() - start)
         return "" if result.returncode in (0, PASSED_UNMET) else result.stdout + result.stderr
 
-    def fate(self, mutant: ChangedFile) -> Fate:
+    def fate(self, changed: ChangedFile) -> Fate:
         """Run the tests on a mutant, and return its fate; its error is "failed test", "timeout" or "error"."""
         start = time.perf_counter()
         try:
-            result = self._run(mutant.source.path, mutant.source.edited(mutant.change.edits), self.timeout)
+            result = self._run(changed.source.path, changed.source.edited(changed.change.edits), self.timeout)
         except subprocess.TimeoutExpired:
             return Fate("timeout", seconds=time.perf_counter() - start)
-        unmet = NOT_MET if mutant.change.kind in CONDITIONS_ON_X else ""
+        unmet = NOT_MET if changed.change.kind in CONDITIONS_ON_X else ""
         error = {0: "", PASSED_UNMET: unmet, 1: "failed test"}.get(result.returncode, "error")
         test = re.search(r"^(?:FAILED|ERROR) (\S+)", result.stdout, re.MULTILINE)
         return Fate(error, test[1] if test else "", time.perf_counter() - start)
@@ -76,10 +81,35 @@ class Suite:
         with tempfile.TemporaryDirectory() as folder:
             mutated = Path(folder) / "text.py"
             mutated.write_text(text, "utf-8")
-            runner = "tinygrad_edu.testing.mutate.pytest_runner"
             one_process = ["-n", "0"] if find_spec("xdist") else []  # a worker process would read the unchanged file
-            command = [sys.executable, "-m", runner, str(path), str(mutated), *self.tests, "-x", "-q", *one_process]
+            command = [sys.executable, "-m", _NAME, str(path), str(mutated), *self.tests, "-x", "-q", *one_process]
             environment = {"HYPOTHESIS_STORAGE_DIRECTORY": folder, "PYTHONDONTWRITEBYTECODE": "1"}
             return subprocess.run(
                 command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout, check=False
             )
+
+
+def run_pytest() -> None:
+    """Run pytest on a mutant, without assertion rewriting, which would read the unchanged file."""
+    import pytest
+
+    path, text, *options = sys.argv[1:]
+    read_instead(Path(path), Path(text).read_text("utf-8"))
+    code = pytest.main(["--assert=plain", "-p", "no:cacheprovider", *options])
+    sys.exit(PASSED_UNMET if code == 0 and not condition_hits else code)
+
+
+def read_instead(path: Path, text: str) -> None:
+    """Patch imports so that a file is executed as `text`, with `mutant` as a builtin."""
+    builtins.mutant = mutant  # type: ignore[attr-defined]
+    get_code = SourceFileLoader.get_code
+
+    def get_other_code(loader: SourceFileLoader, name: str) -> CodeType | None:
+        is_target = os.path.exists(loader.path) and os.path.samefile(loader.path, path)
+        return compile(text, loader.path, "exec", dont_inherit=True) if is_target else get_code(loader, name)
+
+    SourceFileLoader.get_code = get_other_code  # type: ignore[assignment,method-assign]
+
+
+if __name__ == "__main__":
+    run_pytest()

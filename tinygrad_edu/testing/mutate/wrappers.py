@@ -229,24 +229,20 @@ def _data_of(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
-def _mutate_g(vjp: VJPFunction) -> VJPFunction:
-    def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
-        out = densify(vjp(g, *saved, **kwargs)) * 1
-        _data_of(g)[...] *= 1.5
-        return out
+def _mutating(chosen: slice) -> Wrapper:
+    """Return a wrapper that changes the chosen arguments of a vjp in place, of which the first is the cotangent."""
 
-    return wrong
+    def mutating(vjp: VJPFunction) -> VJPFunction:
+        def wrong(*args: Any, **kwargs: Any) -> Any:
+            out = densify(vjp(*args, **kwargs)) * 1
+            for array in map(_data_of, (*args, *kwargs.values())[chosen]):
+                if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.flags.writeable:
+                    array *= 1.5
+            return out
 
+        return wrong
 
-def _mutate_saved(vjp: VJPFunction) -> VJPFunction:
-    def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
-        out = densify(vjp(g, *saved, **kwargs)) * 1
-        for array in map(_data_of, (*saved, *kwargs.values())):
-            if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.flags.writeable:
-                array *= 1.5
-        return out
-
-    return wrong
+    return mutating
 
 
 def _buffered(vjp: VJPFunction) -> VJPFunction:
@@ -300,7 +296,7 @@ OURS: dict[str, Wrapper] = {
     "dtype narrowed": _map_gradients(lambda out: ops.astype(out, np.float32)),
     "in memory order": _map_gradients(_in_memory_order), "a view of g": lambda vjp: lambda g, *saved, **kwargs: g,
     "not linear in g": lambda vjp: lambda g, *saved, **kwargs: vjp(g * (1 + 1e-3 * abs(g)), *saved, **kwargs),
-    "g mutated": _mutate_g, "saved value mutated": _mutate_saved, "one buffer for all": _buffered,
+    "g mutated": _mutating(slice(1)), "saved value mutated": _mutating(slice(1, None)), "one buffer for all": _buffered,
     "stale saved value": _stale, "saved values kept alive": _leaking,
     # The first derivatives of these two are correct, and the second derivatives wrong.
     "saved values as constants": _constants,

@@ -5,11 +5,11 @@ import contextlib
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch
+from tinygrad_edu.testing.flat_function import Claim
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
-from tinygrad_edu.testing.report.first_failure import is_shrinking
 from tinygrad_edu.testing.report.guesses import Clues, guess_of, guess_of_part, tell_apart
+from tinygrad_edu.testing.report.reproduction import is_shrinking
 from tinygrad_edu.testing.report.wrong_elements import WrongElements
 
 

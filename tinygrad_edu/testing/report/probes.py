@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.dtypes import unit_of
-from tinygrad_edu.testing.claim import Claim
+from tinygrad_edu.testing.flat_function import Claim
 from tinygrad_edu.testing.numeric.extrapolation import RATIO
 from tinygrad_edu.testing.numeric.finite_differences import quick_derivative_along
 from tinygrad_edu.testing.numeric.sampling import draw_directions, seeded

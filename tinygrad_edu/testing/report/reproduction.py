@@ -1,4 +1,4 @@
-"""Code that reproduces a failure, appended to its message."""
+"""Code that reproduces a failure, appended to its message, and the first failure of a Hypothesis test."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import contextlib
 import copy
 import functools
 import inspect
+import os
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_strides
 from tinygrad_edu.testing.op_call import Call, argument_names
-from tinygrad_edu.testing.report import first_failure
 from tinygrad_edu.testing.report.repro_script import Script
+from tinygrad_edu.testing.verdict import is_in_hypothesis_test
 
 _MOST_LITERALS = 1000  # an array with more numbers is reduced
 _P = ParamSpec("_P")
@@ -36,7 +37,7 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
         except TinygradError as error:
             if snapshots:
                 inner = error.args[0] if error.args else None  # a Message if this check called another one
-                text = inner.text if isinstance(inner, Message) else first_failure.message_of(error, args)
+                text = inner.text if isinstance(inner, Message) else message_of(error, args)
                 error.args = (Message(text, checked, **snapshots, error=error),)
             raise
 
@@ -144,3 +145,52 @@ def _lines(check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
         parts += [script.assign(*pair) for pair in zip(argument_names(args[0], len(arrays)), arrays, strict=True)]
     parts += [f"{key}={script.code(value, key)}" for key, value in kwargs.items()]
     return [*script.lines, f"{name}({', '.join(parts)})"]
+
+
+# --- The first failure of a Hypothesis test under pytest, before shrinking simplifies its example ---
+
+
+class _Failure(NamedTuple):
+    """The first line of a message, and the shapes of the arrays."""
+
+    headline: str
+    shapes: str
+
+
+# The first failure of the running test for each error class, because Hypothesis shrinks each class separately.
+_first_failures: dict[tuple[str, type], _Failure] = {}
+
+
+def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
+    """Return the message of an error. In a Hypothesis test, append the first failure if its message differs."""
+    text, test = str(error), _running_test()
+    if test is None:
+        return text
+    for key in [key for key in _first_failures if key[0] != test]:
+        del _first_failures[key]
+    first = _first_failures.setdefault((test, type(error)), _Failure(text.split("\n")[0], _shapes(inputs)))
+    if text.split("\n")[0] == first.headline:
+        return text
+    return f"{text}\n  First failure, with {first.shapes}: {first.headline}"
+
+
+def is_shrinking(kind: type) -> bool:
+    """Whether Hypothesis is shrinking a failure of this class, so that the message is not shown."""
+    if (_running_test(), kind) not in _first_failures:
+        return False
+    from hypothesis.control import current_build_context
+
+    return not current_build_context().is_final
+
+
+def _running_test() -> str | None:
+    """Return the name of the running test if it is a Hypothesis test under pytest, else None."""
+    return os.environ.get("PYTEST_CURRENT_TEST") if is_in_hypothesis_test() else None
+
+
+def _shapes(inputs: tuple[Any, ...]) -> str:
+    """Return the shapes of the arrays among inputs. An array that is given both alone and in a `Call` counts once."""
+    leaves = (leaf for part in inputs for leaf in tree_leaves(getattr(part, "arrays", part)))
+    arrays = {id(x): x for x in leaves if hasattr(x, "shape") or isinstance(x, float)}
+    shapes = [str(tuple(np.shape(x))) for x in arrays.values()]
+    return f"shape{'s' * (len(shapes) > 1)} {', '.join(shapes) or '()'}"

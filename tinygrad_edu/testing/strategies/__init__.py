@@ -12,7 +12,7 @@ from tinygrad_edu.testing.strategies.calls import OP_CALLS, calls
 from tinygrad_edu.testing.strategies.indices import indices
 from tinygrad_edu.testing.strategies.modules import modules
 from tinygrad_edu.testing.strategies.op_calls.common import one_input, two_inputs
-from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import NONDIFFERENTIABLE_CALLS
+from tinygrad_edu.testing.strategies.op_calls.reduction import NONDIFFERENTIABLE_CALLS
 from tinygrad_edu.testing.strategies.programs import STEPS, Program, programs
 from tinygrad_edu.testing.strategies.special import special_arrays, special_calls, special_values
 from tinygrad_edu.testing.strategies.windows import WindowProblem, illegal_windows, windows

@@ -8,15 +8,11 @@ from __future__ import annotations
 from tinygrad_edu.engine import Op
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy
-from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
-from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
+from tinygrad_edu.testing.strategies.op_calls.elementwise import ACTIVATIONS, ELEMENTWISE
 from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
-from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
+from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS, NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
-from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
-from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import NONDIFFERENTIABLE_CALLS
-from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
-from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
+from tinygrad_edu.testing.strategies.op_calls.reduction import NONDIFFERENTIABLE_CALLS, RANKING, REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.sampled import SAMPLED
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE

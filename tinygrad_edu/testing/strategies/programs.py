@@ -186,21 +186,20 @@ def _distinct(value: Array) -> bool:
 _DEFINITE = "tg.matmul(V, tg.swapaxes(V, -1, -2)) + 2.0 * np.eye(V.shape[-2])"
 
 STEPS: dict[str, Step] = {
-    **{name: _expression(f"tg.{name}(V)") for name in ("tanh", "sin", "cos", "sigmoid", "negative", "square")},
     **{name: _expression(f"tg.{name}(V)") for name in (
-        "arctan", "arcsinh", "sinh", "cosh", "sinc", "erf", "softplus", "softsign", "logsigmoid", "tanhshrink",
-        "positive", "deg2rad",
+        "tanh", "sin", "cos", "sigmoid", "negative", "square", "arctan", "arcsinh", "sinh", "cosh", "sinc", "erf",
+        "erfc", "log_ndtr", "softplus", "softsign", "logsigmoid", "tanhshrink", "positive", "deg2rad",
     )},
-    **{name: _expression(f"tg.{name}(tg.tanh(V))") for name in ("exp2", "expm1", "tan")},
-    **{name: _expression(f"tg.{name}(V * V + 0.5)") for name in ("log2", "log10", "log1p", "rsqrt", "reciprocal")},
-    "cbrt": _expression("tg.cbrt(V * V + 0.5)"),
+    **{name: _expression(f"tg.{name}(tg.tanh(V))") for name in ("exp", "exp2", "expm1", "tan")},
+    **{name: _expression(f"tg.{name}(V * V + 0.5)") for name in (
+        "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "cbrt", "reciprocal",
+    )},
     **{name: _expression(f"tg.{name}(0.75 * tg.tanh(V))") for name in ("arcsin", "arccos", "arctanh")},
     "arccosh": _expression("tg.arccosh(V * V + 1.5)"), "logit": _expression("tg.logit(tg.sigmoid(V))"),
     "gelu_tanh": _expression("tg.gelu(V, approximate='tanh')"), "gelu_exact": _expression("tg.gelu(V)"),
     "silu_from_sigmoid": _expression("tg.silu(V)"),
     **{name: _pair(f"tg.{name}(V, W * W + 0.5)") for name in ("arctan2", "hypot", "xlogy")},
     **{name: _pair(f"tg.{name}(V, W)") for name in ("logaddexp", "logaddexp2")},
-    **{name: _expression(f"tg.{name}(V)") for name in ("erfc", "log_ndtr")},
     "bessel_of_order": _expression("tg.bessel_j0(V)"),
     **{name: _expression(f"tg.{name}(0.5 + 0.25 * tg.tanh(V))") for name in (
         "erfinv", "ndtri", "lgamma", "digamma", "entr",
@@ -222,8 +221,6 @@ STEPS: dict[str, Step] = {
         ("pseudo_inverse", f"pinv({_DEFINITE})"),
     )},
     "take_diagonal": _expression("tg.einsum('...ij,...ij->...', V, V)", _matrix),
-    "exp": _expression("tg.exp(tg.tanh(V))"), "log": _expression("tg.log(V * V + 0.5)"),
-    "sqrt": _expression("tg.sqrt(V * V + 0.5)"),
     "abs": _expression("tg.abs(V)", _away_from_0), "relu": _expression("tg.relu(V)", _away_from_0),
     "sign": _expression("tg.sign(V)", _away_from_0),
     "clip_by_scalars": _expression("tg.clip(V, -1.0, 1.0)", _away_from_1),

@@ -101,6 +101,19 @@ def inputs_of(
     return Call(name, [draw(strategy(shape)) for shape, strategy in pairs], **settings)
 
 
+@st.composite
+def call_of(
+    draw: Any, /, name: Any, *inputs: Any, differentiable: Sequence[int] | None = None, **settings: Any
+) -> Call:
+    """Draw a call. Its inputs and settings are values, or strategies that draw them."""
+
+    def drawn(value: Any) -> Any:
+        return draw(value) if isinstance(value, Strategy) else value
+
+    values = {key: drawn(value) for key, value in settings.items()}
+    return Call(name, [drawn(x) for x in inputs], differentiable, **values)
+
+
 def moderate(shape: Shape, **values: Any) -> Strategy[Array]:
     """Draw an array of numbers up to 3 by default, for functions that normalize, saturate or cancel beyond."""
     return arrays(shape, **{**UP_TO_3, **values})
@@ -116,9 +129,9 @@ def each_of(**choices: Sequence[Any]) -> SettingsFor:
     return lambda shape: st.fixed_dictionaries({name: st.sampled_from(values) for name, values in choices.items()})
 
 
-def along(shape: Shape) -> Strategy[Settings]:
-    """Draw the settings of a reduction: one axis, several or all, and `keepdims`."""
-    return st.fixed_dictionaries({"axis": axes(len(shape)), "keepdims": st.booleans()})
+def along(shape: Shape, **settings: Strategy[Any]) -> Strategy[Settings]:
+    """Draw the settings of a reduction: one axis, several or all, `keepdims`, and other settings."""
+    return st.fixed_dictionaries({"axis": axes(len(shape)), "keepdims": st.booleans(), **settings})
 
 
 def reduced(shape: Shape, axis: Any) -> int:

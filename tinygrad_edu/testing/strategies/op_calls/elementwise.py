@@ -1,17 +1,19 @@
-"""Calls of elementwise ops."""
+"""Calls of elementwise ops and of activations, away from their kinks."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, masks, shapes
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import (
     ANY_SIZE,
     MARGINS_OF_40,
     UP_TO_3,
     Settings,
+    call_of,
     conditions,
     each_of,
     inputs_of,
@@ -110,11 +112,6 @@ def _logits(draw: Any) -> Call:
 _POSITIVE: Settings = {"low": 0.25, "high": 8.0}
 
 
-@st.composite
-def _polygammas(draw: Any) -> Call:
-    return Call("polygamma", [draw(st.integers(0, 3)), draw(arrays(**_POSITIVE))], (1,))
-
-
 NO_ZERO: Settings = {"away_from": (0.0,)}
 
 ELEMENTWISE: dict[str, Strategy[Call]] = {
@@ -137,7 +134,8 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     "ndtri": one_input("ndtri", low=0.0625, high=0.9375),
     **{name: one_input(name, low=-1.875, high=1e3, away_from=(-1.0, 0.0)) for name in ("lgamma", "digamma")},
     "entr": one_input("entr", low=0.25, high=1e3),
-    "polygamma_of_order": one_input("polygamma_of_order", each_of(n=(1, 2)), **_POSITIVE), "polygamma": _polygammas(),
+    "polygamma_of_order": one_input("polygamma_of_order", each_of(n=(1, 2)), **_POSITIVE),
+    "polygamma": call_of("polygamma", st.integers(0, 3), arrays(**_POSITIVE), differentiable=(1,)),
     **{name: one_input(name, low=-30, high=30, **NO_ZERO) for name in ("i0", "i1", "i0e", "i1e")},
     **{name: one_input(name, **MARGINS_OF_40) for name in ("bessel_j0", "bessel_j1")},
     **{name: one_input(name, **_POSITIVE) for name in (
@@ -160,4 +158,58 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     "nan_to_num": one_input("nan_to_num", each_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),
     **{name: _clips(name) for name in ("clip", "clip_by_arrays", "clip_by_scalars")},
     "astype": one_input("astype", lambda shape: st.just({"dtype": np.float64})),
+}  # fmt: skip
+
+
+# --- Activations ---
+
+
+@st.composite
+def _with_kinks(draw: Any, name: str, choices: dict[str, Any], kinks: Any) -> Call:
+    """Draw settings from the given lists, and numbers away from the kinks that depend on the settings."""
+    settings = {key: draw(st.sampled_from(values)) for key, values in choices.items()}
+    return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=kinks(**settings)))], **settings)
+
+
+@st.composite
+def _prelus(draw: Any) -> Call:
+    shape = draw(shapes())
+    x, channels = draw(arrays(shape, away_from=(0.0,))), shape[1] if len(shape) > 1 else 1
+    return Call("prelu", [x, draw(arrays(draw(st.sampled_from([(), (1,), (channels,)]))))])
+
+
+@st.composite
+def _glus(draw: Any) -> Call:
+    shape = draw(shapes(1))
+    axis = draw(axes(len(shape), none=False, several=False))
+    even = [n * (2 if a == axis % len(shape) else 1) for a, n in enumerate(shape)]
+    return Call("glu", [draw(arrays(tuple(even)))], axis=axis)
+
+
+def _at_0(**settings: Any) -> Any:
+    return (0.0,)
+
+
+_KINKS: dict[str, Any] = {
+    **{name: ({}, _at_0) for name in ("relu", "softsign", "selu")}, "relu6": ({}, lambda: (0.0, 6.0)),
+    **{name: ({}, lambda: (-3.0, 3.0)) for name in ("hardswish", "hardsigmoid")},
+    **dict.fromkeys(("hardshrink", "softshrink"), ({"lambd": (0.5, 0, 2)}, lambda lambd: (-lambd, lambd))),
+    "leaky_relu": ({"negative_slope": (0.01, 0, 1.5, -0.5)}, _at_0),
+    **{name: ({"alpha": (1.0, 0.5, 2)}, _at_0) for name in ("elu", "celu")},
+    "exponential_unit": ({"alpha": (1.0, 2.0), "rate": (1.0, 0.5)}, _at_0),
+    "threshold": ({"threshold": (0, -1.5, 2.0), "value": (0, -3.0, 20.0)}, lambda threshold, value: (threshold,)),
+    "hardtanh": ({"min_val": (-1.0, -2, 0.5), "max_val": (1.0, 3)}, lambda min_val, max_val: (min_val, max_val)),
+    "softplus": ({"beta": (1, 0.5, 2.0, -1), "threshold": (20, 1.0)}, lambda beta, threshold: (threshold / beta,)),
+}  # fmt: skip
+
+_SMOOTH = (
+    "sigmoid", "softplus_slope", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "normal_cdf", "gelu_exact",
+)  # fmt: skip
+
+ACTIVATIONS: dict[str, Strategy[Call]] = {
+    **{name: _with_kinks(name, *how) for name, how in _KINKS.items()},
+    **{name: one_input(name) for name in _SMOOTH},
+    **{name: one_input(name, **UP_TO_3) for name in ("tanhshrink", "gelu_tanh")},  # they cancel beyond
+    "gelu": one_input("gelu", each_of(approximate=("none", "tanh")), **UP_TO_3),
+    "leaky": inputs_of("leaky", broadcastable(), partial(arrays, away_from=(0.0,))), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """Calls of array products and linear algebra."""
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -11,7 +12,15 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.ops import linalg
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, each_of, inputs_of, moderate, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import (
+    UP_TO_3,
+    Settings,
+    along,
+    call_of,
+    each_of,
+    inputs_of,
+    one_input,
+)
 from tinygrad_edu.testing.strategies.op_calls.several import first_of, in_one
 
 _LENGTHS = st.integers(1, 3)
@@ -131,11 +140,6 @@ def _symmetric(draw: Any) -> Array:
 
 
 @st.composite
-def _matrices(draw: Any, /, name: str, matrices: Strategy[Array], **settings: Strategy[Any]) -> Call:
-    return Call(name, [draw(matrices)], **{setting: draw(values) for setting, values in settings.items()})
-
-
-@st.composite
 def _solves(draw: Any) -> Call:
     n, k = _several(draw, 2)
     stack = draw(_STACKS)
@@ -151,12 +155,6 @@ def _dets(draw: Any) -> Call:
     # test_conventions.py tests the other ranks.
     assume(np.all((np.asarray(np.linalg.matrix_rank(x)) >= n - 1) | ~x.any(axis=(-2, -1))))
     return Call("det", [x])
-
-
-@st.composite
-def _cofactors_changes(draw: Any) -> Call:
-    x = draw(_invertible())
-    return Call("cofactors_jvp", [draw(arrays(x.shape)), x])
 
 
 @st.composite
@@ -177,11 +175,9 @@ def _cholesky_systems(draw: Any) -> Call:
     return Call("cholesky_solve", [b, draw(_invertible(stack, n))], upper=draw(st.booleans()))
 
 
-@st.composite
-def _least_squares(draw: Any) -> Call:
-    a = draw(_rectangular())
-    b_shape = draw(st.sampled_from([a.shape[-2:-1], (*a.shape[:-1], 2)]))
-    return Call(first_of(linalg.lstsq), [a, draw(arrays(b_shape))], rcond=draw(st.sampled_from([None, 1e-10])))
+def _least_squares(a: Array) -> Strategy[Call]:
+    b = st.sampled_from([a.shape[-2:-1], (*a.shape[:-1], 2)]).flatmap(arrays)
+    return call_of(first_of(linalg.lstsq), a, b, rcond=st.sampled_from([None, 1e-10]))
 
 
 @st.composite
@@ -212,19 +208,9 @@ def _unequal(shape: Shape) -> Strategy[Array]:
     return arrays(shape, distinct=True).map(lambda x: x + 1 / 32)
 
 
-@st.composite
-def _power_norms(draw: Any) -> Call:
-    shape = draw(shapes(empty=False))
-    axis = tuple(draw(st.lists(st.sampled_from(range(len(shape))), unique=True))) if shape else ()
-    x = draw(moderate(shape, away_from=(0.0,)))
-    return Call("p_norm", [x], p=draw(_ORDERS), axis=axis, keepdims=draw(st.booleans()))
-
-
-@st.composite
-def _vector_norms(draw: Any) -> Call:
-    shape = draw(shapes(1, 3, empty=False))
-    settings = {"ord": draw(_ORDERS | st.sampled_from([np.inf, -np.inf])), **draw(along(shape))}
-    return Call("vector_norm", [draw(_unequal(shape))], **settings)
+def _power(shape: Shape) -> Strategy[Settings]:
+    axes_of = st.lists(st.sampled_from(range(len(shape))), unique=True).map(tuple) if shape else st.just(())
+    return st.fixed_dictionaries({"p": _ORDERS, "axis": axes_of, "keepdims": st.booleans()})
 
 
 _MATRIX_ORDERS = st.sampled_from(["fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
@@ -251,22 +237,28 @@ LINALG: dict[str, Strategy[Call]] = {
     **{name: inputs_of(name, st.tuples(shapes(0, 2), shapes(0, 2))) for name in ("outer", "kron")},
     "tensordot": _tensordots(), "einsum": _einsums(),
     **{name: _diagonals(name) for name in ("take_diagonal", "put_diagonal")},
-    **{name: _matrices(name, _invertible()) for name in (
+    **{name: call_of(name, _invertible()) for name in (
         "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor",
     )},
-    "solve_triangular": _triangular_systems(), "cholesky_solve": _cholesky_systems(), "lstsq": _least_squares(),
-    "lu": _pivoted(), "triangular_factors": _matrices("triangular_factors", _invertible()),
-    "expm": _matrices("expm", _rectangular(square=True)),
+    "solve_triangular": _triangular_systems(), "cholesky_solve": _cholesky_systems(),
+    "lstsq": _rectangular().flatmap(_least_squares),
+    "lu": _pivoted(), "triangular_factors": call_of("triangular_factors", _invertible()),
+    "expm": call_of("expm", _rectangular(square=True)),
     **{name: _tensor_systems(name) for name in ("tensorinv", "tensorsolve")},
-    "solve": _solves(), "det": _dets(), "cofactors_jvp": _cofactors_changes(),
-    "matrix_power": _matrices("matrix_power", _invertible(), n=st.integers(-3, 5)),
-    **{name: _matrices(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},
-    "pinv": _matrices("pinv", _rectangular(), rcond=st.sampled_from([None, 1e-10])),
-    "singular_triplets": _matrices("singular_triplets", _rectangular(), full_matrices=st.booleans()),
-    **{name: _matrices(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
-    "orthogonal_triangular": _matrices("orthogonal_triangular", _rectangular(tall=True)),
+    "solve": _solves(), "det": _dets(),
+    "cofactors_jvp": _invertible().flatmap(lambda x: call_of("cofactors_jvp", arrays(x.shape), x)),
+    "matrix_power": call_of("matrix_power", _invertible(), n=st.integers(-3, 5)),
+    **{name: call_of(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},
+    "pinv": call_of("pinv", _rectangular(), rcond=st.sampled_from([None, 1e-10])),
+    "singular_triplets": call_of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
+    **{name: call_of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
+    "orthogonal_triangular": call_of("orthogonal_triangular", _rectangular(tall=True)),
     "undifferentiable": one_input("undifferentiable", each_of(values=[np.zeros((2, 0))], description=["nothing"])),
-    "p_norm": _power_norms(), "vector_norm": _vector_norms(), "norm": _norms(),
-    "matrix_norm": _matrices("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
-    "cond": _matrices("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
+    "p_norm": one_input("p_norm", _power, least_size=1, away_from=(0.0,), **UP_TO_3), "norm": _norms(),
+    "vector_norm": inputs_of(
+        "vector_norm", st.tuples(shapes(1, 3, empty=False)), _unequal,
+        settings_for=partial(along, ord=_ORDERS | st.sampled_from([np.inf, -np.inf])),
+    ),
+    "matrix_norm": call_of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
+    "cond": call_of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import moderate
+from tinygrad_edu.testing.strategies.op_calls.common import call_of, inputs_of, moderate
 from tinygrad_edu.testing.strategies.op_calls.several import in_one
 
 # --- Calculus ---
@@ -114,15 +114,7 @@ def _vecdots(draw: Any) -> Call:
     return Call("vecdot", [draw(arrays((*shape, n))) for shape in (x_shape, y_shape)])
 
 
-@st.composite
-def _vandermondes(draw: Any) -> Call:
-    x = draw(arrays((draw(st.integers(0, 4)),), -2, 2))
-    return Call("vander", [x], N=draw(st.none() | st.integers(0, 5)), increasing=draw(st.booleans()))
-
-
-@st.composite
-def _block_diagonals(draw: Any) -> Call:
-    return Call("block_diag", [draw(arrays(shape)) for shape in draw(st.lists(shapes(0, 2), min_size=1, max_size=3))])
+_FEW_NUMBERS = st.integers(0, 4).flatmap(lambda n: arrays((n,), -2, 2))
 
 
 # --- Histograms ---
@@ -149,6 +141,8 @@ SAMPLED: dict[str, Strategy[Call]] = {
     **{name: _integrals(name) for name in ("trapezoid", "cumulative_trapezoid")},
     "gradient": _gradients(), "interp": _interpolations(),
     **{name: _covariances(name) for name in ("cov", "corrcoef")}, "cdist": _cdists(), "pdist": _pdists(),
-    "cross": _crosses(), "vecdot": _vecdots(), "vander": _vandermondes(), "block_diag": _block_diagonals(),
+    "cross": _crosses(), "vecdot": _vecdots(),
+    "vander": call_of("vander", _FEW_NUMBERS, N=st.none() | st.integers(0, 5), increasing=st.booleans()),
+    "block_diag": inputs_of("block_diag", st.lists(shapes(0, 2), min_size=1, max_size=3)),
     "bincount": _counts(), "histogram": _histograms(),
 }  # fmt: skip

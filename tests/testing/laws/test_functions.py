@@ -5,7 +5,7 @@ import pytest
 
 from tinygrad_edu.testing import LawBroken, Report
 from tinygrad_edu.testing.differentiable import Differentiable
-from tinygrad_edu.testing.laws.engine import run_laws
+from tinygrad_edu.testing.laws.functions import run_laws
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 
