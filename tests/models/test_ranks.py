@@ -136,16 +136,6 @@ def test_whatever_ends_a_run_it_goes_on_with_more_or_fewer_ranks_to_the_same_bit
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", range(3))
-def test_where_one_is_to_end_all_do_and_save(rank, tmp_path):
-    code, out, err = run(3, tmp_path, rank, signal.SIGTERM, 40, 0)
-    assert code == 130, err
-    require_lines(out, r"stopped: .* -> .*/0")
-    require_lines(err, *LINES[:2])
-    require_whole(tmp_path, "stopped")
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.5, 1.0, 2.0, 4.0])
 def test_ctrl_c_at_any_moment_is_said_once_at_most(seconds, tmp_path):
     """Also before there is anything to save. A rank that ends may end the first one before it prints, with code 9."""
