@@ -53,11 +53,6 @@ def test_a_shift_is_what_a_loop_over_the_pixels_would_do(batch, far, seed):
         assert any(np.array_equal(found, shifted(image, down, right)) for down in offsets for right in offsets)
 
 
-@given(images(), seeds)
-def test_a_shift_of_0_is_a_copy(batch, seed):
-    np.testing.assert_array_equal(random_shift(batch, 0, np.random.default_rng(seed)), batch)
-
-
 @given(images(), st.integers(0, 3), seeds)
 def test_one_seed_gives_one_shift(batch, far, seed):
     first, second = (random_shift(batch, far, np.random.default_rng(seed)) for _ in range(2))

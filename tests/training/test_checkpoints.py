@@ -379,36 +379,6 @@ def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):
     assert train(3) == (second, [])
 
 
-@pytest.mark.parametrize("kind", ["loader", "list"])
-def test_interrupted_after_any_step_or_in_the_loop_it_goes_on_to_the_same_bits(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "sync", lambda path: None)
-
-    def train(folder, stop_after=None, stop_in=None):
-        run, seen, history = Run(), [], []
-        batches = run.loader if kind == "loader" else [(X[:5], Y[:5]), (X[5:], Y[5:])]
-
-        def stop(step):
-            if step.number == stop_after:
-                raise KeyboardInterrupt
-
-        told = {"rng": run.rng, "history": history, "average": run.average, "on_step": stop, "resume": True}
-        kept = Checkpoints(folder, every_steps=2, seen=seen)
-        try:
-            for epoch in fit(run.model, run.optimizer, nn.cross_entropy, batches, 3, checkpoints=kept, **told):
-                if epoch.epoch == stop_in:
-                    raise KeyboardInterrupt
-                seen.append(epoch.epoch)
-        except KeyboardInterrupt:
-            return None
-        return run.bits(), [(epoch.epoch, epoch.loss, epoch.steps) for epoch in history], seen
-
-    whole = train(tmp_path / "whole")
-    assert whole[2] == [1, 2, 3]
-    for number, stop in enumerate([*({"stop_after": step} for step in range(6)), *({"stop_in": e} for e in (1, 2, 3))]):
-        assert train(tmp_path / str(number), **stop) is None
-        assert train(tmp_path / str(number)) == whole
-
-
 LOOPS = {
     "to the end": list,
     "islice of all": lambda epochs: list(itertools.islice(epochs, 3)),
