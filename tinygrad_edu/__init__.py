@@ -26,7 +26,7 @@ if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every
     from tinygrad_edu.ops import linalg
     from tinygrad_edu.ops.creation import *
     from tinygrad_edu.ops.draws import *
-    from tinygrad_edu.ops.norms import norm_of_elements as norm
+    from tinygrad_edu.ops.linear_algebra.norms import norm_of_elements as norm
     from tinygrad_edu.transforms import (
         checkpoint,
         custom_vjp,
@@ -50,7 +50,7 @@ else:
         if name == "linalg":
             found = _import_module("tinygrad_edu.ops.linalg")
         elif name == "norm":
-            found = _with_hints(ops.on_demand.import_function("norms.norm_of_elements"), __name__)
+            found = _with_hints(ops.on_demand.import_function("linear_algebra.norms.norm_of_elements"), __name__)
         elif name in ops.on_demand.PACKAGE_FILES:
             function = ops.on_demand.import_function(f"{ops.on_demand.PACKAGE_FILES[name]}.{name}")
             found = _with_hints(function, __name__)

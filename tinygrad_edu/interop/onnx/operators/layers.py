@@ -7,11 +7,12 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import OPERATORS, Emitter, rule
-from tinygrad_edu.nn.pooling import unpooled
-from tinygrad_edu.ops import convolution, normalization, patches, pooling, recurrent
-from tinygrad_edu.ops.fast import convolution as fast_convolution
-from tinygrad_edu.ops.selection import extremes
-from tinygrad_edu.ops.sliding_windows import pair, per_axis
+from tinygrad_edu.nn.layers.pooling import unpooled
+from tinygrad_edu.ops.elementwise.selection import extremes
+from tinygrad_edu.ops.fast.images import convolution as fast_convolution
+from tinygrad_edu.ops.images import convolution, patches, pooling
+from tinygrad_edu.ops.images.sliding_windows import pair, per_axis
+from tinygrad_edu.ops.networks import normalization, recurrent
 
 # --- Normalization ---
 
