@@ -1,6 +1,5 @@
 """In-place changes: a gradient that would be wrong raises an error with the op, and all others are correct."""
 
-import re
 import threading
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.engine import memory
-from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError, StaleValueError
+from tinygrad_edu.errors import LeafInPlaceError, StaleValueError
 
 IN_PLACE = {
     "+=": lambda t: t.__iadd__(2.0),
@@ -97,14 +96,6 @@ def test_an_operator_on_a_saved_constant_is_caught(change):
         loss.backward()
 
 
-def test_a_saved_result_is_caught():
-    h = tg.tanh(Tensor(values(), requires_grad=True))
-    loss = h.sum()
-    h += 1
-    with pytest.raises(StaleValueError, match="op tanh: the vjp of x saved its result"):
-        (loss + h.sum()).backward()
-
-
 def test_a_result_that_no_vjp_saved_may_change():
     w = Tensor(values(), requires_grad=True)
     h = w + 1
@@ -156,13 +147,6 @@ def test_an_operand_that_shares_the_memory_is_read_before_it_changes(operator, o
     b = v * 1.0
     getattr(b, f"__{operator[1:]}__")(other(b)).backward(cotangent)
     np.testing.assert_allclose(w.grad, v.grad, rtol=1e-12)
-
-
-def test_a_recorded_change_of_a_leaf_is_refused():
-    w = Tensor(values(), requires_grad=True)
-    with pytest.raises(LeafInPlaceError, match=r"add in place on a leaf .* no_grad\(\)"):
-        w += 1
-    np.testing.assert_array_equal(w.numpy(), values())
 
 
 @pytest.mark.parametrize("view", [name for name in VIEWS if name != "detach"])
@@ -235,16 +219,6 @@ def test_backward_from_a_stale_view_is_refused():
         seen.backward(np.ones((2, 2)))
 
 
-def test_a_change_before_the_forward_is_no_mistake():
-    w = Tensor(values(), requires_grad=True)
-    w.data -= 0.5
-    with tg.no_grad():
-        w += 1
-        w[0] = 3.0
-    (w * w).sum().backward()
-    np.testing.assert_allclose(w.grad, 2 * w.numpy())
-
-
 def test_a_copied_reshape_is_no_view():
     w = Tensor(values(), requires_grad=True)
     loss = (w * w).sum()
@@ -261,14 +235,6 @@ def test_retained_saved_values_are_watched_until_the_last_walk():
     w.data -= 1
     with pytest.raises(StaleValueError):
         loss.backward()
-
-
-def test_only_the_vjps_that_run_mind():
-    w, c = Tensor(values(), requires_grad=True), Tensor(values())
-    loss = (w * c).sum()
-    w.data -= 1  # only the vjp of c saves w, and c needs no gradient
-    loss.backward()
-    np.testing.assert_array_equal(w.grad, values())
 
 
 def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_another(monkeypatch):
@@ -294,20 +260,6 @@ def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_a
     slow.join()
     quick.join()
     assert memory.last_version == [10**9 + 1]
-
-
-def test_shape_and_dtype_of_a_tensor_do_not_change_in_place():
-    a, i = Tensor(np.ones(2)), Tensor(np.ones(2, int))
-    with pytest.raises(ShapeError, match=re.escape("add in place: expected shape (2,), got (3, 2).")):
-        a += np.ones((3, 2))
-    with pytest.raises(DTypeError, match="divide in place: cannot cast the result from float32 to int64"):
-        i /= 2
-    with pytest.raises(ShapeError, match=re.escape("expected shape (2,), got (1,).")):
-        a.assign([1.0])
-    with pytest.raises(ShapeError, match=re.escape("expected shape (2,), got ().")):
-        a.data = 3.0
-    assert a.numpy().tolist() == [1, 1]
-    assert i.numpy().tolist() == [1, 1]
 
 
 def test_in_place_keeps_the_dtype_of_the_tensor_and_of_its_gradient():

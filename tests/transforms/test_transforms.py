@@ -213,17 +213,6 @@ def test_derivatives_of_a_closure_over_the_outer_variable_are_not_confused():
     assert float(cube(2.0)) == 3 * 2 * 4
 
 
-def test_three_nested_derivatives_keep_their_variables_apart():
-    def outer(x):
-        def middle(y):
-            return y * tg.grad(lambda z: x * y * z * z)(y)
-
-        return tg.grad(middle)(x * x)
-
-    # d/dz at y: 2 x y y; times y: 2 x y^3; d/dy: 6 x y^2 at y = x^2: 6 x^5; d/dx: 30 x^4
-    assert float(tg.grad(outer)(2.0)) == 30 * 16
-
-
 @pytest.mark.parametrize(
     "derivative",
     [
