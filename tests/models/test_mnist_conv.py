@@ -118,16 +118,6 @@ def test_the_bits_do_not_depend_on_the_number_of_cores(small, tmp_path, monkeypa
     assert (tmp_path / "one/model.safetensors").read_bytes() == (tmp_path / "all/model.safetensors").read_bytes()
 
 
-@pytest.mark.thorough
-def test_a_local_file_in_keras_format_is_data_too(tmp_path):
-    digits = tg.data.load_embedded()
-    np.savez(tmp_path / "mnist.npz", **{k: getattr(digits, k) for k in ("x_train", "y_train", "x_test", "y_test")})
-    for name, source in (("file", tmp_path / "mnist.npz"), ("embedded", "embedded")):
-        assert job("--epochs", 1, "--train-size", 64, "--data", source, "--output", tmp_path / name).returncode == 0
-    file, embedded = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("file", "embedded"))
-    assert file == embedded
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -304,13 +294,3 @@ def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(sm
     assert out.endswith("-> nowhere\n")
     assert results.read_summary(folder)["end"] == "done"
     assert results.read_weights(folder)
-
-
-def test_help_names_every_option():
-    result = job("--help")
-    assert result.returncode == 0
-    options = "recipe epochs batch-size learning-rate train-size data seed output resume quiet tensorboard"
-    for option in options.split():
-        assert f"--{option}" in result.stdout
-    assert mnist_conv.parse(["--recipe", "seed"]).recipe == "seed"
-    assert mnist_conv.RECIPES["seed"] is mnist_conv.RECIPES["original"]
