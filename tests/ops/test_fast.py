@@ -1,7 +1,7 @@
 """Fast implementations, beyond `test_twins`: accuracy, equal bits on any number of threads, and large sizes."""
 
 import math
-from itertools import product
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from tinygrad_edu.ops import fast
 from tinygrad_edu.ops.elementwise import error_function
 from tinygrad_edu.ops.fast import transpose
 from tinygrad_edu.ops.fast.images import conv_columns, conv_gemm, convolution, depthwise, polyphase, ring_buffer
+from tinygrad_edu.ops.fast.networks import normalization as channel_normalization
 from tinygrad_edu.ops.fast.networks import recurrent_products
 from tinygrad_edu.ops.images.sliding_windows import window_of
 from tinygrad_edu.ops.indices import nondifferentiable
@@ -345,7 +346,42 @@ def all_four(x, weight, settings):
 # --- Sums over several axes ---
 
 
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_sums_over_any_axes_of_any_layout(order):
+    x = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)  # all sums are exact
+    x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    small = {f"{fast.reductions.__name__}.{name}": size for name, size in (("_MANY", 2), ("_SHORT", 0))}
+    with replaced_thresholds(small):
+        for axes in (axes for count in range(5) for axes in combinations(range(4), count)):
+            for keepdims in (False, True):
+                found, wanted = tg.sum(x, axes, keepdims), np.sum(x, axes, keepdims=keepdims)
+                assert found.shape == wanted.shape
+                np.testing.assert_array_equal(found, wanted)
+        assert tg.sum(x) == 7140
+
+
 # --- Normalization, split by channels ---
+
+
+@given(data=st.data(), far=st.sampled_from([0, 1e8]), seed=st.integers(0, 2**16))
+def test_normalization_in_parts(data, far, seed):
+    """Also far from 0, where 1e-8 is about one unit in the last place of x."""
+    call = data.draw(calls("channel_norm"))
+    (x, weight, bias), eps = call.arrays, call.settings["eps"]
+    x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
+    tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
+    with lowered_thresholds(seed):
+        found = channel_normalization.moments(x)
+        out = channel_normalization.channel_norm_values(x, weight, bias, eps, found)
+        of_x = channel_normalization.channel_norm_x(g, x, weight, eps, found)
+        of_weight = channel_normalization.channel_norm_weight(g, x, eps, found)
+    np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
+    mean, variance = (f(x, (0, 2), keepdims=True) for f in (np.mean, np.var))
+    np.testing.assert_allclose(out, weight * (x - mean) / np.sqrt(variance + eps) + bias, **tolerance)
+    unit = normalization.divide_by_rms(normalization.center(x), eps)
+    by_hand = normalization.center(normalization._divide_by_rms_x(g * weight, normalization.center(x), unit, eps))
+    np.testing.assert_allclose(of_x, by_hand, **tolerance)
+    np.testing.assert_allclose(of_weight, normalization.plain_channel_norm_weight(g, x, eps, found), **tolerance)
 
 
 @pytest.mark.fast
