@@ -28,9 +28,9 @@ from tinygrad_edu.ops.elementwise.selection import drop
 from tinygrad_edu.ops.elementwise.trigonometry import tanh_gradient
 from tinygrad_edu.ops.fast.elementwise import relu_values
 from tinygrad_edu.ops.fast.images.chwn import samples_first, samples_last
-from tinygrad_edu.ops.fast.images.convolution import correlate_images
 from tinygrad_edu.ops.fast.networks import normalization, softmax
 from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.ops.images.correlation import correlate_images
 from tinygrad_edu.ops.networks.activations import plain_relu_values
 from tinygrad_edu.ops.networks.dropout import draw_bits, dropout_by_bits
 from tinygrad_edu.ops.networks.normalization import center, divide_by_rms

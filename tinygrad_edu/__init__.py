@@ -6,9 +6,9 @@ from importlib import import_module as _import_module
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor, detect_anomaly, enable_grad, from_dlpack, from_numpy, is_grad_enabled, no_grad
 from tinygrad_edu.engine.decorator import op
+from tinygrad_edu.engine.interop.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.errors.hints import attribute_error as _attribute_error
 from tinygrad_edu.errors.hints import with_hints as _with_hints
-from tinygrad_edu.interop.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "distributions", "enable_grad", "from_dlpack",

@@ -304,7 +304,7 @@ FAULTS = {
         Fault("if g.__class__ is IndexedSlices else g", "if g.__class__ is IndexedSlices and g.indices[1:] else g",
               "a single slice", passes=["getitem"], errors=["AttributeError", "TypeError", "AssertionError"]),
     ],
-    "engine/fast/generated_call.py": [
+    "engine/generated_call.py": [
         Fault("unconditional = len(vjp_indices) == len(vjps.names)", "unconditional = bool(vjp_indices)",
               "values that no vjp needs", recorders=["multiply"]),
         Fault("if first[k : k + 1] == [name]", "if first", "parameters by keyword", recorders=["im2col"],

@@ -18,12 +18,11 @@ from tinygrad_edu.ops.fast import transpose
 from tinygrad_edu.ops.fast.images import conv_columns, conv_gemm, convolution, depthwise, polyphase, ring_buffer
 from tinygrad_edu.ops.fast.networks import normalization as channel_normalization
 from tinygrad_edu.ops.fast.networks import recurrent_products
-from tinygrad_edu.ops.images.sliding_windows import window_of
-from tinygrad_edu.ops.indices import nondifferentiable
 from tinygrad_edu.ops.networks import normalization
 from tinygrad_edu.ops.networks.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.products import products
 from tinygrad_edu.ops.reductions import reduction
+from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.shared.speed import threads
 from tinygrad_edu.testing.numeric.sampling import draw_signed
@@ -119,13 +118,11 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
     for row in product(special, repeat=6):
         x = np.array(row)
         for k in (1, 2):
-            wanted, first = nondifferentiable.plain_first_indices(x, k, descending), fast.partition.first_indices
+            wanted, first = fast.partition.plain_first_indices(x, k, descending), fast.partition.first_indices
             np.testing.assert_array_equal(first(x, k, descending), wanted)
             np.testing.assert_array_equal(first(np.stack([x, x[::-1]]), k, descending)[0], wanted)
             at = np.arange(k)
-            np.testing.assert_array_equal(
-                fast.partition.rank_indices(x, at), nondifferentiable.plain_rank_indices(x, at)
-            )
+            np.testing.assert_array_equal(fast.partition.rank_indices(x, at), fast.partition.plain_rank_indices(x, at))
 
 
 # --- Products of all elements ---
@@ -327,7 +324,7 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
                 monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
             found.append(all_four(*drawn, settings))
         whole = all_four(x, weight, settings)
-    monkeypatch.setattr(convolution, "_select_form", lambda *sizes: PLAIN)
+    monkeypatch.setattr(convolution, "select_form", lambda *sizes: PLAIN)
     plain = all_four(x.astype(np.float64), weight.astype(np.float64), settings)
     for here, there in ((found[0], found[1]), (found[0], found[2]), (whole, plain)):
         for one, other in zip(here, there, strict=True):

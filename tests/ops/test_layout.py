@@ -14,7 +14,7 @@ from tinygrad_edu.engine import values_of
 from tinygrad_edu.ops.fast.images import conv_gemm
 from tinygrad_edu.ops.fast.images.chwn import region
 from tinygrad_edu.ops.fast.products import TileSize
-from tinygrad_edu.ops.images.sliding_windows import window_of
+from tinygrad_edu.ops.sliding_windows import window_of
 
 
 def samples_innermost(array):

@@ -172,7 +172,7 @@ def test_without_a_fault_the_laws_hold(law):
 
 def test_every_fast_file_has_faults():
     files = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("*/fast/**/[!_]*.py")}
-    assert files == FAULTS.keys()
+    assert files | {"engine/generated_call.py"} == FAULTS.keys()
     assert all(len(faults) > 1 for faults in FAULTS.values())
 
 

@@ -19,8 +19,8 @@ from tinygrad_edu.ops.elementwise import error_function
 from tinygrad_edu.ops.fast import blocks, deviations, transpose
 from tinygrad_edu.ops.fast.images import conv_columns, conv_gemm, convolution, depthwise
 from tinygrad_edu.ops.images import pooling
-from tinygrad_edu.ops.images.sliding_windows import window_of
 from tinygrad_edu.ops.networks import activations, attention, normalization, recurrent
+from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
 from tinygrad_edu.testing.strategies.arrays import positions
@@ -467,12 +467,12 @@ def all_steps(function):
 
 def images_by_choice(maps, weight, window, groups):
     """Return the images by the form that is chosen for these arguments."""
-    return convolution._select_images_form(maps, weight, window, groups).images(maps, weight, window, groups)
+    return convolution.select_images_form(maps, weight, window, groups).images(maps, weight, window, groups)
 
 
 def kernels_by_choice(maps, images, window, groups):
     """Return the kernels by the form that is chosen for these arguments."""
-    form = convolution._select_form(len(maps), len(images), groups, maps.shape[3], window)
+    form = convolution.select_form(len(maps), len(images), groups, maps.shape[3], window)
     return form.kernels(maps, images, window, groups)
 
 
@@ -617,5 +617,5 @@ WITHOUT_A_TWIN = {
     "products.product_on_threads": "the twin of product, and test_fast.py",
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",
-    "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
+    "transpose.items_of": "a view", "transpose.padded_copy": "a copy", "partition.stable_argsort": "the plain sort",
 }  # fmt: skip

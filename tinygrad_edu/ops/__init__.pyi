@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, Op, PlainArrayLike, Tensor
 from tinygrad_edu.ops import methods as methods
 from tinygrad_edu.ops import on_demand as on_demand
 from tinygrad_edu.ops.images.adaptive_pooling import OutputSize
-from tinygrad_edu.ops.images.sliding_windows import Pair, Row, Triple
+from tinygrad_edu.ops.sliding_windows import Pair, Row, Triple
 
 class _Abs(Op):
     @overload

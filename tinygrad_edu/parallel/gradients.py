@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, run_hooks
-from tinygrad_edu.engine.debug.hooks import hooks_in
+from tinygrad_edu.engine.hooks import hooks_in
 from tinygrad_edu.errors import LeafInPlaceError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.nn import Module

@@ -12,7 +12,7 @@ from hypothesis.errors import NoSuchExample
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.ops.images.sliding_windows import window_of as lay
+from tinygrad_edu.ops.sliding_windows import window_of as lay
 from tinygrad_edu.testing import Call, GradientMismatch, check_gradient, check_op, check_vjp
 from tinygrad_edu.testing.arrays.code_repr import code
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS

@@ -10,11 +10,11 @@ from tinygrad_edu import ops
 from tinygrad_edu.errors import MappedValueError
 from tinygrad_edu.ops.elementwise import error_function, selection, special
 from tinygrad_edu.ops.images import interpolation, patches
-from tinygrad_edu.ops.images.sliding_windows import window_of
 from tinygrad_edu.ops.indices.positions import index_select
 from tinygrad_edu.ops.linear_algebra import diagonals, norms
 from tinygrad_edu.ops.networks import activations, attention, normalization
 from tinygrad_edu.ops.reductions import statistics
+from tinygrad_edu.ops.sliding_windows import window_of
 
 
 def _expm1(x: Any) -> Any:

@@ -18,8 +18,8 @@ from tinygrad_edu.nn.layers.linear import Affine, require_sizes, shape_of_floats
 from tinygrad_edu.nn.layers.normalization import require_channels
 from tinygrad_edu.nn.layers.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_sample_axis
-from tinygrad_edu.ops.images.sliding_windows import per_axis
 from tinygrad_edu.ops.shapes.shape import holds_floats
+from tinygrad_edu.ops.sliding_windows import per_axis
 
 __all__ = ["Conv1D", "Conv2D", "Conv3D", "ConvTranspose1D", "ConvTranspose2D", "ConvTranspose3D"]
 

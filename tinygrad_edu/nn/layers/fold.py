@@ -8,7 +8,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_sample_axis
-from tinygrad_edu.ops.images.sliding_windows import Pair
+from tinygrad_edu.ops.sliding_windows import Pair
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput

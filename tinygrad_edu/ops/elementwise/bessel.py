@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op
 from tinygrad_edu.ops.elementwise.arithmetic import sign
-from tinygrad_edu.ops.elementwise.scipy_values import of_scipy
+from tinygrad_edu.ops.scipy_values import of_scipy
 
 __all__ = [
     "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "i0", "i0e", "i1", "i1e", "modified_bessel_k0",

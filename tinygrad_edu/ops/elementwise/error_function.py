@@ -7,9 +7,9 @@ from typing import Any
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.ops.elementwise.powers import exp
-from tinygrad_edu.ops.elementwise.scipy_values import of_scipy
 from tinygrad_edu.ops.fast import error_function as fast
 from tinygrad_edu.ops.fast.error_function import ERF, NORMAL, Bell
+from tinygrad_edu.ops.scipy_values import of_scipy
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["erf"]

@@ -12,8 +12,8 @@ from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops.elementwise.arithmetic import cast
 from tinygrad_edu.ops.elementwise.error_function import normal_cdf
 from tinygrad_edu.ops.elementwise.powers import exp, log
-from tinygrad_edu.ops.elementwise.scipy_values import of_scipy
 from tinygrad_edu.ops.elementwise.selection import drop
+from tinygrad_edu.ops.scipy_values import of_scipy
 
 __all__ = [
     "digamma", "entr", "erfc", "erfinv", "lgamma", "log_ndtr", "ndtr", "ndtri", "polygamma", "xlog1py",

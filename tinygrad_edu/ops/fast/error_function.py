@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.elementwise.scipy_values import of_scipy
+from tinygrad_edu.ops.scipy_values import of_scipy
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 

@@ -12,7 +12,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine import sum_first
-from tinygrad_edu.ops.reductions.constant_vectors import vector_of_ones
+from tinygrad_edu.ops.constant_vectors import vector_of_ones
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 
 _add: Callable[..., Any] = np.add.reduce  # NumPy's annotation has no overload for a bool variable

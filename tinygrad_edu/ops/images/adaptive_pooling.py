@@ -15,10 +15,10 @@ from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops.images.interpolation import means, resized, spans
 from tinygrad_edu.ops.images.patches import batch_of, unbatched
 from tinygrad_edu.ops.images.pooling import maxima
-from tinygrad_edu.ops.images.sliding_windows import Sizes
 from tinygrad_edu.ops.reductions.reduction import max, mean
 from tinygrad_edu.ops.shapes.joining import stack
 from tinygrad_edu.ops.shapes.shape import reshape
+from tinygrad_edu.ops.sliding_windows import Sizes
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",

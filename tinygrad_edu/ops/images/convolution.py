@@ -1,4 +1,4 @@
-"""Convolutions and transposed convolutions in 1, 2 and 3 dimensions: checks around `ops.fast.images.convolution`."""
+"""Convolutions and transposed convolutions in 1, 2 and 3 dimensions: checks around `ops.images.correlation`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tinygrad_edu import core
 from tinygrad_edu.engine import Array, Tensor, TensorLike, composite, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.errors.checks import invalid_choice
-from tinygrad_edu.ops.fast.images.convolution import convolution, transposed_convolution
 from tinygrad_edu.ops.images import convolution_by_sample  # noqa: F401 (batching rules)
+from tinygrad_edu.ops.images.correlation import convolution, transposed_convolution
 from tinygrad_edu.ops.images.patches import batch_of, col2im, im2col, require_axes, unbatched
-from tinygrad_edu.ops.images.sliding_windows import Pair, Row, Triple, per_axis, window_of
 from tinygrad_edu.ops.shapes.shape import expand_dims, holds_floats, reshape, squeeze, swapaxes, transpose
+from tinygrad_edu.ops.sliding_windows import Pair, Row, Triple, per_axis, window_of
 from tinygrad_edu.ops.tiling.padding import pad
 from tinygrad_edu.shared.speed.plain_mode import PLAIN
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, MappedCall, Op, op
-from tinygrad_edu.ops.fast.images.convolution import (
+from tinygrad_edu.ops.images.correlation import (
     affine_images,
     affine_maps,
     convolution,
@@ -21,8 +21,8 @@ from tinygrad_edu.ops.fast.images.convolution import (
     correlate_kernels,
     transposed_convolution,
 )
-from tinygrad_edu.ops.images.sliding_windows import Pair, Size, Window, pair, view_of, window_of
 from tinygrad_edu.ops.shapes.shape import expand_dims, reshape
+from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, pair, view_of, window_of
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Elements of columns that stay in the cache until they are multiplied.

@@ -8,9 +8,9 @@ from tinygrad_edu import core
 from tinygrad_edu.engine import Array, Tensor, TensorLike, extend, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.images import im2col as fast
-from tinygrad_edu.ops.images.sliding_windows import Pair, Size, pair, window_of
 from tinygrad_edu.ops.products.products import matmul
 from tinygrad_edu.ops.shapes.shape import expand_dims, reshape, shaped, squeeze, swapaxes
+from tinygrad_edu.ops.sliding_windows import Pair, Size, pair, window_of
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 
 __all__ = ["col2im", "fold", "im2col", "unfold"]

@@ -15,7 +15,9 @@ from tinygrad_edu.ops.elementwise.selection import extremes, keep, plain_masked
 from tinygrad_edu.ops.fast.images import pooling as fast
 from tinygrad_edu.ops.fast.images.chwn import samples_first, samples_last
 from tinygrad_edu.ops.images.patches import batch_of, im2col, unbatched
-from tinygrad_edu.ops.images.sliding_windows import (
+from tinygrad_edu.ops.reductions.reduction import mean
+from tinygrad_edu.ops.shapes.shape import expand_dims, reshape, squeeze
+from tinygrad_edu.ops.sliding_windows import (
     Pair,
     Row,
     Size,
@@ -27,8 +29,6 @@ from tinygrad_edu.ops.images.sliding_windows import (
     window_of,
     windows_by_offset,
 )
-from tinygrad_edu.ops.reductions.reduction import mean
-from tinygrad_edu.ops.shapes.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.tiling.padding import pad
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.core.arrays import Axis, numpy_axis
 from tinygrad_edu.engine import Array, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.errors.checks import integer
+from tinygrad_edu.ops.fast.partition import stable_argsort
 
 __all__ = [
     "all", "any", "argmax", "argmin", "argsort", "count_nonzero", "digitize", "flatnonzero", "isclose", "isfinite",
@@ -69,26 +69,6 @@ def argsort(
     values = np.asarray(values_of(x))
     values, along = (values.ravel(), -1) if axis is None else (np.atleast_1d(values), axis)
     return stable_argsort(values.swapaxes(along, -1), descending).swapaxes(along, -1)
-
-
-def stable_argsort(x: ndarray, descending: bool) -> ndarray:
-    """Return the indices that sort x along its last axis. The sort is stable, and NaN is the largest."""
-    if not descending:
-        return x.argsort(-1, kind="stable")
-    # Reversing the array reverses the order of ties; reversing the result restores it.
-    return x.shape[-1] - 1 - x[..., ::-1].argsort(-1, kind="stable")[..., ::-1]
-
-
-def plain_first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
-    """Return the first k of the indices that sort x along its last axis."""
-    return stable_argsort(x, descending)[..., :k]
-
-
-def plain_rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
-    """Return the index of the element with each rank along the last axis; for a row with a NaN, the index of a NaN."""
-    order = stable_argsort(x, False)
-    has_nan = np.isnan(np.take_along_axis(x, order[..., -1:], -1))
-    return np.where(has_nan, order[..., -1:], order[..., ranks])
 
 
 def searchsorted(x: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = None) -> Array:

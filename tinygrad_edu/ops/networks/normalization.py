@@ -26,19 +26,19 @@ from tinygrad_edu.engine import (
     write_all,
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
+from tinygrad_edu.ops.constant_vectors import equal_weights, nan_if_infinite, vector_of_ones
 from tinygrad_edu.ops.elementwise.arithmetic import are_arrays, as_floating, astype
 from tinygrad_edu.ops.elementwise.powers import power, rsqrt, square
 from tinygrad_edu.ops.elementwise.selection import clip
 from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast.networks import normalization as fast
 from tinygrad_edu.ops.images.pooling import avg_pool2d
-from tinygrad_edu.ops.images.sliding_windows import per_axis
 from tinygrad_edu.ops.linear_algebra.norms import vector_norm
 from tinygrad_edu.ops.reductions.axes import inverse
-from tinygrad_edu.ops.reductions.constant_vectors import equal_weights, vector_of_ones
 from tinygrad_edu.ops.reductions.reduction import sum
-from tinygrad_edu.ops.reductions.variance import nan_if_infinite, scale_along
+from tinygrad_edu.ops.reductions.variance import scale_along
 from tinygrad_edu.ops.shapes.shape import broadcast_to, reshape, shaped, transpose
+from tinygrad_edu.ops.sliding_windows import per_axis
 from tinygrad_edu.ops.tiling.padding import pad
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold

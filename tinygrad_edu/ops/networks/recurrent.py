@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import NOT_COMPUTED, Array, Mapped, Precomputed, Tensor, composite, op, values_of
-from tinygrad_edu.engine.debug.promotion import warn_of_float64
+from tinygrad_edu.engine.promotion import warn_of_float64
 from tinygrad_edu.ops.elementwise.sigmoids import sigmoid
 from tinygrad_edu.ops.elementwise.trigonometry import tanh
 from tinygrad_edu.ops.fast.networks import recurrent as fast

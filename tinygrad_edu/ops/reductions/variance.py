@@ -199,11 +199,3 @@ def masked_std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = F
     constant = variance == 0
     out = drop(sqrt(select(constant, 1, variance)), constant) * scale
     return cast(sum(out, axis, keepdims), x.dtype)  # drops the axes, which have length 1
-
-
-def nan_if_infinite(factor: ndarray) -> Any:
-    """Return the factors of deviations, with NaN in place of infinity.
-
-    A deviation may be a mere rounding error; its product with infinity would be infinite, with a random sign.
-    """
-    return factor + (factor - factor)

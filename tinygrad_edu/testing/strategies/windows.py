@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tinygrad_edu.ops.images.sliding_windows import Sizes
+from tinygrad_edu.ops.sliding_windows import Sizes
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.transpose import put_last
-from tinygrad_edu.ops.images.sliding_windows import Window, overlap_slices, plain_samples_first, plain_samples_last
+from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, plain_samples_first, plain_samples_last
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 from tinygrad_edu.shared.speed.thresholds import plan
 

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from tinygrad_edu.ops.fast.images.chwn import padded_images
 from tinygrad_edu.ops.fast.products import product, product_on_threads
-from tinygrad_edu.ops.images.sliding_windows import Window, overlap_slices, windows_of
+from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, windows_of
 from tinygrad_edu.shared.speed.threads import even_slices, map_parts
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 

@@ -23,7 +23,7 @@ from tinygrad_edu.ops.fast.images.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.images.ring_buffer import effective_dilation, put_by_ring, ring_tile_size
 from tinygrad_edu.ops.fast.products import TileSize, product_of_blocks, sum_of_products, tile_size
 from tinygrad_edu.ops.fast.transpose import items_of
-from tinygrad_edu.ops.images.sliding_windows import Window, add_windows, overlap_slices, view_of, windows_of
+from tinygrad_edu.ops.sliding_windows import Window, add_windows, overlap_slices, view_of, windows_of
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 from tinygrad_edu.shared.speed.threads import map_parts
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan

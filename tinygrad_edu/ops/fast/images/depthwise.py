@@ -15,7 +15,7 @@ from numpy import ndarray
 from tinygrad_edu.ops.fast.images.chwn import padded_images, region
 from tinygrad_edu.ops.fast.images.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.transpose import padded_copy
-from tinygrad_edu.ops.images.sliding_windows import Window, overlap_slices, view_of
+from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
 from tinygrad_edu.shared.speed.threads import even_slices, map_parts
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 

@@ -3,7 +3,7 @@
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.images.chwn import padded_images, samples_first, samples_last
-from tinygrad_edu.ops.images.sliding_windows import Pair, Size, add_windows, window_of, windows_of
+from tinygrad_edu.ops.sliding_windows import Pair, Size, add_windows, window_of, windows_of
 
 
 def im2col_values(x: ndarray, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> ndarray:

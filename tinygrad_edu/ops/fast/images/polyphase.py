@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.images.chwn import region
-from tinygrad_edu.ops.images.sliding_windows import Window, window_of
+from tinygrad_edu.ops.sliding_windows import Window, window_of
 from tinygrad_edu.shared.speed.threads import map_parts
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan
 

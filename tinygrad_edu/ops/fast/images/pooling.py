@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from tinygrad_edu.ops.fast.elementwise import masked
 from tinygrad_edu.ops.fast.transpose import items_of
-from tinygrad_edu.ops.images.sliding_windows import Window, windows_by_offset
+from tinygrad_edu.ops.sliding_windows import Window, windows_by_offset
 from tinygrad_edu.shared.speed.threads import even_slices, map_parts
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 

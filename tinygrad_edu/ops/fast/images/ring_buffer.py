@@ -22,7 +22,7 @@ from numpy import ndarray
 from tinygrad_edu.ops.fast.images.chwn import samples_together
 from tinygrad_edu.ops.fast.products import TileSize, tile_size
 from tinygrad_edu.ops.fast.transpose import items_of
-from tinygrad_edu.ops.images.sliding_windows import Window, overlap_slices, view_of
+from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
 from tinygrad_edu.shared.speed.blas import allowed_threads, available_cores
 from tinygrad_edu.shared.speed.threads import even_slices, map_parts, threads_of_shard
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold, plan

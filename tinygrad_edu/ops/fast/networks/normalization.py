@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.reductions.variance import nan_if_infinite
+from tinygrad_edu.ops.constant_vectors import nan_if_infinite
 from tinygrad_edu.shared.speed.threads import even_slices, map_parts
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 

@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine.tensor import Tensor
 
 
 def tell_hypothesis() -> None:
