@@ -67,24 +67,6 @@ def test_each_side_runs_its_own_package_and_one_that_cannot_is_told():
     assert against.is_worse({"runs": [{"workloads": [line.report(0.05)]}]})
 
 
-@pytest.mark.thorough
-@checkout
-def test_a_side_that_fails_in_a_round_is_told_and_the_other_lines_go_on(monkeypatch):
-    ask, asked = against.Process.ask, []
-
-    def ask_or_die(process, command, timeout, **arguments):
-        asked.append(command)
-        if command == "measure" and asked.count(command) == 2:  # the first measurement of the other side
-            process.close()
-        return ask(process, command, timeout, **arguments)
-
-    monkeypatch.setattr(against.Process, "ask", ask_or_die)
-    report = against.measure(TINY, against.commit("HEAD"), core_sets("one"), replace(PLAN, rounds=2))
-    first, second = report["runs"][0]["workloads"]
-    assert (first["fails"], first["notes"]) == ([against.THAT], ["that failed: the process has ended."])
-    assert len(second["seconds"][against.THIS]) == 1
-
-
 @checkout
 def test_options():
     assert len(parse(["--against", "HEAD"]).against) >= 40

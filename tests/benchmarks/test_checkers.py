@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.checkers import compare
 from benchmarks.checkers.__main__ import main
-from benchmarks.checkers.compare import lines, run, said_of, summary
+from benchmarks.checkers.compare import run, said_of, summary
 from benchmarks.checkers.drawn import DOMAINS, inputs, search
 from benchmarks.checkers.frameworks import CHECKERS, Checker
 from benchmarks.checkers.right import RIGHT
@@ -80,15 +80,6 @@ def test_hypothesis_finds_a_wrong_rule_and_not_its_twin():
     assert examples < 20
 
 
-def test_a_missing_peer_is_listed():
-    def absent():
-        raise ImportError
-
-    missing = run(Checker("nobody", "no-such-package", absent))
-    assert missing == {"checker": "nobody", "status": "not installed"}
-    assert list(lines([missing]))[-1] == "nobody: not installed"
-
-
 def test_who_refuses_right_and_wrong_has_caught_nothing(monkeypatch):
     def refuse(rule):
         raise AssertionError
@@ -113,9 +104,3 @@ def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path, capsy
     assert "sign flipped                                        caught" in printed
     assert "gather: repeated indices overwrite                  caught  pytorch/pytorch#1631" in printed
     assert "| wrong vjps caught, total | 3 of 3 |" in printed
-
-
-def test_an_unknown_part_is_named(capsys):
-    with pytest.raises(SystemExit):
-        main(["rule"])
-    assert "invalid choice: 'rule' (choose from rules, drawn, nasty, " in capsys.readouterr().err

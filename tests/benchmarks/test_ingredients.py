@@ -58,17 +58,6 @@ def test_a_run_trains_each_recipe_once_and_goes_on_where_it_was_stopped(few, tmp
     assert imread(tmp_path / "ingredients.png").std() > 0.05
 
 
-@pytest.mark.thorough
-def test_a_trial_reads_in_each_way_and_repeats_itself(few):
-    recipe = ingredients.ladder()[-1].recipe
-    ways = [Reading(True, True), Reading(), Reading(False, True), Reading(True)]
-    found = ingredients.trial(recipe, 0, ways)
-    assert found.keys() == set(ways)
-    assert found[Reading()] != found[Reading(averaged=True)]
-    assert ingredients.trial(recipe, 0, ways) == found
-    assert ingredients.trial(recipe, 0, [Reading()]) == {Reading(): found[Reading()]}  # same without the others
-
-
 def test_a_line_has_the_mean_and_the_spread_of_the_seeds(tmp_path):
     trials, (rung, *_, top) = Trials(tmp_path / "trials.jsonl"), ladder()
     for seed, accuracy in enumerate((0.5, 0.75, 0.25)):

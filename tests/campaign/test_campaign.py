@@ -26,9 +26,7 @@ KILLS = "0 mixtures, 0 broken files, 0 tracebacks, 0 other failures"
     ("options", "zeros"),
     [
         ("programs --count 100 --processes 1", PROGRAMS),
-        pytest.param("forks --count 5", FORKS, marks=pytest.mark.thorough),
         pytest.param("numbers --count 200 --processes 1", "0 differences", marks=pytest.mark.thorough),
-        pytest.param("programs --count 1000 --processes 1", PROGRAMS, marks=pytest.mark.thorough),
         pytest.param("forks --count 20", FORKS, marks=pytest.mark.thorough),
         pytest.param("files --count 1000", FILES, marks=pytest.mark.thorough),
         pytest.param("kills --count 2 --processes 1", KILLS, marks=pytest.mark.thorough),

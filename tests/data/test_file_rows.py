@@ -9,7 +9,6 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,12 +22,10 @@ from safetensors.numpy import save_file
 
 import tinygrad_edu as tg
 from tests.effort import thorough
-from tinygrad_edu import nn, optim
 from tinygrad_edu.data import DataLoader, FileRows, random_split
 from tinygrad_edu.data.stored_array import StoredArray
 from tinygrad_edu.errors import DataError, DTypeError, MissingExtraError, ShapeError
 from tinygrad_edu.errors.extras import remedy
-from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
 
 X = np.random.default_rng(0).normal(size=(11, 2, 3))
 DAYS = np.arange("2026-01", "2026-12", dtype="datetime64[M]")
@@ -349,52 +346,6 @@ def test_a_loader_reads_what_it_would_take_of_memory(kind, seed, tmp_path):
         np.testing.assert_array_equal(np.sort(np.concatenate([ours, other]), axis=0), np.sort(x, axis=0))
         with pytest.raises(ShapeError, match=r"the same length, .*: array 0 has 50, array 1 has 3"):
             DataLoader(rows, [1, 2, 3])
-
-
-class Run:
-    """A training on the given arrays."""
-
-    def __init__(self, x, y):
-        rng = np.random.default_rng(1)
-        self.model = nn.Sequential(nn.Linear(5, 8, rng=rng), nn.Lambda(tg.tanh), nn.Linear(8, 3, rng=rng))
-        self.settings = {
-            "model": self.model,
-            "optimizer": optim.Adam(self.model.parameters(), lr=0.05),
-            "loss": nn.cross_entropy,
-            "batches": DataLoader(x, y, batch_size=16, rng=rng),
-            "epochs": 3,
-            "rng": rng,
-            "metrics": {"accuracy": Accuracy()},
-            "evaluate_on": {"all": DataLoader(x, y, batch_size=30)},
-        }
-
-    def outcome(self, **more):
-        metrics = [epoch.metrics for epoch in fit(**self.settings, **more)]
-        return metrics[-1], [parameter.data.tobytes() for parameter in self.model.parameters()]
-
-
-@pytest.mark.parametrize("kind", ["npy", "safetensors", "h5py"])
-def test_a_model_is_trained_to_the_same_bits_from_files_also_when_resumed(kind, tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(70, 5)).astype(np.float32), rng.integers(0, 3, 70)
-    wanted = Run(x, y).outcome()
-
-    def stop(step):
-        if step.number == 8:
-            raise InterruptedError
-
-    with stored(kind, tmp_path, x) as rows:
-        run = Run(rows, y)
-        assert run.outcome() == wanted
-        assert evaluate(run.model, DataLoader(rows, y, batch_size=9), {"accuracy": Accuracy()}) == {
-            "accuracy": wanted[0]["all_accuracy"]
-        }
-        checkpoints = Checkpoints(tmp_path / "run", every_steps=3)
-        with pytest.raises(InterruptedError):
-            Run(rows, y).outcome(checkpoints=checkpoints, on_step=stop)
-        assert (
-            Run(deepcopy(rows) if kind != "h5py" else rows, y).outcome(checkpoints=checkpoints, resume=True) == wanted
-        )
 
 
 TRAINING = """

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_edu.data import DataLoader
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors import ShapeError
 
 counts, sizes, seeds = st.integers(0, 40), st.integers(1, 50), st.integers(0, 2**32 - 1)
 
@@ -84,13 +84,6 @@ def test_what_is_random_in_a_part_is_drawn_from_the_generator_that_is_given(seed
     assert own.random() == np.random.default_rng(1).random()
 
 
-def test_without_an_augmentation_nothing_is_drawn():
-    rng = np.random.default_rng(0)
-    (batch,) = DataLoader(*samples(4), batch_size=4).lazy_batches(None)
-    batch.take(slice(4), rng)
-    assert rng.random() == np.random.default_rng(0).random()
-
-
 def test_a_transform_has_no_part_in_it():
     (batch,) = DataLoader([1, 2], batch_size=2, transform=lambda x: x * 10).lazy_batches(None)
     assert batch.take(slice(2), None).tolist() == [1, 2]
@@ -136,8 +129,3 @@ def test_an_augmentation_returns_as_many_samples_as_it_gets(kind):
     loader = DataLoader(*samples(3), batch_size=3, rng=np.random.default_rng(0), augment=augment)
     with pytest.raises(ShapeError, match=re.escape(f"it got 3, and returned arrays of the lengths {lengths}")):
         list(loader)
-
-
-def test_an_augmentation_needs_a_generator():
-    with pytest.raises(DTypeError, match=r"rng must be a numpy\.random\.Generator, got None"):
-        DataLoader([1], augment=lambda x, rng: x)

@@ -184,15 +184,6 @@ def test_a_transform_comes_after_an_augmentation_and_sees_the_whole_batch():
     assert lengths == [3, 2]
 
 
-def test_a_transform_gets_what_an_augmentation_made_of_the_form_too():
-    loader = DataLoader(
-        [1, 2], batch_size=2, shuffle=False, rng=np.random.default_rng(0), augment=lambda x, rng: (x, -x),
-        transform=lambda x, y: {"difference": x - y},
-    )  # fmt: skip
-    (batch,) = loader
-    assert batch["difference"].tolist() == [2, 4]
-
-
 def test_it_says_what_it_is():
     shuffled = DataLoader(np.arange(5), batch_size=np.int64(2), rng=np.random.default_rng(0))
     assert repr(shuffled) == "DataLoader(5 samples shuffled each epoch, batch_size=2: 3 batches)"

@@ -1,6 +1,5 @@
 """detect_anomaly names the first op or vjp that returns NaN or an infinity, with its line, and changes no result."""
 
-import asyncio
 import contextvars
 import gc
 import re
@@ -351,31 +350,6 @@ def test_it_holds_inside_alone_whatever_else_is_open_there():
             tg.log(Tensor(0.0))
         assert detects()
     assert not detects()
-
-
-def test_blocks_may_end_in_another_order_than_they_began():
-    watching, quiet = tg.detect_anomaly(), tg.no_grad()
-    watching.__enter__()
-    quiet.__enter__()
-    watching.__exit__()
-    assert (detects(), tg.is_grad_enabled()) == (False, False)
-    quiet.__exit__()
-    assert (detects(), tg.is_grad_enabled()) == (False, True)
-
-
-def test_it_belongs_to_a_task_and_goes_with_its_context_into_others():
-    async def main():
-        async def inside():
-            with tg.detect_anomaly():
-                return await asyncio.gather(asyncio.create_task(outside()), asyncio.to_thread(detects))
-
-        async def outside():
-            await asyncio.sleep(0)
-            return detects()
-
-        return await asyncio.gather(inside(), outside())
-
-    assert asyncio.run(main()) == [[True, True], False]
 
 
 def test_shards_on_threads_are_looked_at():

@@ -1,17 +1,14 @@
 """In-place changes: a gradient that would be wrong raises an error with the op, and all others are correct."""
 
-import re
 import threading
 
 import numpy as np
 import pytest
-from hypothesis import assume, event, given, settings
-from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.engine import memory
-from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError, StaleValueError
+from tinygrad_edu.errors import LeafInPlaceError, StaleValueError
 
 IN_PLACE = {
     "+=": lambda t: t.__iadd__(2.0),
@@ -99,14 +96,6 @@ def test_an_operator_on_a_saved_constant_is_caught(change):
         loss.backward()
 
 
-def test_a_saved_result_is_caught():
-    h = tg.tanh(Tensor(values(), requires_grad=True))
-    loss = h.sum()
-    h += 1
-    with pytest.raises(StaleValueError, match="op tanh: the vjp of x saved its result"):
-        (loss + h.sum()).backward()
-
-
 def test_a_result_that_no_vjp_saved_may_change():
     w = Tensor(values(), requires_grad=True)
     h = w + 1
@@ -158,13 +147,6 @@ def test_an_operand_that_shares_the_memory_is_read_before_it_changes(operator, o
     b = v * 1.0
     getattr(b, f"__{operator[1:]}__")(other(b)).backward(cotangent)
     np.testing.assert_allclose(w.grad, v.grad, rtol=1e-12)
-
-
-def test_a_recorded_change_of_a_leaf_is_refused():
-    w = Tensor(values(), requires_grad=True)
-    with pytest.raises(LeafInPlaceError, match=r"add in place on a leaf .* no_grad\(\)"):
-        w += 1
-    np.testing.assert_array_equal(w.numpy(), values())
 
 
 @pytest.mark.parametrize("view", [name for name in VIEWS if name != "detach"])
@@ -237,35 +219,6 @@ def test_backward_from_a_stale_view_is_refused():
         seen.backward(np.ones((2, 2)))
 
 
-def test_a_change_before_the_forward_is_no_mistake():
-    w = Tensor(values(), requires_grad=True)
-    w.data -= 0.5
-    with tg.no_grad():
-        w += 1
-        w[0] = 3.0
-    (w * w).sum().backward()
-    np.testing.assert_allclose(w.grad, 2 * w.numpy())
-
-
-def test_training_by_data_assignment_and_by_no_grad_agree():
-    def train(step):
-        w = Tensor(values(), requires_grad=True)
-        for _ in range(3):
-            w.zero_grad()
-            (w * w * w).sum().backward()
-            step(w)
-        return w.numpy()
-
-    def by_data(w):
-        w.data -= 0.01 * w.grad
-
-    @tg.no_grad()
-    def by_operator(w):
-        w -= 0.01 * w.grad
-
-    np.testing.assert_array_equal(train(by_data), train(by_operator))
-
-
 def test_a_copied_reshape_is_no_view():
     w = Tensor(values(), requires_grad=True)
     loss = (w * w).sum()
@@ -282,14 +235,6 @@ def test_retained_saved_values_are_watched_until_the_last_walk():
     w.data -= 1
     with pytest.raises(StaleValueError):
         loss.backward()
-
-
-def test_only_the_vjps_that_run_mind():
-    w, c = Tensor(values(), requires_grad=True), Tensor(values())
-    loss = (w * c).sum()
-    w.data -= 1  # only the vjp of c saves w, and c needs no gradient
-    loss.backward()
-    np.testing.assert_array_equal(w.grad, values())
 
 
 def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_another(monkeypatch):
@@ -317,20 +262,6 @@ def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_a
     assert memory.last_version == [10**9 + 1]
 
 
-def test_shape_and_dtype_of_a_tensor_do_not_change_in_place():
-    a, i = Tensor(np.ones(2)), Tensor(np.ones(2, int))
-    with pytest.raises(ShapeError, match=re.escape("add in place: expected shape (2,), got (3, 2).")):
-        a += np.ones((3, 2))
-    with pytest.raises(DTypeError, match="divide in place: cannot cast the result from float32 to int64"):
-        i /= 2
-    with pytest.raises(ShapeError, match=re.escape("expected shape (2,), got (1,).")):
-        a.assign([1.0])
-    with pytest.raises(ShapeError, match=re.escape("expected shape (2,), got ().")):
-        a.data = 3.0
-    assert a.numpy().tolist() == [1, 1]
-    assert i.numpy().tolist() == [1, 1]
-
-
 def test_in_place_keeps_the_dtype_of_the_tensor_and_of_its_gradient():
     w = Tensor([1.0, 2.0], requires_grad=True)
     h = w * 1
@@ -339,23 +270,6 @@ def test_in_place_keeps_the_dtype_of_the_tensor_and_of_its_gradient():
     h.sum().backward()
     assert w.grad.dtype == np.float32
     np.testing.assert_array_equal(w.grad, [3, 4])
-
-
-def test_saved_values_of_an_in_place_operator_are_its_own():
-    w, h0 = Tensor(values(), requires_grad=True), Tensor(values(), requires_grad=True)
-    h = h0 * 1.0
-    for _ in range(4):
-        h *= w
-        h += w
-    h.sum().backward()
-
-    def apart(w, h):
-        for _ in range(4):
-            h = h * w + w
-        return h.sum()
-
-    for t, g in zip((w, h0), tg.grad(apart, (0, 1))(Tensor(values()), Tensor(values())), strict=True):
-        np.testing.assert_allclose(t.grad, g.numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("f", [lambda w, c: (w * w * w * c).sum(), lambda w, c: (c * w * w * w).sum()])
@@ -368,121 +282,3 @@ def test_a_second_derivative_after_a_change_is_right_or_refused(f):
     except StaleValueError:
         return
     np.testing.assert_allclose(w.grad, 6 * values() * values())
-
-
-class Dual:
-    """A tensor, with its value and its tangent in plain arrays, which plain NumPy changes."""
-
-    def __init__(self, tensor, value, tangent):
-        self.tensor, self.value, self.tangent = tensor, value, tangent
-
-
-VIEW_OPS = [lambda a: a.T, lambda a: a[::-1], lambda a: a[:, ::-1], lambda a: a[0:1], lambda a: a[:, -1:]]
-BINARY = {
-    "add": (np.add, lambda x, y, dx, dy: dx + dy),
-    "sub": (np.subtract, lambda x, y, dx, dy: dx - dy),
-    "mul": (np.multiply, lambda x, y, dx, dy: dx * y + x * dy),
-}
-UNARY = {
-    "sin": (tg.sin, np.sin, lambda x, dx: np.cos(x) * dx),
-    "square": (tg.square, np.square, lambda x, dx: 2 * x * dx),
-    "tanh": (tg.tanh, np.tanh, lambda x, dx: (1 - np.tanh(x) ** 2) * dx),
-}
-index = st.integers(0, 1000)
-steps = st.one_of(
-    st.tuples(st.just("binary"), st.sampled_from(sorted(BINARY)), index, index),
-    st.tuples(st.just("unary"), st.sampled_from(sorted(UNARY)), index, index),
-    st.tuples(st.just("view"), st.integers(0, len(VIEW_OPS) - 1), index, index),
-    st.tuples(st.just("detach"), st.none(), index, index),
-    st.tuples(st.just("in place"), st.sampled_from(sorted(BINARY)), index, index),
-    st.tuples(st.just("in place unrecorded"), st.sampled_from(sorted(BINARY)), index, index),
-    st.tuples(st.just("assign"), st.none(), index, index),
-    st.tuples(st.just("setitem"), st.none(), index, index),
-)
-
-
-def take(step, pool, rng):
-    """Do one step on the tensors and on the arrays, unless the engine rejects it."""
-    kind, which, i, j = step
-    a, b = pool[i % len(pool)], pool[j % len(pool)]
-    if kind == "unary":
-        ours, theirs, vjp = UNARY[which]
-        pool.append(Dual(ours(a.tensor), theirs(a.value), vjp(a.value, a.tangent)))
-    elif kind == "view":
-        view = VIEW_OPS[which]
-        pool.append(Dual(view(a.tensor), view(a.value), view(a.tangent)))
-    elif kind == "detach":
-        pool.append(Dual(a.tensor.detach(), a.value, None))
-        pool[-1].tangent = np.zeros_like(a.tangent)
-    elif kind == "binary":
-        f, vjp = BINARY[which]
-        tensor = getattr(a.tensor, f"__{which}__")(b.tensor)
-        pool.append(Dual(tensor, f(a.value, b.value), vjp(a.value, b.value, a.tangent, b.tangent)))
-    elif np.broadcast_shapes(a.value.shape, b.value.shape) == a.value.shape:
-        write(kind, which, a, b, rng)
-
-
-def write(kind, which, a, b, rng):
-    """Write to `a` on the tensor and on the arrays, recorded or not."""
-    if kind == "in place":
-        f, vjp = BINARY[which]
-        value, tangent = f(a.value, b.value), vjp(a.value, b.value, a.tangent, b.tangent)
-        getattr(a.tensor, f"__i{which}__")(b.tensor)
-        a.value[...], a.tangent[...] = value, np.broadcast_to(tangent, value.shape)
-    elif kind == "in place unrecorded":
-        value = BINARY[which][0](a.value, b.value)
-        with tg.no_grad():
-            getattr(a.tensor, f"__i{which}__")(b.tensor)
-        a.value[...] = value
-    elif kind == "assign":
-        values = rng.normal(size=a.value.shape)
-        a.tensor.data = values
-        a.value[...] = values
-    elif kind == "setitem":
-        with tg.no_grad():
-            a.tensor[0] = 0.5
-        a.value[0] = 0.5
-
-
-def leaf(rng, requires_grad):
-    value, tangent = rng.normal(size=(2, 2)), rng.normal(size=(2, 2)) * requires_grad
-    return Dual(Tensor(value, requires_grad=requires_grad), value.copy(), tangent)
-
-
-def goes_back(root, cotangent, twice):
-    """Run the backward pass once or twice, and return whether it raised no error."""
-    try:
-        root.backward(cotangent, retain_graph=twice)
-        if twice:
-            root.backward(cotangent)
-    except StaleValueError:
-        return False
-    return True
-
-
-@settings(max_examples=300)
-@given(st.lists(steps, min_size=1, max_size=12), st.integers(0, 2**32 - 1), st.booleans())
-def test_random_programs_have_the_right_gradient_or_raise(program, seed, twice):
-    rng = np.random.default_rng(seed)
-    pool = [leaf(rng, requires_grad) for requires_grad in (True, True, False)]
-    leaves = pool[:2]
-    directions = [leaf.tangent.copy() for leaf in leaves]
-    refused = 0
-    for step in program:
-        try:
-            take(step, pool, rng)
-        except (StaleValueError, LeafInPlaceError):
-            refused += 1
-    assume(all(np.abs(dual.value).max() < 1e6 for dual in pool))
-    for dual in pool:
-        np.testing.assert_allclose(dual.tensor.numpy(), dual.value, rtol=1e-9, atol=1e-12)
-    root = next((dual for dual in reversed(pool) if dual.tensor.requires_grad), pool[0])
-    cotangent = rng.normal(size=root.value.shape)
-    if not goes_back(root.tensor, cotangent, twice):
-        event("backward refused")
-        return
-    event("steps refused" if refused else "nothing refused")
-    ours = sum((leaf.tensor.grad * d).sum() for leaf, d in zip(leaves, directions, strict=True)
-               if leaf.tensor.grad is not None)  # fmt: skip
-    wanted = (cotangent * root.tangent).sum() * (2 if twice else 1)
-    np.testing.assert_allclose(ours, wanted, rtol=1e-7, atol=1e-9 * (1 + np.abs(cotangent * root.tangent).sum()))

@@ -14,7 +14,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.errors import DTypeError, LostGradientWarning, NoGraphError, ReadOnlyError
+from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError
 from tinygrad_edu.ops import methods
 
 
@@ -24,11 +24,6 @@ def test_numpy_cannot_change_a_tensor_behind_its_back():
         np.asarray(c)[:] = 9
     np.array(c)[:] = 9
     assert c.numpy().tolist() == [1, 2]
-
-
-def test_a_setting_that_would_lose_a_gradient_is_refused():
-    with pytest.raises(DTypeError, match="op nan_to_num: nan is a setting"):
-        tg.nan_to_num(Tensor([1.0, np.nan]), Tensor(2.0, requires_grad=True))
 
 
 def test_a_constant_tensor_is_read_as_a_setting():
@@ -61,12 +56,6 @@ def test_the_mean_of_many_halves_does_not_overflow():
 def test_integer_labels_stay_integers_next_to_plain_logits():
     loss = tg.cross_entropy(np.zeros((2, 4)), Tensor(np.array([0, 1])))
     np.testing.assert_allclose(loss.numpy(), np.log(4), rtol=1e-6)
-
-
-def test_a_read_only_tensor_says_why_it_cannot_change():
-    seen = tg.broadcast_to(Tensor([1.0, 2.0]), (3, 2))
-    with pytest.raises(tg.errors.TinygradError, match="read-only"):
-        seen += 1
 
 
 # --- The constructor ---
@@ -113,14 +102,6 @@ def test_astype_to_the_other_byte_order_is_a_tensor_like_any_other():
     x = Tensor([1.0, 2.0], requires_grad=True)
     x.astype(">f4").exp().sum().backward()
     np.testing.assert_allclose(x.grad, np.exp([1, 2]), rtol=1e-6)
-
-
-def test_data_is_copied():
-    a = np.array([1.0, 2.0])
-    t, u = Tensor(a), Tensor(Tensor(a))
-    a[0] = 9
-    assert t.numpy().tolist() == u.numpy().tolist() == [1, 2]
-    assert not np.shares_memory(t.data, u.data)
 
 
 @pytest.mark.parametrize("of", [lambda x: x, lambda x: x * 2, lambda x: x.detach()])
@@ -231,27 +212,6 @@ def test_of_two_tensors_the_widest_float_wins_and_whole_numbers_follow(left, rig
     assert (Tensor(np.ones(2, left)) * Tensor(np.ones(2, right))).dtype == dtype
 
 
-@pytest.mark.parametrize("other", [2.5, np.float64(2.5), np.array([2.5, 2.5])])
-def test_whole_numbers_that_meet_a_plain_float_become_float32(other):
-    whole = Tensor(np.array([1, 2]))
-    assert [(f(whole, other)).dtype for f in OPERATORS.values()] == [np.float32] * len(OPERATORS)
-    assert (whole / 2).dtype == np.float32
-    assert (whole + 2).dtype == np.int64
-
-
-def test_each_gradient_has_the_dtype_of_its_own_tensor():
-    x, y = Tensor([1.0, 2.0], requires_grad=True), Tensor(np.array([3.0, 4.0]), requires_grad=True)
-    (x * y + x @ y).sum().backward()
-    assert (x.grad.dtype, y.grad.dtype) == (np.float32, np.float64)
-
-
-def test_an_op_on_plain_arrays_is_plain_numpy():
-    a = np.array([1.0, 2.0])
-    for out in (tg.tanh(a), tg.multiply(a, a), tg.softmax(a), tg.concatenate([a, a])):
-        assert type(out) is np.ndarray
-        assert out.dtype == np.float64
-
-
 # --- Properties and conversions ---
 
 
@@ -302,35 +262,10 @@ def test_grad_can_be_assigned_and_forgotten():
         each.grad = None
 
 
-def test_only_a_leaf_has_a_gradient():
-    x = Tensor([1.0, 2.0], requires_grad=True)
-    y = x * 2
-    y.sum().backward()
-    with pytest.warns(LostGradientWarning, match=re.escape("a tensor computed by op multiply has no .grad")):
-        assert y.grad is None
-    assert (x.is_leaf, y.is_leaf, y.requires_grad) == (True, False, True)
-
-
 def test_item_is_a_python_number():
     assert [type(Tensor(value).item()) for value in (1.5, np.array([[2]]), True)] == [float, int, bool]
     with pytest.raises(ValueError, match="size 1"):
         Tensor([1.0, 2.0]).item()
-
-
-def test_numpy_is_a_read_only_view():
-    t = Tensor([1.0, 2.0], requires_grad=True)
-    assert np.shares_memory(t.numpy(), t.data)
-    with pytest.raises(ValueError, match="read-only"):
-        t.numpy()[0] = 1
-
-
-def test_detach_shares_the_memory_and_stops_the_gradient():
-    x = Tensor([1.0, 2.0], requires_grad=True)
-    fixed = (x * 3).detach()
-    assert (fixed.requires_grad, fixed.is_leaf) == (False, True)
-    (x * fixed).sum().backward()
-    assert x.grad.tolist() == [3, 6]
-    assert np.shares_memory(x.detach().data, x.data)
 
 
 def test_astype_copies_and_carries_the_gradient_back():

@@ -1,10 +1,8 @@
 """The character transformer: its attention weights, and its loss compared with the 3-gram model's."""
 
 import numpy as np
-import pytest
 
 from models import char_gpt
-from models.shared import results
 
 
 def test_the_attention_is_that_of_the_network_and_sees_nothing_later():
@@ -20,10 +18,3 @@ def test_the_attention_is_that_of_the_network_and_sees_nothing_later():
     found = np.einsum("hqk,khd->qhd", maps[0], heads).reshape(12, -1)
     expected = layer.self_attn(*[layer.norm1(x)] * 3, is_causal=True)[0].numpy()[0]
     np.testing.assert_allclose(layer.self_attn.out_proj(found).numpy(), expected, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.slow
-def test_the_default_job_beats_the_3_gram_model_by_far(tmp_path):
-    assert char_gpt.main(["--quiet", "--output", str(tmp_path)]) == 0
-    summary = results.read_summary(tmp_path)
-    assert summary["held_out_bits"] < 0.7 * summary["three_gram_bits"]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from models import char_lstm
-from models.shared import results
 
 
 def test_a_quotation_is_inside_from_its_first_mark_to_the_one_that_ends_it_or_the_paragraph():
@@ -29,10 +28,3 @@ def test_the_cells_are_those_of_the_network():
     _, (_, last) = model.lstm(model.characters(codes[None]))
     assert cells.shape == (7, char_lstm.HIDDEN)
     np.testing.assert_allclose(cells[-1], np.tanh(last.numpy()[0, 0]), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.slow
-def test_the_default_job_beats_the_3_gram_model_by_far(tmp_path):
-    assert char_lstm.main(["--quiet", "--output", str(tmp_path)]) == 0
-    summary = results.read_summary(tmp_path)
-    assert summary["held_out_bits"] < 0.72 * summary["three_gram_bits"]

@@ -37,7 +37,6 @@ def shell(program, end, **environment):
 
 
 PRINTING = "mnist_by_hand --epochs 1"
-FINDINGS = "seven_findings --epochs 1 --output '{folder}'"
 
 
 @pytest.mark.parametrize(

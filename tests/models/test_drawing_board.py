@@ -181,12 +181,6 @@ def test_two_lengths_are_none(port):
         assert client.recv(100).startswith(b"HTTP/1.0 411 ")
 
 
-def test_an_answer_does_not_wait_for_what_is_never_sent(port):
-    begin = time.monotonic()
-    assert ask(port, "POST", "/read", None, {"Content-Length": "9" * 100})[0].status == 413
-    assert time.monotonic() - begin < drawing_board.Handler.timeout
-
-
 def test_one_drawing_is_read_at_a_time_on_one_thread(monkeypatch):
     inside, seen = [], []
 

@@ -59,9 +59,3 @@ def test_the_bits_are_those_of_each_character():
     found = kneser_ney(TEXT, 12, 2)
     expected = [-math.log2(found[a, b]) for a, b in ((3, 1), (1, 2), (2, 2))]
     assert bits_of(found, np.array([3, 1, 2, 2])) == pytest.approx(np.mean(expected))
-
-
-def test_of_what_is_drawn_alike_it_finds_the_entropy():
-    rng, likely = np.random.default_rng(0), np.array([0.5, 0.25, 0.25])
-    known, new = rng.choice(3, 20_000, p=likely), rng.choice(3, 20_000, p=likely)
-    assert bits_of(kneser_ney(known, 3, 3), new) == pytest.approx(1.5, abs=0.02)

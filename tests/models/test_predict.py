@@ -58,25 +58,6 @@ def test_digits_are_read_however_they_were_photographed(run):
     assert np.mean(right) >= 0.9
 
 
-@pytest.mark.slow
-def test_of_photographed_digits_at_most_3_percent_fewer_are_read_than_of_those_of_mnist(tmp_path):
-    assert mnist_lenet.main(["--views", "0", "--quiet", "--output", str(tmp_path)]) == 0
-    model, rng, right = reading.load(tmp_path), np.random.default_rng(0), []
-    for number, effects in enumerate([*KINDS.values()] * 91):
-        picture = photograph(DIGITS.x_test[number], effects, rng, (300, 900))
-        right.append(reading.read(model, picture).digit == DIGITS.y_test[number])
-    assert np.mean(right) >= 0.955
-
-
-@pytest.mark.thorough
-def test_a_digit_of_mnist_stays_nearly_what_it_is(run):
-    model, images = reading.load(run), DIGITS.x_test[:60]
-    again = [as_mnist(np.repeat(image[..., None], 3, axis=2))[0] for image in images]
-    read = [tg.training.predict(model, tg.data.to_float(np.stack(each))) for each in (images, again)]
-    assert np.mean(read[0] == read[1]) >= 0.96
-    assert np.abs(np.stack(again) - images.astype(float)).mean() < 10
-
-
 @pytest.mark.thorough
 @pytest.mark.parametrize("negative", [False, True])
 def test_a_digit_may_fill_its_picture(run, negative):

@@ -182,13 +182,6 @@ def test_a_terminal_shows_a_table_that_grows_in_its_place(tmp_path):
 
 
 @pytest.mark.thorough
-def test_no_colour_is_shown_where_none_is_wanted(tmp_path):
-    terminal = Terminal(spirals(tmp_path, 2), NO_COLOR="1")
-    assert rows(terminal.read()) == [1, 2]
-    assert b"\x1b[3" not in terminal.raw
-
-
-@pytest.mark.thorough
 @pytest.mark.parametrize(("options", "environment"), [(["--quiet"], {}), ([], {"TERM": "dumb"})])
 def test_where_no_cursor_moves_there_are_lines_and_quiet_is_quiet(options, environment, tmp_path):
     terminal = Terminal(spirals(tmp_path, 2, *options), columns=300, **environment)

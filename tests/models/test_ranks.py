@@ -2,7 +2,6 @@
 
 import csv
 import os
-import random
 import re
 import signal
 import subprocess
@@ -136,16 +135,6 @@ def test_whatever_ends_a_run_it_goes_on_with_more_or_fewer_ranks_to_the_same_bit
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", range(3))
-def test_where_one_is_to_end_all_do_and_save(rank, tmp_path):
-    code, out, err = run(3, tmp_path, rank, signal.SIGTERM, 40, 0)
-    assert code == 130, err
-    require_lines(out, r"stopped: .* -> .*/0")
-    require_lines(err, *LINES[:2])
-    require_whole(tmp_path, "stopped")
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.5, 1.0, 2.0, 4.0])
 def test_ctrl_c_at_any_moment_is_said_once_at_most(seconds, tmp_path):
     """Also before there is anything to save. A rank that ends may end the first one before it prints, with code 9."""
@@ -155,16 +144,3 @@ def test_ctrl_c_at_any_moment_is_said_once_at_most(seconds, tmp_path):
     code, out, err = end(job)
     assert code in (0, 9, 130), err
     assert len(re.findall(r"^stopped", out + err, re.MULTILINE)) <= 1, out + err
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
-def test_killed_at_a_random_moment_it_goes_on_to_the_same_bits(seed, undisturbed, tmp_path):
-    """In training, in evaluation, while the first rank saves a checkpoint, and while it saves the results."""
-    draw = random.Random(seed)
-    ranks, step, milliseconds = draw.randint(2, 3), draw.choice([*range(1, STEPS), *[STEPS] * 20]), draw.randint(0, 99)
-    code, _, err = run(ranks, tmp_path, draw.randrange(ranks), signal.SIGKILL, step, milliseconds)
-    assert code in (0, 9), err
-    assert run(draw.randint(1, 3), tmp_path)[0] == 0
-    require_whole(tmp_path, "done")
-    assert of(tmp_path) == undisturbed

@@ -69,12 +69,6 @@ def test_what_killed_runs_left_is_removed_once_it_is_old(tmp_path):
     assert results.read_weights(tmp_path)["w"].tolist() == [2, 2, 2]
 
 
-def test_a_set_is_removed_with_the_next_and_shown_under_its_names_alone(tmp_path):
-    for value in range(3):
-        save(tmp_path, value)
-        assert sorted(os.listdir(tmp_path)) == [".results", sets(tmp_path)[0].name, results.WEIGHTS, results.SUMMARY]
-
-
 def test_a_link_that_leads_elsewhere_is_not_followed_to_remove_things(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "thesis.txt").write_text("mine")

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.mnist_by_hand import LEARNING_RATE, ORIGINAL, Faults, train
+from models.mnist_by_hand import ORIGINAL, Faults
 from models.seven_findings import NAMES, VariantOutcome, outcome, outcomes, variants
-from tinygrad_edu.data import load_embedded
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,29 +37,6 @@ def test_a_variant_differs_in_one_fault():
         if "with" in name:
             base = ORIGINAL if name.startswith("original") else Faults(**dict.fromkeys(NAMES, False))
             assert sum(getattr(faults, fault) != getattr(base, fault) for fault in NAMES) == 1
-
-
-@pytest.mark.thorough
-def test_the_original_begins_as_recorded_in_its_log():
-    log = Path(__file__).with_name("original_log_300_epochs.txt").read_text().splitlines()
-    row = outcome("original", 2)
-    assert log[1] == f"I:1 Test-Acc:{row.test_accuracy} Train-Acc:{row.train_accuracy}"
-
-
-@pytest.mark.thorough
-def test_the_original_is_late_as_the_page_says():
-    at_ten = [outcome(variant, 10).test_accuracy for variant in ("original", "correct")]
-    assert at_ten == [0.2941, 0.5431]
-    assert "(29 % against 54 % after ten epochs)" in (DOCS / "seven_findings.md").read_text()
-
-
-@pytest.mark.thorough
-@pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")
-def test_without_the_double_division_and_at_the_old_rate_the_original_is_lost_as_the_page_says():
-    digits, faults = load_embedded(), variants()["original without double_division"]
-    training = train(digits.x_train, digits.y_train, digits.x_test, digits.y_test, 2, faults, LEARNING_RATE)
-    assert [test for _, test, _ in training][-1] == 0.098
-    assert "left at 9.80 %" in (DOCS / "seven_findings.md").read_text()
 
 
 @pytest.mark.slow

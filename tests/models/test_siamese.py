@@ -40,14 +40,6 @@ def test_a_pair_goes_through_the_network_as_its_images_do():
     np.testing.assert_allclose(model(images)[:, 1].numpy(), model(images[:, 1]).numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_each_cell_shows_one_digit_in_its_colour():
-    images = np.full((3, 28, 28), 255, np.uint8)
-    canvas = siamese.laid_out(np.array([[0, 0], [0, 0], [1, 1]]), images, np.array([0, 1, 2]))
-    corners = canvas[-1, 0], canvas[0, -1]
-    assert [corner.argmax() for corner in corners] == [2, 1]  # blue below, green above
-    np.testing.assert_array_equal(canvas[0, 0], 1)
-
-
 def test_a_small_run_draws_the_plane(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(siamese, "PAIRS", 50)
     digits = tg.data.load_embedded().take(200)
@@ -56,9 +48,3 @@ def test_a_small_run_draws_the_plane(tmp_path, monkeypatch, capsys):
     assert siamese.main(["--epochs", "2", "--quiet", "--output", str(tmp_path)]) == 0
     assert "test_pair_accuracy" in capsys.readouterr().out
     assert results.read_summary(tmp_path)["files"].keys() > {"plane.png"}
-
-
-@pytest.mark.slow
-def test_the_default_job_tells_93_percent_of_new_pairs_apart(tmp_path):
-    assert siamese.main(["--quiet", "--output", str(tmp_path)]) == 0
-    assert results.read_summary(tmp_path)["test_pair_accuracy"] >= 0.93

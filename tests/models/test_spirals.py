@@ -22,14 +22,6 @@ def test_without_noise_each_point_lies_on_the_arm_of_its_number(monkeypatch):
     assert 0.1 <= radius.min() < radius.max() <= 1
 
 
-def test_the_surer_the_darker():
-    found = np.array([[1 / 3, 1 / 3, 1 / 3], [0.2, 0.2, 0.6], [0, 0, 1]])
-    colours = spirals.shaded(found)
-    np.testing.assert_allclose(colours[0], 1)
-    np.testing.assert_allclose(colours[2], (1 + spirals.COLOURS[2]) / 2)
-    assert (np.diff(colours, axis=0) < 0).all()
-
-
 def frames(path: Path) -> int:
     with Image.open(path) as picture:
         return picture.n_frames
@@ -54,10 +46,3 @@ def test_a_run_that_is_stopped_and_resumed_shows_every_epoch_as_one_that_was_not
     assert capsys.readouterr().out.count("test_accuracy") == 3
     for name in ("boundary.gif", "boundary.png", results.WEIGHTS):
         assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-@pytest.mark.slow
-def test_the_default_job_knows_the_arm_of_99_percent_of_new_points(tmp_path):
-    assert spirals.main(["--quiet", "--output", str(tmp_path)]) == 0
-    assert results.read_summary(tmp_path)["test_accuracy"] >= 0.99
-    assert frames(tmp_path / "boundary.gif") == 61

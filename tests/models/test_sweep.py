@@ -18,7 +18,6 @@ from models.__main__ import programs
 from models.shared import spread
 from models.shared.groups import missing_group
 from models.shared.trials import Trial, folder_of
-from tests.models.test_progress import Terminal
 from tests.models.test_trials import read, running, wait_until
 from tinygrad_edu.errors.extras import missing_extra
 
@@ -97,18 +96,6 @@ def place(undisturbed):
 
 
 @pytest.mark.thorough
-def test_the_same_command_runs_nothing_twice_and_more_of_it_only_what_is_new(undisturbed):
-    _, folder = undisturbed
-    before = {path: path.stat().st_mtime_ns for path in records(folder).values()}
-    ran = swept(folder, "--seeds", "2", "--grid", "learning-rate=0.002,1e-2")
-    assert ran.stderr.splitlines()[0] == "2 of 4 trials are already done"
-    assert len(ran.stderr.splitlines()) == 3
-    assert [row["learning_rate"] for row in table(folder)] == ["0.002", "0.01"]
-    assert before == {path: path.stat().st_mtime_ns for path in before}
-    assert len(records(folder)) == 6
-
-
-@pytest.mark.thorough
 def test_one_that_fails_is_counted_with_its_reason_and_the_others_go_on(tmp_path):
     ran = swept(tmp_path, "--grid", "learning_rate=1e30,0.01", "--quiet")
     assert (ran.returncode, ran.stderr) == (1, "")
@@ -149,19 +136,6 @@ def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(before, n
     wait_until(lambda: not running(str(tmp_path)))
     assert list(records(tmp_path)) == ["program=pinn,epochs=1,seed=0"]
     assert [row["epochs"] for row in table(tmp_path)] == ["1"]
-
-
-@pytest.mark.thorough
-def test_in_a_terminal_there_is_a_bar_that_ctrl_c_leaves_below_the_lines(tmp_path):
-    terminal = Terminal(command(tmp_path, *TWO, epochs=())[1:], columns=100)
-    terminal.read(until="trial 1/2: epochs 1, seed 0: greatest error ")
-    os.write(terminal.file, b"\x03")
-    lines = terminal.read()
-    assert terminal.process.returncode == 130
-    (bar,) = [line for line in lines if line.startswith("trial ") and line.endswith(" left")]
-    assert bar.startswith("trial 1/2 ")
-    assert any(line.split() == ["epochs", "trials", "greatest", "error", "seconds"] for line in lines)
-    assert not terminal.screen.cursor.hidden
 
 
 @pytest.mark.thorough
@@ -307,15 +281,6 @@ def test_other_workers_find_the_same_numbers(name, undisturbed, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert len(ran.stderr.splitlines()) == 4
     assert_same(undisturbed, tmp_path)
-
-
-@pytest.mark.clusters
-@pytest.mark.parametrize("name", ["dask", "ray"])
-def test_other_workers_go_on_when_one_fails(name, tmp_path):
-    ran = swept(tmp_path, "--grid", "learning_rate=1e30,0.01", "--executor", name)
-    assert ran.returncode == 1
-    assert ran.stdout.endswith(f"done: 2 of 2 trials, 1 failed -> {tmp_path}\n")
-    assert table(tmp_path, "trials.csv")[0]["reason"].startswith("diverged: ")
 
 
 def assert_same(undisturbed, folder):

@@ -130,11 +130,6 @@ def test_a_grid_has_each_choice_once_the_last_changing_fastest():
     assert grid(a=[]) == []
 
 
-def test_two_settings_of_one_name_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"^two trials have the same name: x=1\.$"):
-        list(run(calls, [{"x": 1}, {"x": "1"}], EXECUTORS[0], tmp_path))
-
-
 @given(
     st.dictionaries(st.from_regex("[a-z_]{1,9}", fullmatch=True), st.text() | st.floats() | st.integers(), max_size=9)
 )

@@ -61,9 +61,3 @@ def test_a_short_run_saves_the_weights_of_its_accuracy_and_draws_the_attention(t
     model = reading.load(tmp_path)
     digits = data.load_file(small[-1])
     assert float(np.mean(predict(model, data.to_float(digits.x_test)) == digits.y_test)) == summary["test_accuracy"]
-
-
-@pytest.mark.slow
-def test_the_default_job_reads_96_percent_of_the_test_images(tmp_path):
-    assert vit.main(["--quiet", "--output", str(tmp_path)]) == 0
-    assert results.read_summary(tmp_path)["test_accuracy"] >= 0.96

@@ -1,8 +1,5 @@
 """Attention and transformers: equivalent calls, masks, initialization, dropout, copies and errors."""
 
-import copy
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,8 +8,6 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.optim import Adam
-from tinygrad_edu.testing import check_gradient
 
 X = np.random.default_rng(0).standard_normal((3, 2, 4))
 
@@ -175,17 +170,6 @@ def encoder(**settings):
     return nn.TransformerEncoder(layer, 2, nn.LayerNorm(4))
 
 
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
-@pytest.mark.parametrize("activation", ["relu", tg.tanh, nn.Tanh()])
-def test_a_copy_computes_the_same_with_parameters_of_its_own(duplicate, activation):
-    model = nn.Transformer(4, 2, 1, 1, 6, 0.0, activation)
-    twin, before = duplicate(model), model(X, X).numpy()
-    assert_close(twin(X, X), model(X, X))
-    for parameter in twin.parameters():
-        parameter.assign(0.0 * parameter.data)
-    np.testing.assert_array_equal(model(X, X).numpy(), before)
-
-
 def test_hooks_and_summary_see_all_that_is_inside():
     model, seen = encoder(), []
     for name, module in model.named_modules():
@@ -203,22 +187,6 @@ def test_the_dtype_of_the_parameters_is_that_of_the_result(dtype):
     assert model(X.astype(dtype)).dtype == dtype
     out, weights = model.layers[0].self_attn(*[X.astype(dtype)] * 3, attn_mask=np.zeros((2, 2)), is_causal=True)
     assert out.dtype == weights.dtype == dtype
-
-
-def test_second_derivatives_are_right():
-    model = encoder(norm_first=True).astype("float64")
-    values = {name: p.numpy().copy() for name, p in model.named_parameters()}
-    weight = values.pop("layers.0.self_attn.in_proj_weight")
-
-    def loss(x, weight):
-        changed = {**values, "layers.0.self_attn.in_proj_weight": weight}
-        return (nn.functional_call(model, changed, x, is_causal=True) ** 3).sum()
-
-    def slope(x, weight):
-        by_x, by_weight = tg.grad(loss, argnums=(0, 1))(x, weight)
-        return (by_x * by_x).sum() + (by_weight * by_weight).sum()
-
-    check_gradient(lambda *point: float(slope(*point)), tg.grad(slope, argnums=(0, 1)), X, weight, cotangent=False)
 
 
 # --- Errors ---
@@ -252,45 +220,6 @@ def test_second_derivatives_are_right():
 def test_what_does_not_fit_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-# --- Training ---
-
-TEXT = "a small net learns a small text "
-SEEN = 12
-
-
-class Characters(nn.Module):
-    """Predict each character from the previous ones."""
-
-    def __init__(self, count, width, length, rng):
-        self.characters = nn.init.gaussian((count, width), 1.0, rng)
-        self.positions = nn.init.gaussian((length, width), 1.0, rng)
-        layer = nn.TransformerEncoderLayer(width, 2, 2 * width, 0.0, batch_first=True, norm_first=True, rng=rng)
-        self.encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(width))
-        self.head = nn.Linear(width, count, rng=rng)
-
-    def forward(self, numbers):
-        x = tg.embedding(numbers, self.characters) + self.positions[: numbers.shape[1]]
-        return self.head(self.encoder(x, is_causal=True))
-
-
-def test_a_model_of_characters_learns_a_text_and_writes_it():
-    letters = sorted(set(TEXT))
-    numbers = np.array([letters.index(letter) for letter in TEXT])
-    windows = np.lib.stride_tricks.sliding_window_view(np.tile(numbers, 2), SEEN + 1)[: len(TEXT)]
-    model = Characters(len(letters), 16, SEEN, np.random.default_rng(0))
-    optimizer = Adam(model.parameters(), lr=0.01)
-    for _ in range(100):
-        loss = tg.cross_entropy(model(windows[:, :-1]).swapaxes(1, 2), windows[:, 1:])
-        model.zero_grad()
-        loss.backward()
-        optimizer.step()
-    written = list(numbers[:SEEN])
-    with tg.no_grad():
-        while len(written) < 2 * len(TEXT):
-            written.append(int(model(np.array([written[-SEEN:]])).numpy()[0, -1].argmax()))
-    assert "".join(letters[number] for number in written) == 2 * TEXT
 
 
 # --- A cache of keys and values ---

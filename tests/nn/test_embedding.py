@@ -78,24 +78,6 @@ def test_a_bag_without_indices_is_zeros_in_every_mode():
             assert (out.numpy() == np.zeros((2, 3), np.float32)).all()
 
 
-@pytest.mark.peers
-@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
-@pytest.mark.parametrize("padding_idx", [None, 1])
-@pytest.mark.parametrize("include_last_offset", [False, True])
-def test_pytorch_reduces_the_same_bags(mode, padding_idx, include_last_offset):
-    torch = pytest.importorskip("torch")
-    table, indices, offsets = RNG.normal(size=(4, 3)), np.array([3, 1, 2, 2, 1, 0]), np.array([0, 3, 3, 5, 6])
-    options = {"mode": mode, "padding_idx": padding_idx, "include_last_offset": include_last_offset}
-    ours = nn.EmbeddingBag.from_pretrained(table, freeze=False, **options)
-    theirs = torch.nn.EmbeddingBag.from_pretrained(torch.tensor(table), freeze=False, **options)
-    out, expected = ours(indices, offsets), theirs(torch.tensor(indices), torch.tensor(offsets))
-    np.testing.assert_allclose(out.numpy(), expected.detach().numpy(), rtol=1e-14)
-    g = RNG.normal(size=out.shape)
-    out.backward(g)
-    expected.backward(torch.tensor(g))
-    np.testing.assert_allclose(ours.weight.grad, theirs.weight.grad.numpy(), rtol=1e-14)
-
-
 def test_the_mapped_indices_of_bags():
     bag = nn.EmbeddingBag(4, 3, mode="max", padding_idx=1, dtype=np.float64)
     check_vmap(bag, RNG.integers(0, 4, (3, 2, 5)))

@@ -116,26 +116,3 @@ def test_gradients_that_do_not_fit_are_an_error(returned):
     out = module(Tensor(X, requires_grad=True)).sum()
     with pytest.raises(WrongGradientError, match=r"a backward hook of Tanh returned .* expected \[\(4, 3\)\]"):
         out.backward()
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("requires_grad", [True, False])
-@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
-def test_pytorch_calls_its_hooks_with_the_same_gradients(requires_grad):
-    torch = pytest.importorskip("torch")
-    ours, theirs, calls = nn.Linear(3, 2, dtype=np.float64), torch.nn.Linear(3, 2).double(), {}
-    ours.load_state_dict(theirs.state_dict())
-    for name, layer in (("ours", ours), ("theirs", theirs)):
-        layer.register_full_backward_pre_hook(lambda module, grad_output: (3 * grad_output[0],))
-        layer.register_full_backward_hook(
-            lambda module, *gradients, name=name: calls.setdefault(name, []).append(gradients)
-        )
-    (tg.tanh(ours(Tensor(X, requires_grad=requires_grad))) ** 2).sum().backward()
-    (torch.tanh(theirs(torch.tensor(X, requires_grad=requires_grad))) ** 2).sum().backward()
-    ((our_call,), (their_call,)) = calls.values()
-    for our_part, their_part in zip(our_call, their_call, strict=True):
-        for found, expected in zip(our_part, their_part, strict=True):
-            assert (found is None) == (expected is None)
-            if found is not None:
-                np.testing.assert_allclose(found, expected.numpy(), rtol=1e-12)
-    np.testing.assert_allclose(ours.weight.grad, theirs.weight.grad.numpy(), rtol=1e-10)

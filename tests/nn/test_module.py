@@ -501,23 +501,6 @@ def test_a_module_without_forward_says_so():
         Holder()(1.0)
 
 
-def test_train_and_eval_reach_every_module_and_return_the_model():
-    model = Sequential(Dropout(0.5), Sequential(Dropout(0.5)))
-    assert all(module.training for module in model.modules())
-    assert model.eval() is model
-    assert not any(module.training for module in model.modules())
-    assert model.train() is model
-    assert all(module.training for module in model.modules())
-
-
-def test_zero_grad_forgets_every_gradient():
-    model = Linear(2, 1)
-    model(np.ones((3, 2))).sum().backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    model.zero_grad()
-    assert all(parameter.grad is None for parameter in model.parameters())
-
-
 def test_repr_is_nested():
     model = Sequential(Conv2D(1, 2, 3, padding=1, bias=False), Sequential(Tanh(), Flatten()), np.tanh)
     assert repr(model) == (

@@ -59,14 +59,6 @@ def test_a_packed_sequence_is_computed_as_if_it_were_alone(kind, batch_first):
             np.testing.assert_allclose(state[:, k], expected, rtol=1e-12, atol=1e-14)
 
 
-def test_equal_lengths_are_a_batch_without_padding():
-    layer = made("GRU")
-    output, last = layer(nn.pack_padded_sequence(X, [4, 4, 4]))
-    expected, ended = layer(X)
-    np.testing.assert_array_equal(nn.pad_packed_sequence(output)[0].numpy(), expected.numpy())
-    np.testing.assert_array_equal(last.numpy(), ended.numpy())
-
-
 @pytest.mark.parametrize("kind", LAYERS)
 def test_derivatives_and_vmap_of_packed_steps(kind):
     layer = made(kind, num_layers=1, proj_size=2) if kind == "LSTM" else made(kind, num_layers=1)
@@ -127,29 +119,3 @@ def test_dropout_between_layers_of_packed_steps():
 def test_what_does_not_fit_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize("enforce_sorted", [True, False])
-def test_pytorch_computes_the_same(kind, enforce_sorted):
-    torch = pytest.importorskip("torch")
-    ours, theirs = made(kind), getattr(torch.nn, kind)(2, 3, 2, bidirectional=True).double()
-    theirs.load_state_dict({name: torch.tensor(x) for name, x in ours.state_dict().items()})
-    lengths = np.array([4, 2, 2]) if enforce_sorted else LENGTHS
-    x, y = Tensor(X, requires_grad=True), torch.tensor(X, requires_grad=True)
-    utils = torch.nn.utils.rnn
-    output, last = ours(nn.pack_padded_sequence(x, lengths, enforce_sorted=enforce_sorted))
-    their_output, their_last = theirs(utils.pack_padded_sequence(y, torch.tensor(lengths), False, enforce_sorted))
-    np.testing.assert_array_equal(output.batch_sizes, their_output.batch_sizes)
-    results = [nn.pad_packed_sequence(output)[0], *(last if kind == "LSTM" else [last])]
-    their_results = [utils.pad_packed_sequence(their_output)[0], *(their_last if kind == "LSTM" else [their_last])]
-    draws = [RNG.standard_normal(result.shape) for result in results]
-    sum((result * g).sum() for result, g in zip(results, draws, strict=True)).backward()
-    sum((result * torch.tensor(g)).sum() for result, g in zip(their_results, draws, strict=True)).backward()
-    for result, expected in zip(results, their_results, strict=True):
-        np.testing.assert_allclose(result.numpy(), expected.detach().numpy(), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(x.grad, y.grad.numpy(), rtol=1e-10, atol=1e-12)
-    wanted = {name: p.grad.numpy() for name, p in theirs.named_parameters()}
-    for name, p in ours.named_parameters():
-        np.testing.assert_allclose(p.grad, wanted[name], rtol=1e-10, atol=1e-12)

@@ -47,19 +47,6 @@ def test_a_layer_is_its_cell_in_a_loop_to_the_second_derivative(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_derivatives_by_the_parameters_are_right_to_the_second_order(kind):
-    layer, x = made(kind, 2, 2, bidirectional=True, dtype=np.float64), drawn(3, 1, 2)
-    weights = dict(layer.named_parameters())
-
-    def loss(weight):
-        return (nn.functional_call(layer, {**weights, "weight_hh_l0": weight}, x)[0] ** 3).sum()
-
-    at, by, step = weights["weight_hh_l0"].numpy().copy(), drawn(*weights["weight_hh_l0"].shape), 1e-5
-    ahead, behind = (tg.grad(loss)(at + sign * step * by).numpy() for sign in (1, -1))
-    np.testing.assert_allclose(tg.hvp(loss, at, by).numpy(), (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-8)
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_dropout_is_between_layers_and_only_in_training(kind):
     layer, x = made(kind, 3, 40, num_layers=2, dropout=0.5), drawn(4, 2, 3)
     first, second = made(kind, 3, 40), made(kind, 40, 40)

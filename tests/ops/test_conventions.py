@@ -1,17 +1,12 @@
 """Conventions at non-differentiable points and edge cases: ties, bounds, kinks, zeros, empty arrays."""
 
-import warnings
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.testing.strategies import arrays
 
 EXTREMA = [tg.max, tg.min]
 
@@ -51,13 +46,6 @@ def test_ties_in_a_reduction_share_evenly(op):
     x = np.array([[1.0, 1.0, 1.0], [0.0, 5.0, 5.0]]) * (1 if op is tg.max else -1)
     np.testing.assert_allclose(gradient(lambda x: op(x, axis=1), x), [[1 / 3, 1 / 3, 1 / 3], [0, 0.5, 0.5]])
     np.testing.assert_allclose(gradient(op, x), [[0, 0, 0], [0, 0.5, 0.5]])
-
-
-@pytest.mark.parametrize("op", EXTREMA)
-@given(data=st.data())
-def test_the_shares_of_a_reduction_add_up_to_the_gradient(op, data):
-    x = np.round(data.draw(arrays((3, 4))))
-    np.testing.assert_allclose(gradient(lambda x: op(x, axis=1), x).sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("op", [tg.maximum, tg.minimum])
@@ -181,12 +169,6 @@ def test_power_is_pytorchs(x, y, by_x, by_y):
         alone = gradient(lambda a: tg.power(a, y), x), gradient(lambda b: tg.power(x, b), y)
     np.testing.assert_allclose(found, [by_x, by_y], rtol=1e-15)
     np.testing.assert_allclose(alone, [by_x, by_y], rtol=1e-15)
-
-
-def test_power_with_a_zero_exponent_among_others():
-    x, y = gradient(tg.power, [0.0, 0.0, 2.0], [0.0, 1.0, 0.0])
-    np.testing.assert_allclose(x, [0, 1, 0])
-    np.testing.assert_allclose(y, [0, 0, np.log(2)])
 
 
 def test_whole_powers_of_negative_bases_at_every_order():
@@ -760,24 +742,6 @@ def test_padding_never_wins(dtype, pool):
     assert not pooled.any()
 
 
-# --- Windows drop the remainder ---
-
-
-@pytest.mark.parametrize("pool", [tg.avg_pool2d, tg.max_pool2d])
-def test_strided_windows_drop_the_remainder(pool):
-    x = np.ones((1, 1, 5, 5))
-    assert pool(x, 2).shape == (1, 1, 2, 2)
-    expected = np.zeros((5, 5))
-    expected[:4, :4] = 0.25
-    np.testing.assert_allclose(gradient(lambda x: pool(x, 2), x)[0, 0], expected)
-
-
-def test_a_strided_convolution_drops_the_remainder():
-    x, weight = np.ones((1, 1, 6, 6)), np.ones((1, 1, 3, 3))
-    assert tg.conv2d(x, weight, stride=2).shape == (1, 1, 2, 2)
-    np.testing.assert_array_equal(gradient(lambda x: tg.conv2d(x, weight, stride=2), x)[0, 0, 5], 0)
-
-
 # --- Neural network functions, as in PyTorch 2.13 ---
 
 IMAGE = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
@@ -846,20 +810,6 @@ def test_running_statistics_move_in_place_by_the_momentum(norm, var, kind):
 # --- Empty arrays ---
 
 
-def test_the_empty_sum_is_0():
-    assert tg.sum(tg.Tensor(np.zeros((0, 3)))).item() == 0
-    np.testing.assert_array_equal(tg.sum(tg.Tensor(np.zeros((0, 3))), axis=0).numpy(), [0, 0, 0])
-    assert gradient(tg.sum, np.zeros((0, 3))).shape == (0, 3)
-
-
-def test_the_mean_of_nothing_is_nan():
-    with np.errstate(invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's own warning of an empty mean
-        assert np.isnan(tg.mean(tg.Tensor(np.zeros(0))).item())
-        assert np.isnan(tg.mean(tg.Tensor(np.zeros((0, 2))), axis=0).numpy()).all()
-        assert np.isnan(tg.var(tg.Tensor(np.zeros(0))).item())
-
-
 @pytest.mark.parametrize("op", EXTREMA)
 def test_an_extremum_of_nothing_is_refused(op):
     with pytest.raises(ValueError, match="zero-size"):
@@ -869,13 +819,3 @@ def test_an_extremum_of_nothing_is_refused(op):
 def test_logsumexp_of_nothing_is_minus_infinity():
     with np.errstate(divide="ignore"):
         assert tg.logsumexp(tg.Tensor(np.zeros(0))).item() == -np.inf
-
-
-# --- NaN propagates as in NumPy ---
-
-
-def test_nan_travels_through_extrema_and_relu():
-    x = np.array([1.0, np.nan])
-    assert np.isnan(tg.max(x))
-    assert np.isnan(tg.maximum(x, 0.0)[1])
-    assert np.isnan(tg.relu(x)[1])

@@ -414,20 +414,6 @@ def test_the_gradient_of_layer_norm_keeps_digits_of_a_cotangent_far_from_0(lengt
 # --- Recurrent layers, all steps in one op ---
 
 
-@given(data=st.data())
-def test_recurrent_layers_over_all_steps_at_once(data):
-    call = data.draw(calls("recurrent"))
-    results, gradients = [], []
-    for function in (recurrent, by_steps):
-        row = tg.Tensor(call.arrays[0], requires_grad=True)
-        out = function(row, **call.settings)
-        out.backward(np.arange(1.0, out.size + 1))
-        results.append(out.numpy())
-        gradients.append(row.grad)
-    np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(*gradients, rtol=1e-12, atol=1e-12 * np.abs(gradients[1]).max())
-
-
 @pytest.mark.parametrize("kind", ["RNN_TANH", "RNN_RELU", "LSTM", "LSTM with projections", "GRU"])
 def test_recurrent_layers_in_blocks_of_columns_equal_steps(kind):
     gates, hidden, rng = {"L": 4, "G": 3}.get(kind[0], 1), 32, np.random.default_rng(0)

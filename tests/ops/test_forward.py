@@ -561,13 +561,6 @@ def test_softmax_in_another_dtype(f):
     assert (out.dtype, x.grad.dtype) == (np.float64, np.float32)
 
 
-def test_softmax_of_large_logits():
-    x = np.array([[1e4, 0.0, -1e4], [1e4, 1e4, 1e4]])
-    np.testing.assert_allclose(tg.softmax(x), [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
-    np.testing.assert_allclose(tg.log_softmax(x), [[0, -1e4, -2e4], [-np.log(3)] * 3])
-    np.testing.assert_allclose(tg.logsumexp(x, axis=1), [1e4, 1e4 + np.log(3)])
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cross_entropy_of_large_logits(dtype):
     logits = tg.Tensor(np.array([[1e4, -1e4], [1e4, -1e4]], dtype), requires_grad=True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -58,7 +57,7 @@ def checksums():
 
 
 def test_each_case_is_another(checksums):
-    assert len(set(checksums.values())) == len(checksums) == 20
+    assert len(set(checksums.values())) == len(checksums) == 13
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -302,20 +301,3 @@ def test_a_job_that_lost_a_rank_goes_on_with_more_or_fewer_to_the_same_bits(undi
     assert resumed(tmp_path, [(3, 0, "file", 30)]) == 9
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
     require_the_end(tmp_path, 1, undisturbed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_killed_at_ten_random_moments_it_ends_with_the_same_bits(seed, undisturbed, tmp_path):
-    draw = random.Random(seed)
-    killed = 0
-    while killed < 10:
-        ranks = draw.randint(2, 3)
-        event = draw.choice(["exchange", "file"])
-        rank = 0 if event == "file" else draw.randrange(ranks)  # only rank 0 writes files
-        code = resumed(tmp_path, [(ranks, rank, event, draw.randint(1, 60))])
-        killed += code == 9
-        if code == 0:  # it ended before it was killed; start a new run
-            assert end(tmp_path) == undisturbed
-            (tmp_path / "0").rename(tmp_path / f"over-{killed}-{draw.random()}")
-    require_the_end(tmp_path, 1 + seed, undisturbed)

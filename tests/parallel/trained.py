@@ -81,18 +81,6 @@ def noisy(x, y, *, rng):
     return x + rng.normal(scale=0.1, size=x.shape).astype(np.float32), y
 
 
-def frozen(rng):
-    model = network(rng, nn.Dropout(0.5))
-    model[0].requires_grad_(False)
-    return model
-
-
-def spare(rng):
-    model = network(rng)
-    model.spare = Tensor([1.0, 2.0], requires_grad=True)
-    return model
-
-
 def mixed(rng):
     return nn.Sequential(nn.Linear(6, 5, rng=rng).astype(np.float64), nn.Tanh(), nn.Linear(5, 3, rng=rng))
 
@@ -132,19 +120,10 @@ CASES = {
         )
         for count, shards in ((8, 1), (5, 1), (55, 7), (83, 11), (128, 16))
     },
-    "frozen": lambda w: trained(w, frozen, in_batches(100, 50)),
-    "a spare parameter": lambda w: trained(w, spare, in_batches(100, 50)),
     "experts": lambda w: trained(w, Experts, in_batches(240, 60)),
     "scalar": lambda w: trained(w, OneNumber, in_batches(100, 50), max_norm=0.1),
-    "clipped": lambda w: trained(w, network, in_batches(100, 50), max_norm=0.01),
-    "accumulated": lambda w: trained(w, network, in_batches(170, 20), accumulate=3),
     "ignored": lambda w: trained(w, network, ignored, accumulate=2),
-    "ignored, not accumulated": lambda w: trained(
-        w, lambda rng: network(rng, nn.Dropout(0.5)), lambda rng: ignored(rng)[:3]
-    ),
     "Muon": lambda w: trained(w, lambda rng: network(rng, bias=False), in_batches(100, 50), optimizer=matrices),
-    "LayerNorm": lambda w: trained(w, lambda rng: network(rng, nn.LayerNorm(5)), in_batches(100, 50)),
-    "augmented": lambda w: trained(w, network, in_batches(100, 50, augment=noisy), epochs=2),
     "transformed": lambda w: trained(w, network, in_batches(100, 50, augment=noisy, transform=lambda x, y: (-x, y))),
     "nests": lambda w: trained(w, TwoInputs, nests, loss=of_both),
     "two dtypes": of_two_dtypes,

@@ -20,11 +20,6 @@ def digits(rng):
     return page, {"weight": rng.normal(size=(784, 10)), "bias": rng.normal(size=10)}
 
 
-def test_the_loss_of_a_digit(digits):
-    page, p = digits
-    check_vjp(lambda w, b: page["loss"]({"weight": w, "bias": b}, page["x"][0], page["y"][0]), *p.values(), order=1)
-
-
 def test_gradients_are_clipped_each_on_its_own(digits):
     page, p = digits
     x, y = page["x"][:20].astype(np.float64), page["y"][:20]
@@ -46,26 +41,6 @@ def test_an_ensemble_has_the_derivatives_of_its_networks(rng):
     for k in range(3):
         alone = page["predict"]({name: p[k] for name, p in stacked.items()}, x)
         np.testing.assert_allclose(page["ensemble"](stacked, x)[k], alone, rtol=1e-12)
-
-
-def test_one_adam_trains_each_network_as_if_it_were_alone():
-    page = program("ensemble", 1)
-    x, y = page["x"].astype(np.float64), page["y"]
-
-    def trained(parameters, predict):
-        parameters = {name: tg.Tensor(p, requires_grad=True) for name, p in parameters.items()}
-        optimizer = tg.optim.Adam(parameters.values(), lr=0.01)
-        for _ in range(5):
-            optimizer.zero_grad()
-            ((predict(parameters, x) - y) ** 2).mean(axis=(-1, -2)).sum().backward()
-            optimizer.step()
-        return {name: p.numpy() for name, p in parameters.items()}
-
-    start = {name: p.numpy()[:3].astype(np.float64) for name, p in page["stacked"].items()}
-    together = trained(start, page["ensemble"])
-    for k in range(3):
-        for name, p in trained({name: p[k] for name, p in start.items()}, page["predict"]).items():
-            np.testing.assert_allclose(together[name][k], p, rtol=1e-9, atol=1e-12)
 
 
 def test_influence_solves_with_the_hessian_and_multiplies_by_each_gradient():

@@ -10,9 +10,6 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks import picture, ratios
-from benchmarks.peers import LOWER_BOUND, OURS
-from benchmarks.ratios import Ratio
 from models import char_gpt, char_lstm, diffusion, mnist_lenet, mnist_vae, pinn, siamese, vit
 from models.shared import report, results
 from models.shared.text import load
@@ -20,7 +17,7 @@ from models.shared.training import HISTORY
 from tinygrad_edu.lessons.lesson import LESSONS
 from tinygrad_edu.training import Epoch
 from tools.pictures import __main__ as command
-from tools.pictures import catalog, content, numbers, sources, tables, tape
+from tools.pictures import catalog, content, numbers, sources, tables
 from tools.pictures.catalog import PICTURES, Picture, place
 from tools.pictures.compare import differences
 from tools.pictures.sources import SOURCES, Source, measure
@@ -149,15 +146,6 @@ def test_the_check_finds_a_picture_that_was_not_made_by_the_command(tmp_path):
     assert any("was not drawn by this command" in line for line in differences(other, new, 0.1))
 
 
-def test_the_check_finds_a_renamed_op(tmp_path, monkeypatch):
-    old, new = tmp_path / "old.png", tmp_path / "new.png"
-    command.make(Picture(tape.draw_graph), old)
-    label = tape.tape.drawing._label
-    monkeypatch.setattr(tape.tape.drawing, "_label", lambda *row: label(*row).replace("tanh", "tan_h"))
-    command.make(Picture(tape.draw_graph), new)
-    assert any("tan_h" in line for line in differences(old, new, 1.0))
-
-
 def test_the_check_finds_a_changed_frame(tmp_path):
     for name, shades in {"old": (0, 100, 200), "new": (0, 120, 200), "short": (0, 100)}.items():
         shown = [Image.new("L", (48, 48), shade) for shade in shades]
@@ -181,14 +169,6 @@ def test_the_command_reports_what_differs_and_remakes_it(tmp_path, monkeypatch, 
     with pytest.raises(SystemExit):
         command.main(["sweeps", "--check"])
     assert "docs/numbers/sweeps.csv does not exist; add --measure." in capsys.readouterr().err
-
-
-def test_names_select_pictures_and_tables():
-    assert command.chosen(["scaling"], browser=False) == ["scaling.png", "scaling"]
-    assert command.chosen(["diffusion"], browser=False) == ["diffusion.gif", "diffusion.png"]
-    screenshots, others = command.chosen([], browser=True), command.chosen([], browser=False)
-    assert {*screenshots, *others} == {*PICTURES, *TABLES}
-    assert all(PICTURES[name].browser for name in screenshots)
 
 
 def test_a_changed_number_or_a_changed_cell_makes_a_table_stale(monkeypatch):
@@ -256,23 +236,3 @@ def test_pictures_are_drawn_from_the_numbers_of_a_run(program, tmp_path, monkeyp
         assert list(differences(tmp_path / name, tmp_path / name, 0.0)) == []
         assert (tmp_path / name).stat().st_size > 1000
         assert name.endswith(".gif") or name.startswith("diffusion") or content.read(tmp_path / name)
-
-
-def test_labels_of_the_picture_of_ratios_cannot_collide(tmp_path):
-    rows = [Ratio(key, 1, peer, None, ratio) for key in picture.FRONT
-            for peer, ratio in (("ours", 1.0), ("PyTorch", 0.01), ("JAX", 0.99), ("autograd", 90.0))]  # fmt: skip
-    with content.recording() as found:
-        picture.draw(rows, tmp_path / "ratios.png", picture.FRONT)
-    heights = [numbers[1] for name, numbers in found if name.startswith(("text 'PyTorch'", "text 'JAX'", "text 'auto"))]
-    titles = [numbers[1] for name, numbers in found if any(repr(ratios.SHORT[key]) in name for key in picture.FRONT)]
-    assert len(heights) == 3 * len(picture.FRONT)
-    assert len(titles) == len(picture.FRONT)
-    with Image.open(tmp_path / "ratios.png") as image:
-        line = np.diff(sorted(heights + titles)).min() * image.height
-    assert line > 1.2 * 10 * 200 / 72  # more than the height of the letters, 10 points at 200 dots per inch
-
-
-def test_the_picture_of_the_front_page_has_eight_workloads_and_some_that_we_lose():
-    rows = [row for row in ratios.read(numbers.FOLDER / "benchmarks.csv") if row.workload in picture.FRONT]
-    assert len(picture.FRONT) == len({row.workload for row in rows}) == 8
-    assert any(row.ratio < 1 for row in rows if row.cores == 1 and row.peer not in (OURS, LOWER_BOUND))

@@ -1,4 +1,4 @@
-"""Data of training programs: batches with and without masks, as arrays, tensors, loaders and data sets."""
+"""Data of training programs: batches with and without masks, as arrays, tensors and loaders."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from tinygrad_edu import data
 from tinygrad_edu.parallel import shards
 from tinygrad_edu.shared.pytree import tree_map
 
-LOADED = ("loader", "augmented", "dataset")
+LOADED = ("loader", "augmented")
 
 
 def sizes_of(program):
@@ -31,10 +31,8 @@ def samples_of(program):
     """Return the arrays of the inputs and the target. Masks exclude the ends of sequences, or samples."""
     rng, count = np.random.default_rng(program.seed), sum(program.sizes)
     positions = (STEPS,) if program.stem == "sequences" else ()
-    shape = {"rows": (FEATURES,), "tokens": (2,), "sequences": (STEPS, FEATURES)}[program.stem]
-    x = rng.normal(size=(count, *shape)).astype(program.dtype)
+    x = rng.normal(size=(count, *positions, FEATURES)).astype(program.dtype)
     x = np.asfortranarray(x) if program.seed % 2 else x
-    x = np.abs(x * 9).astype(int) % 5 if program.stem == "tokens" else x
     scale = rng.uniform(0.5, 1.5, size=count).astype(program.dtype)
     values = rng.normal(size=(count, CLASSES, *positions)).astype(program.dtype)
     labels = rng.integers(0, CLASSES, size=(count, *positions))
@@ -54,17 +52,18 @@ def samples_of(program):
         "shares": (1 / (1 + np.exp(-values)),),
         "masked": (values, counts.reshape(count, -1).any(axis=1).astype(program.dtype)),
     }[LOSSES[program.losses[0]].target]
-    return ((x,) if program.inputs == "array" else (x, scale)), target
+    return ((x, scale) if program.nested else (x,)), target
 
 
 def batch_of(program, *arrays):
     """Return a batch of inputs and target."""
-    count = 1 if program.inputs == "array" else 2
-    inputs, target = arrays[:count], arrays[count:]
-    inputs = ({"x": inputs[0], "scale": inputs[1]},) if program.inputs == "dict" else inputs
-    if program.batches in ("tensors", "trained"):
-        inputs = tree_map(lambda leaf: tg.Tensor(leaf, requires_grad=program.batches == "trained"), inputs)
-    return (*inputs, target if len(target) > 1 else target[0])
+    (x, *target), scale = arrays, None
+    if program.nested:
+        scale, *target = target
+    inputs = x if scale is None else {"x": x, "scale": scale}
+    if program.batches == "trained":
+        inputs = tree_map(lambda leaf: tg.Tensor(leaf, requires_grad=True), inputs)
+    return inputs, tuple(target) if len(target) > 1 else target[0]
 
 
 def augmented(x, *others, rng):
@@ -72,7 +71,7 @@ def augmented(x, *others, rng):
 
 
 def is_nested(program):
-    return program.inputs == "dict" or LOSSES[program.losses[0]].target == "masked"
+    return program.nested or LOSSES[program.losses[0]].target == "masked"
 
 
 def is_lazy(program):
@@ -80,26 +79,11 @@ def is_lazy(program):
     return program.batches in ("loader", "augmented") and not is_nested(program)
 
 
-class Dataset:
-    """A map-style data set."""
-
-    def __init__(self, *arrays):
-        self.arrays = arrays
-
-    def __len__(self):
-        return len(self.arrays[0])
-
-    def __getitem__(self, k):
-        return tuple(array[k] for array in self.arrays)
-
-
 def batches_of(program, rng, lazy_augment=True):
     """Return the batches, an iterable for each epoch."""
     arrays = [array for part in samples_of(program) for array in part]
     if program.batches not in LOADED:
         return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(program.sizes)]
-    if program.batches == "dataset":
-        return data.DataLoader(Dataset(*arrays), batch_size=program.sizes[0], rng=rng)
     augments = program.batches == "augmented" and (lazy_augment or not is_lazy(program))
     return data.DataLoader(
         *arrays, batch_size=program.sizes[0], rng=rng, augment=augmented if augments else None,

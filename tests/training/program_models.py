@@ -48,12 +48,6 @@ def with_clipped_gradient(rng):
     return layer
 
 
-def frozen(rng):
-    layer = linear(rng)
-    layer.weight.requires_grad = False
-    return layer
-
-
 # --- Layers that a shard refuses ---
 
 
@@ -63,18 +57,6 @@ class NormalizesInside(nn.Module):
 
     def forward(self, x):
         return self.layer(x.reshape(-1, FEATURES)).reshape(x.shape)
-
-
-class OwnBatchNorm(nn.Module):
-    def __init__(self):
-        self.mean, self.scale = tg.Tensor(np.zeros(FEATURES)), tg.Tensor(np.ones(FEATURES), requires_grad=True)
-
-    def forward(self, x):
-        if not self.training:
-            return (x - self.mean) * self.scale
-        mean = x.reshape(-1, FEATURES).mean(axis=0)
-        self.mean.assign(0.9 * self.mean.numpy() + 0.1 * mean.numpy())
-        return (x - mean) * self.scale
 
 
 class Notes(nn.Module):
@@ -136,18 +118,6 @@ class ClipsWeight(nn.Linear):
         return super().forward(x)
 
 
-class MovesTarget(nn.Module):
-    """A frozen layer follows a trained one."""
-
-    def __init__(self, rng):
-        self.layer, self.target = linear(rng), frozen(rng)
-
-    def forward(self, x):
-        if self.training:
-            self.target.weight.assign(0.5 * self.target.weight.numpy() + 0.5 * self.layer.weight.numpy())
-        return self.layer(x) - self.target(x)
-
-
 class OneSequence(nn.Module):
     """A recurrent layer, or attention, gets all rows as one sequence."""
 
@@ -198,31 +168,18 @@ INDEPENDENT = {
 }
 REFUSED = {
     "normalizes inside": Layer(lambda rng: NormalizesInside(), refused=True),
-    "own batch norm": Layer(lambda rng: OwnBatchNorm(), refused=True),
     "notes": Layer(lambda rng: Notes(), refused=True),
     "counts": Layer(lambda rng: Counts(), refused=True),
     "stores a penalty": Layer(lambda rng: StoresPenalty(), refused=True),
     "caches a penalty": Layer(lambda rng: CachesPenalty(), refused=None),
     "writes a buffer": Layer(lambda rng: WritesBuffer(), refused=True),
     "clips its weight": Layer(lambda rng: ClipsWeight(FEATURES, FEATURES, rng=rng), refused=True),
-    "moves a target": Layer(MovesTarget, refused=True),
     "scales the gradient": Layer(lambda rng: ScalesGradient(), refused=True),
 }
 LAYERS = INDEPENDENT | REFUSED
 
 
 # --- Outputs ---
-
-
-class Pair(NamedTuple):
-    out: Any
-    more: Any
-
-
-class Attributes(dict):
-    """A dict whose values are attributes."""
-
-    __getattr__ = dict.__getitem__
 
 
 class Object:
@@ -237,7 +194,6 @@ OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "list": lambda head, x, out: [out, [x]],
     "twice": lambda head, x, out: {"out": out, "more": out},
     "integers": lambda head, x, out: {"out": out, "more": out.numpy().argmax(axis=1)},
-    "attributes": lambda head, x, out: Attributes(out=out, more=x),
     "parameter": lambda head, x, out: {"out": out, "more": head.layer.weight},
     "number": lambda head, x, out: {"out": out, "more": (x * x).mean()},
     "word": lambda head, x, out: {"out": out, "more": "words"},
@@ -245,7 +201,6 @@ OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "some": lambda head, x, out: {"out": out, "more": x} if x.numpy()[0].sum() > 0 else {"out": out, "more": (x, x)},
 }  # fmt: skip
 REFUSED_OUTPUTS = {"parameter", "number", "word", "object"}
-MAYBE_REFUSED_OUTPUTS = {"some", "attributes"}  # if the loss needs the joined outputs
 
 
 class Head(nn.Module):
@@ -275,14 +230,6 @@ def more_of(out):
 # --- Stems: functions of the inputs that return features ---
 
 
-class Tokens(nn.Module):
-    def __init__(self, rng):
-        self.table = nn.Embedding(5, FEATURES, rng=rng)
-
-    def forward(self, x):
-        return self.table(x).mean(axis=1)
-
-
 class Tagger(nn.Module):
     def __init__(self, rng):
         self.layer = nn.GRU(FEATURES, FEATURES, batch_first=True, rng=rng)
@@ -291,39 +238,17 @@ class Tagger(nn.Module):
         return self.layer(x)[0]
 
 
-STEMS: dict[str, Callable[[Any], Any]] = {
-    "rows": linear,
-    "tokens": Tokens,
-    "sequences": Tagger,
-}
+STEMS: dict[str, Callable[[Any], Any]] = {"rows": linear, "sequences": Tagger}
 
 
 class Inputs(nn.Module):
-    """Inputs of a model: one array, two, or a dict of both. The second array scales the features."""
+    """Input of a model: an array, or a dict with a second array that scales the features."""
 
     def __init__(self, stem):
         self.stem = stem
 
-    def forward(self, x, scale=None):
-        x, scale = (x["x"], x["scale"]) if isinstance(x, dict) else (x, scale)
-        features = self.stem(x)
-        return features if scale is None else features * scale.reshape(-1, *[1] * (features.ndim - 1))
-
-
-# --- Whole models ---
-
-
-class Listed(nn.Module):
-    """A model that holds its layers in a list."""
-
-    def __init__(self, layers):
-        self.layers = layers
-
-    def forward(self, *inputs):
-        x = self.layers[0](*inputs)
-        for layer in self.layers[1:]:
-            x = layer(x)
-        return x
-
-
-WRAPPERS: dict[str, Callable[[Any], Any]] = {"sequential": lambda layers: nn.Sequential(*layers), "listed": Listed}
+    def forward(self, x):
+        if not isinstance(x, dict):
+            return self.stem(x)
+        features = self.stem(x["x"])
+        return features * x["scale"].reshape(-1, *[1] * (features.ndim - 1))

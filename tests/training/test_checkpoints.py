@@ -364,51 +364,6 @@ def test_a_run_with_another_shard_size_is_refused_and_nothing_changes(saved, res
         resume(resumed)
 
 
-def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):
-    def train(epochs, **settings):
-        run, history = Run(), []
-        kept = Checkpoints(tmp_path, **settings)
-        told = {"rng": run.rng, "history": history, "checkpoints": kept, "resume": True}
-        return history, list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, epochs, **told))
-
-    assert [epoch.epoch for epoch in train(1, every_seconds=1e6)[1]] == [1]
-    first, yielded = train(2, every_seconds=1e6)
-    assert (len(first), first[1:]) == (2, yielded)
-    second, yielded = train(3)
-    assert (second[:2], second[2:]) == (first, yielded)
-    assert train(3) == (second, [])
-
-
-@pytest.mark.parametrize("kind", ["loader", "list"])
-def test_interrupted_after_any_step_or_in_the_loop_it_goes_on_to_the_same_bits(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "sync", lambda path: None)
-
-    def train(folder, stop_after=None, stop_in=None):
-        run, seen, history = Run(), [], []
-        batches = run.loader if kind == "loader" else [(X[:5], Y[:5]), (X[5:], Y[5:])]
-
-        def stop(step):
-            if step.number == stop_after:
-                raise KeyboardInterrupt
-
-        told = {"rng": run.rng, "history": history, "average": run.average, "on_step": stop, "resume": True}
-        kept = Checkpoints(folder, every_steps=2, seen=seen)
-        try:
-            for epoch in fit(run.model, run.optimizer, nn.cross_entropy, batches, 3, checkpoints=kept, **told):
-                if epoch.epoch == stop_in:
-                    raise KeyboardInterrupt
-                seen.append(epoch.epoch)
-        except KeyboardInterrupt:
-            return None
-        return run.bits(), [(epoch.epoch, epoch.loss, epoch.steps) for epoch in history], seen
-
-    whole = train(tmp_path / "whole")
-    assert whole[2] == [1, 2, 3]
-    for number, stop in enumerate([*({"stop_after": step} for step in range(6)), *({"stop_in": e} for e in (1, 2, 3))]):
-        assert train(tmp_path / str(number), **stop) is None
-        assert train(tmp_path / str(number)) == whole
-
-
 LOOPS = {
     "to the end": list,
     "islice of all": lambda epochs: list(itertools.islice(epochs, 3)),
@@ -504,24 +459,6 @@ def test_on_workers_the_first_locks_for_all_and_all_hear_of_it(tmp_path, monkeyp
         first, *others = on_workers(3, lock)[1]
     assert "another program is writing into" in first
     assert others == [first] * 2
-
-
-def test_a_forked_child_is_another_program(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_lock, "GRACE", 0.0)
-    kept = Checkpoints(tmp_path, seen=[])
-    kept.save()
-    process = os.fork()
-    if not process:
-        code = 1
-        try:
-            kept.save()
-        except CheckpointError as error:
-            code = f"process {os.getppid()} on" not in str(error)
-        finally:
-            os._exit(code)
-    assert os.waitpid(process, 0)[1] == 0
-    kept.save()
-    assert len(list(tmp_path.glob("checkpoint-*"))) == 2
 
 
 def test_threads_of_one_program_save_one_after_the_other(tmp_path, monkeypatch):

@@ -267,11 +267,3 @@ def test_a_part_that_shares_its_state_gets_it_back(tmp_path):
     with pytest.raises(CheckpointError, match=r"half does not match: cannot load .* \(TypeError: can only"):
         Checkpoints(tmp_path, half=half).load()
     assert half.state == {"a": [1], "b": 2}
-
-
-def test_what_has_tuples_for_keys_comes_back(tmp_path):
-    seen = {(1, "a"): 2, None: [3], True: {"tuple": (4,)}}
-    Checkpoints(tmp_path, seen=seen).save()
-    again = {}
-    Checkpoints(tmp_path, seen=again).load()
-    assert again == seen

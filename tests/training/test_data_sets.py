@@ -108,18 +108,6 @@ def test_ranks_come_to_the_bits_of_one(name):
     assert on_workers(2, lambda worker: trained(name, threads=1, worker=worker))[1] == [wanted, wanted]
 
 
-def test_a_data_set_trains_as_its_arrays_do():
-    def bits(*arrays, **settings):
-        model = nn.Linear(3, 2, rng=np.random.default_rng(0))
-        loader = data.DataLoader(*arrays, batch_size=6, rng=np.random.default_rng(1), **settings)
-        optimizer, rng = optim.SGD(model.parameters(), lr=0.1), np.random.default_rng(2)
-        list(fit(model, optimizer, nn.cross_entropy, loader, 2, rng=rng, shard_size=2))
-        return model.weight.numpy().tobytes()
-
-    for settings in ({}, {"augment": augmented}, {"workers": 2}):
-        assert bits(Plain(), **settings) == bits(X, Y, **settings)
-
-
 def test_what_collate_made_comes_whole_unless_it_is_augmented():
     def kinds(**settings):
         loader = data.DataLoader(Plain(), batch_size=6, rng=np.random.default_rng(0), **settings)

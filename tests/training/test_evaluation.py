@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.training import Accuracy, ConfusionMatrix, evaluate, predict
+from tinygrad_edu.training import Accuracy, evaluate, predict
 
 
 class Modes(nn.Module):
@@ -81,20 +81,6 @@ def accuracy(model, x, y):
 def test_labels_that_would_broadcast_are_refused():
     with pytest.raises(tg.errors.ShapeError, match=r"labels must have shape \(200,\), got \(200, 1\)"):
         accuracy(Modes(), ROWS, np.zeros((200, 1), int))
-
-
-@pytest.mark.parametrize("settings", [{}, {"shard_size": 64}, {"shard_size": 64, "threads": 2}], ids=repr)
-def test_metrics_are_those_of_all_samples_however_they_are_cut(settings):
-    labels = np.arange(200) % 5
-    labels[:50] = (labels[:50] + 1) % 5
-    model = Modes().train()
-    batches = [(ROWS[:150], labels[:150]), (ROWS[150:], labels[150:])]
-    found = evaluate(model, batches, {"accuracy": Accuracy(), "matrix": ConfusionMatrix()}, **settings)
-    assert found["accuracy"] == 0.75
-    assert found["matrix"].sum() == 200
-    assert np.diag(found["matrix"]).tolist() == [30] * 5
-    assert model.seen() == {(False, False, False, False)}
-    assert model.training
 
 
 def test_samples_that_depend_on_each_other_are_evaluated_together():

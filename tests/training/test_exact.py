@@ -46,7 +46,6 @@ ONCE_WRONG = [
     Program(losses=("class weights",), sizes=(9,), masks="last"),
     Program(losses=("masked mean",), sizes=(9,), masks="first"),
     Program(losses=("masked",), sizes=(9, 5), masks="last"),
-    Program(losses=("sample weights",), sizes=(9,), masks="random"),
     Program(stem="sequences", losses=("masked mean",), sizes=(9,), masks="first", batches="loader"),
     Program(losses=("closure, mean", "closure, sum"), sizes=(9,)),
     Program(losses=("own layer",), sizes=(9,)),
@@ -54,7 +53,6 @@ ONCE_WRONG = [
     Program(losses=("running centre",), sizes=(9,), threads=2),
     Program(layers=("clipped gradient",), sizes=(9,)),
     Program(layers=("stores a penalty",), losses=("stored",), sizes=(9,), threads=2),
-    Program(layers=("own batch norm",), losses=("contrastive",), output="dict", sizes=(9,)),
     # In evaluation: losses got arrays, outputs without rows were joined, and one rank computed whole batches
     Program(output="parameter", sizes=(4,)),
     Program(output="number", sizes=(4,)),
@@ -68,10 +66,8 @@ ONCE_WRONG = [
     Program(stem="sequences", layers=("dropout",), losses=("copied by wraps",), sizes=(8,), seed=50),
     # Pytrees that cannot be joined
     Program(output="some", sizes=(2, 3), seed=43),
-    Program(output="attributes", losses=("focal",), sizes=(7,)),
     # Hooks in a forward, and writes to parameters
     Program(stem="sequences", layers=("scales the gradient",), sizes=(7,), batches="loader"),
-    Program(layers=("moves a target",), losses=("huber, summed",), sizes=(3,)),
     Program(layers=("clips its weight",), sizes=(3,)),
     # No denominator for a shard of one row
     Program(losses=("binary, row weights",), sizes=(8, 1), accumulate=2),

@@ -5,8 +5,6 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.effort import thorough
-from tinygrad_edu import nn
-from tinygrad_edu.testing import check_gradient
 
 optimize = pytest.importorskip("scipy.optimize", reason="needs SciPy")
 integrate = pytest.importorskip("scipy.integrate")
@@ -101,43 +99,6 @@ def test_every_method_of_least_squares(method):
     np.testing.assert_allclose(found.x, 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["hybr", "lm"])
-def test_every_method_of_root_that_takes_a_jacobian(method):
-    def both(x):  # value and Jacobian in one call
-        jacobian, value = tg.jacobian(lambda x: (residuals(x), residuals(x)), has_aux=True)(x)
-        return value, jacobian
-
-    for found in (
-        optimize.root(residuals, START, jac=tg.jacobian(residuals), method=method),
-        optimize.root(both, START, jac=True, method=method),
-    ):
-        np.testing.assert_allclose(found.x, 1, atol=1e-6)
-
-
-def kepler(angle):
-    return angle - 0.5 * np.sin(angle) - 1.0
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"f": kepler, "fprime": tg.grad(kepler), "method": "newton"},
-        {"f": kepler, "fprime": tg.grad(kepler), "fprime2": tg.grad(tg.grad(kepler)), "method": "halley"},
-        {"f": tg.value_and_grad(kepler), "fprime": True, "method": "newton"},
-    ],
-)
-def test_root_scalar(options):
-    root = optimize.root_scalar(x0=np.float64(1.0), **options).root
-    assert abs(kepler(root)) < 1e-9
-
-
-def test_newton_of_many_numbers_at_once():
-    slope = tg.grad(lambda angle: kepler(angle).sum())
-    bend = tg.grad(lambda angle: slope(angle).sum())
-    found = optimize.newton(lambda angle: kepler(angle) - TIMES, TIMES, fprime=slope, fprime2=bend)
-    np.testing.assert_allclose(kepler(found), TIMES, atol=1e-9)
-
-
 @pytest.mark.parametrize("method", ["lm", "trf", "dogbox"])
 def test_curve_fit(method):
     def decay(t, size, rate):
@@ -172,22 +133,3 @@ def test_every_stiff_method_of_solve_ivp(method, at_the_end):
     assert {type(matrix) for matrix in calls} == {np.ndarray}
     assert found.success
     np.testing.assert_allclose(found.y[:, -1], at_the_end, rtol=1e-4)
-
-
-def test_the_parameters_of_a_module():
-    """The parameters are one vector for SciPy, and a dict for the module."""
-    rng = np.random.default_rng(0)
-    model = nn.Sequential(nn.Linear(1, 4, rng=rng), nn.Tanh(), nn.Linear(4, 1, rng=rng)).astype(np.float64)
-    parameters = {name: p.numpy() for name, p in model.named_parameters()}
-    x = np.linspace(-2, 2, 15)[:, np.newaxis]
-
-    def loss(row):
-        ends = np.cumsum([p.size for p in parameters.values()])
-        pairs = zip(ends, parameters.items(), strict=True)
-        parts = {name: row[end - p.size : end].reshape(p.shape) for end, (name, p) in pairs}
-        return nn.mse_loss(nn.functional_call(model, parts, x), np.sin(x))
-
-    start = np.concatenate([p.ravel() for p in parameters.values()])
-    check_gradient(loss, tg.grad(loss), start, cotangent=False)
-    found = optimize.minimize(tg.value_and_grad(loss), start, jac=True, method="L-BFGS-B")
-    assert found.fun < 1e-3

@@ -48,12 +48,6 @@ def test_an_exception_in_a_shard_puts_the_threads_back(threads, two_blas_threads
     assert blas_threads() == two_blas_threads
 
 
-def test_an_exception_puts_the_threads_back(two_blas_threads):
-    with pytest.raises(ZeroDivisionError), single_threaded_blas():
-        raise ZeroDivisionError
-    assert blas_threads() == two_blas_threads
-
-
 def test_two_that_overlap_put_the_threads_back(two_blas_threads):
     """Two trainings in two threads: the first to begin is the first to end."""
     first, second = single_threaded_blas(), single_threaded_blas()
