@@ -57,6 +57,7 @@ def test_each_command_names_extras_and_groups_that_exist_in_the_declared_form():
         assert {*re.findall(r"--group (\w+)", command)} <= {*GROUPS}, (name, command)
 
 
+@pytest.mark.thorough
 def test_each_error_names_an_extra_or_a_group_that_exists():
     def named(function):
         calls = chain.from_iterable(re.findall(rf"\b{function}\(([^()]*)\)", text) for text in TEXTS.values())

@@ -70,6 +70,7 @@ def test_the_report_says_that_blas_was_told_its_kernels(monkeypatch):
     assert "CORETYPE" not in machine()["BLAS"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", ["1", "2"])
 def test_both_compute_the_same(report, key):
     both = results(report, key)

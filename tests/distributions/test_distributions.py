@@ -250,6 +250,7 @@ def test_samples_in_vmap(name):
     np.testing.assert_allclose(tg.vmap(tg.grad(f), randomness="same")(x), [tg.grad(f)(row) for row in x], rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_different_samples_in_vmap():
     rng, x = seeded(), np.full(5000, 0.3)
     drawn = tg.vmap(lambda p: Bernoulli(p).sample(rng=rng), randomness="different")(x)
@@ -410,6 +411,7 @@ def test_what_is_refused(call, error, message):
         call()
 
 
+@pytest.mark.thorough
 def test_the_package_loads_when_it_is_asked_for():
     program = "import sys, tinygrad_edu as tg; assert 'tinygrad_edu.distributions' not in sys.modules; tg.distributions"
     subprocess.run([sys.executable, "-c", program], check=True)

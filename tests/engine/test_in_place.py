@@ -460,6 +460,7 @@ def goes_back(root, cotangent, twice):
     return True
 
 
+@pytest.mark.thorough
 @settings(max_examples=300)
 @given(st.lists(steps, min_size=1, max_size=12), st.integers(0, 2**32 - 1), st.booleans())
 def test_random_programs_have_the_right_gradient_or_raise(program, seed, twice):

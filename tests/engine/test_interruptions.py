@@ -101,6 +101,7 @@ def test_an_interrupted_recorded_write_gives_the_gradient_of_one_of_both_or_is_r
         np.testing.assert_allclose(w.grad, wanted)
 
 
+@pytest.mark.thorough
 def test_a_state_dict_is_loaded_whole_or_not_at_all_wherever_it_is_interrupted():
     def make():
         rng = np.random.default_rng(0)
@@ -144,6 +145,7 @@ def test_a_step_that_is_interrupted_makes_every_parameter_stale_that_it_may_have
         assert not moved
 
 
+@pytest.mark.thorough
 def test_an_optimizer_is_loaded_and_gradients_are_clipped_whole_or_not_at_all():
     def make():
         leaves = [Tensor(BEFORE, requires_grad=True) for _ in range(2)]

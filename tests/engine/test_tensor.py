@@ -417,6 +417,7 @@ def test_the_copy_of_a_leaf_is_a_leaf_of_its_own(duplicate, requires_grad):
         assert (x.grad, y.grad.tolist()) == (None, [10, 12])
 
 
+@pytest.mark.thorough
 def test_a_copy_of_the_end_of_200_000_ops_is_refused_and_its_pickle_is_a_constant():
     y = Tensor(1.0, requires_grad=True)
     for _ in range(200_000):

@@ -197,6 +197,7 @@ def test_passes_through_one_call_of_a_custom_vjp_do_not_mix_their_gradients():
     np.testing.assert_array_equal(y.grad, 2 * sum(cotangents))
 
 
+@pytest.mark.thorough
 def test_a_graph_that_is_freed_during_a_pass_gives_its_gradient_or_an_error():
     outcomes = set()
     for place in range(2000):

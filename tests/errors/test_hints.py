@@ -82,6 +82,7 @@ def test_what_is_named_instead_runs(place, tmp_path, monkeypatch):
         assert len(errors) < len(tried), (code, errors)
 
 
+@pytest.mark.thorough
 def test_an_answer_for_a_name_elsewhere_names_what_is_here():
     places = {**PLACES, "tg.linalg": tg.linalg, "tg.distributions": tg.distributions}
     for place, libraries in elsewhere.NAMES_BY_LIBRARY.items():

@@ -71,6 +71,7 @@ def test_a_regressor_predicts_in_the_shape_of_its_targets():
     assert model.fit(X, targets[:, 0]).predict(X).shape == (60,)
 
 
+@pytest.mark.thorough
 def test_pipelines_searches_and_data_frames():
     table = pd.DataFrame(100 * X + 7, columns=["a", "b", "c"])
     pipeline = make_pipeline(StandardScaler(), Classifier(epochs=20, random_state=0))
@@ -132,6 +133,7 @@ def test_images_are_rows_of_pixels():
         clone(model).predict(x)
 
 
+@pytest.mark.thorough
 def test_without_scikit_learn_the_error_names_the_extra():
     program = "import sys; sys.modules['sklearn'] = None; import tinygrad_edu.interop.sklearn"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -40,6 +40,7 @@ PRINTING = "mnist_by_hand --epochs 1"
 FINDINGS = "seven_findings --epochs 1 --output '{folder}'"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("program", "end", "code", "error"),
     [

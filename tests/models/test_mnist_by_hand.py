@@ -237,6 +237,7 @@ def test_float32_logits_are_off_by_less_than_the_doubt(digits, scale):
 # The command line
 
 
+@pytest.mark.thorough
 def test_the_program_prints_lines_as_they_come(capsys):
     by_hand.main(["--epochs", "1"])
     assert capsys.readouterr().out.splitlines() == LOG[:1]
@@ -253,12 +254,14 @@ def test_wrong_epochs_are_one_line_of_error(capsys, wrong):
     assert f"argument --epochs: must be a positive integer, got {wrong!r}" in captured.err
 
 
+@pytest.mark.thorough
 def test_it_runs_as_a_module():
     command = [sys.executable, "-m", "models.mnist_by_hand", "--help"]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert "--epochs" in run.stdout
 
 
+@pytest.mark.thorough
 def test_training_is_lazy(digits):
     endless = by_hand.train(digits.x_train, digits.y_train, digits.x_test[:10], digits.y_test[:10], 10**9)
     assert [epoch for epoch, *_ in islice(endless, 2)] == [0, 1]

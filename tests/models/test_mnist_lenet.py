@@ -10,6 +10,7 @@ from tinygrad_edu import data
 from tinygrad_edu.training import predict
 
 
+@pytest.mark.thorough
 def test_a_short_run_says_its_accuracy_and_draws_its_pictures(small, tmp_path, capsys):
     assert mnist_lenet.main([*small, "--quiet", "--views", "2", "--output", str(tmp_path)]) == 0
     out, err = capsys.readouterr()

@@ -11,6 +11,7 @@ from tinygrad_edu.testing import check_module
 from tinygrad_edu.training import predict
 
 
+@pytest.mark.thorough
 def test_a_block_adds_to_what_it_is_given_and_its_gradients_are_right():
     rng = np.random.default_rng(0)
     block, x = resnet_digits.block(4, rng).astype(np.float64), rng.normal(size=(3, 4, 5, 5))

@@ -48,6 +48,7 @@ def test_each_cell_shows_one_digit_in_its_colour():
     np.testing.assert_array_equal(canvas[0, 0], 1)
 
 
+@pytest.mark.thorough
 def test_a_small_run_draws_the_plane(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(siamese, "PAIRS", 50)
     digits = tg.data.load_embedded().take(200)

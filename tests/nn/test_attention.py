@@ -205,6 +205,7 @@ def test_the_dtype_of_the_parameters_is_that_of_the_result(dtype):
     assert out.dtype == weights.dtype == dtype
 
 
+@pytest.mark.thorough
 def test_second_derivatives_are_right():
     model = encoder(norm_first=True).astype("float64")
     values = {name: p.numpy().copy() for name, p in model.named_parameters()}
@@ -275,6 +276,7 @@ class Characters(nn.Module):
         return self.head(self.encoder(x, is_causal=True))
 
 
+@pytest.mark.thorough
 def test_a_model_of_characters_learns_a_text_and_writes_it():
     letters = sorted(set(TEXT))
     numbers = np.array([letters.index(letter) for letter in TEXT])

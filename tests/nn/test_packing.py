@@ -67,6 +67,7 @@ def test_equal_lengths_are_a_batch_without_padding():
     np.testing.assert_array_equal(last.numpy(), ended.numpy())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", LAYERS)
 def test_derivatives_and_vmap_of_packed_steps(kind):
     layer = made(kind, num_layers=1, proj_size=2) if kind == "LSTM" else made(kind, num_layers=1)

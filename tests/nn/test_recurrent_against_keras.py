@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.nn.test_against_keras import agree, built, drawn, few, pytestmark, seeds, sizes, theirs  # noqa: F401
+from tests.nn.test_against_keras import agree, built, drawn, few, seeds, sizes, theirs
 from tinygrad_edu import nn
 
 

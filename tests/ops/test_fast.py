@@ -103,6 +103,7 @@ def test_sums_of_short_rows_of_float16_round_once(n):
 # --- Selection by rank ---
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("special", [(np.nan, 1, 0), (np.nan, np.inf, -np.inf), (np.inf, 0.0, -0.0)])
 def test_choosing_by_rank_in_every_row_of_three_special_values(special, descending, monkeypatch):
@@ -227,6 +228,7 @@ def in_a_shard(function, *arrays):
     return next(map_shards(lambda _: function(*arrays), 1, 1))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("m", "k", "n"), [(128, 128, 128), (300, 140, 333), (33, 1500, 65), (150, 300, 40)])
 def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n, dtype, small_blocks):
@@ -243,6 +245,7 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("stacks", [((), ()), ((), (2,)), ((3, 1), (2,))])
 @pytest.mark.parametrize("n", [90, 170])  # rows are split, or columns

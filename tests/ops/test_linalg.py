@@ -123,6 +123,7 @@ def test_derivatives_of_a_determinant_at_any_rank(x):
     np.testing.assert_allclose(found, change, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_a_third_derivative_of_a_determinant():
     check_vjp(tg.linalg.det, A, order=3)
     check_vjp(tg.linalg.det, np.ones((2, 2)), order=3)

@@ -31,6 +31,7 @@ def reductions(draw, name):
     return x, settings
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_values_and_derivatives(name, data):

@@ -120,6 +120,7 @@ def test_the_second_derivative_of_a_small_function(size, factor):
         check_vjp(cube, X)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", [2, 3])
 @pytest.mark.parametrize("factor", [1.0, 0.0, 1.0001, -1.0])
 def test_a_gradient_that_is_wrong_as_a_function_of_the_cotangent(order, factor):
@@ -159,6 +160,7 @@ def wrong_where(holds):
     return broken("sin", x=lambda g, x: g * tg.cos(x) * (1.003 if holds(g) else 1.0))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", SHOWS_WHERE_G_IS)
 def test_a_vjp_that_is_wrong_for_some_cotangents_is_caught_and_says_for_which(kind):
     wrong = wrong_where(SHOWS_WHERE_G_IS[kind])
@@ -394,6 +396,7 @@ def test_a_gradient_of_another_shape():
         check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x.T, X[:2])
 
 
+@pytest.mark.thorough
 def test_a_function_in_float32_is_judged_by_float32():
     def f(x):
         return np.sum(np.tanh(x.astype(np.float32)))
@@ -463,6 +466,7 @@ def test_the_estimate_is_honest_and_sees_no_kink_in_a_smooth_function(name, scal
     assert np.median(found.error) <= 1e-7 * np.max(np.abs(slope(x)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("draws", thorough([10, 200], quick=[10]))
 @pytest.mark.parametrize("name", thorough(SMOOTH, quick=[*SMOOTH][::3]))
 def test_no_false_alarm_and_no_excuse(name, draws):
@@ -502,6 +506,7 @@ def test_beside_a_kink_the_derivative_is_checked(away):
         check_gradient(lambda x: np.sum(np.abs(x)), lambda x: -np.sign(x), [away, -away])
 
 
+@pytest.mark.thorough
 def test_inside_hypothesis_a_jump_is_rejected_and_the_rest_is_checked():
     seen = []
 
@@ -536,6 +541,7 @@ def test_inside_hypothesis_nothing_but_jumps_is_no_success():
 # --- Without Hypothesis ---
 
 
+@pytest.mark.thorough
 def test_the_checks_need_no_hypothesis_and_the_strategies_say_what_they_need():
     program = """
 import sys
@@ -554,6 +560,7 @@ else:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.thorough
 def test_no_false_alarm_where_all_terms_cancel():
     """Only rounding remains, and it depends on the layout."""
     settings = {"kernel_size": (1, 1), "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
@@ -578,6 +585,7 @@ def test_where_the_terms_of_a_value_cancel_rounding_is_no_alarm_and_a_wrong_valu
         check_op(summed, np.arange(-13.0, 14.0).reshape(3, 3, 3))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("x", thorough([4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 40.0], quick=[4.0, 10.0, 20.0]))
 def test_no_false_alarm_where_tanh_is_saturated(x):
     for seed in range(20):

@@ -115,15 +115,18 @@ def unchanged(tmp_path_factory):
     return drawn(tmp_path_factory.mktemp("pictures") / "unchanged.png")
 
 
+@pytest.mark.thorough
 def test_the_same_picture_has_no_differences(unchanged, tmp_path):
     assert list(differences(unchanged, drawn(tmp_path / "same.png"), catalog.PIXELS)) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("changes", CHANGED.values(), ids=list(CHANGED))
 def test_the_check_finds(changes, unchanged, tmp_path):
     assert list(differences(unchanged, drawn(tmp_path / "new.png", **changes), catalog.PIXELS)) != []
 
 
+@pytest.mark.thorough
 def test_small_differences_of_numbers_and_fonts_are_none(tmp_path, monkeypatch):
     old = drawn(tmp_path / "old.png")
     near = drawn(tmp_path / "near.png", heights=(1.001, 2.0, 3.0), power=1.001)
@@ -132,6 +135,7 @@ def test_small_differences_of_numbers_and_fonts_are_none(tmp_path, monkeypatch):
     assert list(differences(old, drawn(tmp_path / "font.png"), catalog.PIXELS)) == []
 
 
+@pytest.mark.thorough
 def test_the_check_finds_pixels_that_the_content_does_not_show(tmp_path):
     old, new = drawn(tmp_path / "old.png"), drawn(tmp_path / "new.png")
     painted = Image.open(new).convert("RGB")
@@ -141,6 +145,7 @@ def test_the_check_finds_pixels_that_the_content_does_not_show(tmp_path):
     assert any("brightness" in line for line in differences(old, new, catalog.PIXELS))
 
 
+@pytest.mark.thorough
 def test_the_check_finds_a_picture_that_was_not_made_by_the_command(tmp_path):
     new = drawn(tmp_path / "new.png")
     assert list(differences(tmp_path / "none.png", new, 0.1)) == ["the picture is missing"]
@@ -149,6 +154,7 @@ def test_the_check_finds_a_picture_that_was_not_made_by_the_command(tmp_path):
     assert any("was not drawn by this command" in line for line in differences(other, new, 0.1))
 
 
+@pytest.mark.thorough
 def test_the_check_finds_a_renamed_op(tmp_path, monkeypatch):
     old, new = tmp_path / "old.png", tmp_path / "new.png"
     command.make(Picture(tape.draw_graph), old)
@@ -168,6 +174,7 @@ def test_the_check_finds_a_changed_frame(tmp_path):
     assert list(differences(old, tmp_path / "short.gif", 0.02)) == ["3 frames, now 2"]
 
 
+@pytest.mark.thorough
 def test_the_command_reports_what_differs_and_remakes_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "place", lambda name: tmp_path / name)
     assert command.main(["tree", "--check"]) == 1
@@ -258,6 +265,7 @@ def test_pictures_are_drawn_from_the_numbers_of_a_run(program, tmp_path, monkeyp
         assert name.endswith(".gif") or name.startswith("diffusion") or content.read(tmp_path / name)
 
 
+@pytest.mark.thorough
 def test_labels_of_the_picture_of_ratios_cannot_collide(tmp_path):
     rows = [Ratio(key, 1, peer, None, ratio) for key in picture.FRONT
             for peer, ratio in (("ours", 1.0), ("PyTorch", 0.01), ("JAX", 0.99), ("autograd", 90.0))]  # fmt: skip

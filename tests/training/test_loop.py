@@ -68,6 +68,7 @@ def state(model):
     return {name: array.tobytes() for name, array in model.state_dict().items()}
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(digits, monkeypatch):
     results = []
     for threads, seed in ((1, 0), (2, 0), (2, 0), (2, 1)):

@@ -202,6 +202,7 @@ def test_a_gradient_penalty():
     np.testing.assert_allclose(w.grad, tg.grad(penalty)(V, X))
 
 
+@pytest.mark.thorough
 def test_an_inner_step_of_arrays():
     """The loss after a step of the inner loss, as in MAML, by the initial parameters and the step size."""
     rng = np.random.default_rng(0)

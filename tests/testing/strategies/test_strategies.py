@@ -51,6 +51,7 @@ def draws(strategy, condition):
 # --- Variety ---
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wanted", [(), (1,), (0,), (2, 3), (1, 0), (2, 1, 2), (8,), (6, 2), (1, 2, 2, 1), (2,) * 5])
 def test_shapes_of_every_kind(wanted):
     assert finds(shapes(), lambda shape: shape == wanted) == wanted
@@ -147,6 +148,7 @@ def test_bounds_that_leave_no_number(settings, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_one_array_has_numbers_of_all_sizes():
     draws(arrays((3,), -1e8, 1e8), lambda x: np.max(np.abs(x)) >= 1e10 * np.min(np.abs(x)) > 0)
     draws(arrays((2,)), lambda x: 0 < np.min(np.abs(x)) <= 1e-7)
@@ -214,6 +216,7 @@ def kinds(index):
     return [type(part) for part in index]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", INDICES)
 def test_indices_of_every_kind(kind):
     draws(indices((3, 2)), INDICES[kind])
@@ -227,6 +230,7 @@ def added_is_not_assigned(index, shape):
     return not np.array_equal(added, assigned)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["getitem", "scatter_add"])
 def test_25_examples_find_that_repeated_positions_are_assigned(name):
     def shows(call):
@@ -260,6 +264,7 @@ CALLS = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", CALLS)
 def test_calls_of_every_kind(kind):
     name, wanted = CALLS[kind]
@@ -323,6 +328,7 @@ def test_arrays_shrink_to_round_numbers():
     assert code(x) in ("np.array([0.0, 2.0])", "np.array([2.0, 0.0])", "np.array([1.0, 1.0])")
 
 
+@pytest.mark.thorough
 def test_calls_shrink_to_something_small():
     call = finds(calls("sum"), lambda call: call.arrays[0].size > 1)
     assert repr(call).count(",") <= 4
@@ -339,6 +345,7 @@ def cube(x):
 cube.vjps(x=lambda g, x: 3 * g * x * x)
 
 
+@pytest.mark.thorough
 def test_a_strategy_for_ones_own_op(monkeypatch):
     monkeypatch.setitem(OP_CALLS, "cube", one_input(cube))
 
@@ -363,6 +370,7 @@ def test_a_gradient_by_drawn_arrays(x):
 # --- Tensors, in a suite that never imports the strategies ---
 
 
+@pytest.mark.thorough
 def test_tensors_with_and_without_a_gradient():
     assert finds(tensors(), lambda t: t.requires_grad and t.size > 1).requires_grad
     assert not finds(tensors(False), lambda t: t.size > 1).requires_grad
