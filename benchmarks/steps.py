@@ -24,17 +24,17 @@ from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
-from tinygrad_edu.ops.activations import plain_relu_values
-from tinygrad_edu.ops.dropout import draw_bits, dropout_by_bits
-from tinygrad_edu.ops.fast import normalization, softmax
-from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
-from tinygrad_edu.ops.fast.convolution import correlate_images
+from tinygrad_edu.ops.elementwise.selection import drop
+from tinygrad_edu.ops.elementwise.trigonometry import tanh_gradient
 from tinygrad_edu.ops.fast.elementwise import relu_values
+from tinygrad_edu.ops.fast.images.chwn import samples_first, samples_last
+from tinygrad_edu.ops.fast.networks import normalization, softmax
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.normalization import center, divide_by_rms
-from tinygrad_edu.ops.products import linear, plain_product
-from tinygrad_edu.ops.selection import drop
-from tinygrad_edu.ops.trigonometry import tanh_gradient
+from tinygrad_edu.ops.images.correlation import correlate_images
+from tinygrad_edu.ops.networks.activations import plain_relu_values
+from tinygrad_edu.ops.networks.dropout import draw_bits, dropout_by_bits
+from tinygrad_edu.ops.networks.normalization import center, divide_by_rms
+from tinygrad_edu.ops.products.products import linear, plain_product
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.shared.display.command_line import Parser
 

@@ -12,8 +12,8 @@ from numpy import ndarray
 from benchmarks import workloads
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
-from tinygrad_edu.ops.fast.chwn import padded_images, samples_first
-from tinygrad_edu.ops.fast.convolution import correlate
+from tinygrad_edu.ops.fast.images.chwn import padded_images, samples_first
+from tinygrad_edu.ops.images.correlation import correlate
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.shared.display.command_line import Parser

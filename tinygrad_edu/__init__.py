@@ -6,9 +6,9 @@ from importlib import import_module as _import_module
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor, detect_anomaly, enable_grad, from_dlpack, from_numpy, is_grad_enabled, no_grad
 from tinygrad_edu.engine.decorator import op
+from tinygrad_edu.engine.interop.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.errors.hints import attribute_error as _attribute_error
 from tinygrad_edu.errors.hints import with_hints as _with_hints
-from tinygrad_edu.interop.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "distributions", "enable_grad", "from_dlpack",
@@ -26,7 +26,7 @@ if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every
     from tinygrad_edu.ops import linalg
     from tinygrad_edu.ops.creation import *
     from tinygrad_edu.ops.draws import *
-    from tinygrad_edu.ops.norms import norm_of_elements as norm
+    from tinygrad_edu.ops.linear_algebra.norms import norm_of_elements as norm
     from tinygrad_edu.transforms import (
         checkpoint,
         custom_vjp,
@@ -50,7 +50,7 @@ else:
         if name == "linalg":
             found = _import_module("tinygrad_edu.ops.linalg")
         elif name == "norm":
-            found = _with_hints(ops.on_demand.import_function("norms.norm_of_elements"), __name__)
+            found = _with_hints(ops.on_demand.import_function("linear_algebra.norms.norm_of_elements"), __name__)
         elif name in ops.on_demand.PACKAGE_FILES:
             function = ops.on_demand.import_function(f"{ops.on_demand.PACKAGE_FILES[name]}.{name}")
             found = _with_hints(function, __name__)

@@ -8,10 +8,7 @@ from tinygrad_edu.ops.on_demand import OPS_FILES, PACKAGE_FILES
 from tools.site.reference import link
 
 PAGE = Path(__file__).parent.parent / "docs" / "functions.md"
-LINALG = (
-    "inverses", "determinants", "decompositions", "norms", "lu_decomposition", "matrix_exponential", "systems",
-    "linalg",
-)  # fmt: skip
+LINALG = ["inverses", "determinants", "decompositions", "norms", "lu_decomposition", "matrix_exponential", "systems"]
 BEGIN = """# The functions and their files
 
 Each function is `tg.NAME`; NumPy's function of the same name accepts Tensors, too. Linear algebra is in `tg.linalg`.
@@ -25,17 +22,17 @@ no file uses a later one. [Coming from PyTorch](from_pytorch.md) lists functions
 
 def row(file: ModuleType) -> str:
     """Return the table row of a file: its name, the first line of its docstring, and its public functions."""
-    name = file.__name__.rpartition(".")[2]
+    name, path = file.__name__.removeprefix("tinygrad_edu.ops."), file.__name__.replace(".", "/")
     subject = (file.__doc__ or "").partition("\n")[0].rstrip(".")
     functions = ", ".join(link(each, file) for each in file.__all__)
-    return f"| [{name}](../tinygrad_edu/ops/{name}.py) | {subject} | {functions} |"
+    return f"| [{name}](../{path}.py) | {subject} | {functions} |"
 
 
 def files() -> list[ModuleType]:
     """Return the modules of all public functions, in reading order."""
     names = list(dict.fromkeys([*OPS_FILES.values(), *PACKAGE_FILES.values()]))
-    k = names.index("products") + 1
-    names[k:k] = LINALG
+    k = names.index("linear_algebra.diagonals") + 1
+    names[k:k] = [*(f"linear_algebra.{name}" for name in LINALG), "linalg"]
     return [import_module(f"tinygrad_edu.ops.{name}") for name in names]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from models.shared.groups import missing_group
-from tinygrad_edu.nn.saving import encoded
+from tinygrad_edu.nn.weights.saving import encoded
 from tinygrad_edu.training import Epoch
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.nn.saving import decoded
+from tinygrad_edu.nn.weights.saving import decoded
 from tinygrad_edu.shared.files import open_regular, sync
 from tinygrad_edu.shared.files.folder_lock import FolderLock
 

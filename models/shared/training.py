@@ -33,7 +33,7 @@ from tinygrad_edu.errors import (
     UnlockedFolderWarning,
 )
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.additive import Loss
+from tinygrad_edu.nn.losses.additive import Loss
 from tinygrad_edu.parallel import Workers, world
 from tinygrad_edu.parallel.workers import allgather
 from tinygrad_edu.shared.files import reason

@@ -34,7 +34,7 @@ def test_a_ratio_is_measured_in_two_processes():
 @pytest.mark.thorough
 def test_the_environment_chooses_single_functions():
     program = (
-        "from tinygrad_edu.ops import sigmoids; "
+        "from tinygrad_edu.ops.elementwise import sigmoids; "
         "print(sigmoids.softplus_values.__name__, sigmoids.sigmoid_values.__name__)"
     )
     environment = {"TINYGRAD_EDU_PLAIN": "ops.fast.elementwise.softplus_values", "PATH": ""}

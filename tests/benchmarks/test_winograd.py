@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.winograd import convolve
-from tinygrad_edu.ops.fast.convolution import correlate
+from tinygrad_edu.ops.images.correlation import correlate
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 5])

@@ -14,7 +14,7 @@ from tinygrad_edu.lessons.__main__ import THE_END, main
 from tinygrad_edu.lessons.cases import Looking
 from tinygrad_edu.lessons.folder import Folder
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
-from tinygrad_edu.ops.fast.convolution import correlate
+from tinygrad_edu.ops.images.correlation import correlate
 
 # tinygrad_edu under the names of the lessons. Cases on lesson 7's recorder and on the network are left out.
 REAL = SimpleNamespace(

@@ -859,7 +859,7 @@ def test_copies_compute_the_same_share_no_memory_and_keep_what_is_shared(duplica
 
 @pytest.mark.thorough
 def test_no_derivative_is_written_in_nn():
-    for path in Path(tg.nn.__file__).parent.glob("*.py"):
+    for path in Path(tg.nn.__file__).parent.rglob("*.py"):
         tree = ast.parse(path.read_text())
         attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         plain = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.nn.saving import load_weights
+from tinygrad_edu.nn.weights.saving import load_weights
 from tools.torch_modules import FOLDER, MODELS, left_by, lines, vocabulary
 
 CONTAINERS, SAVED = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("containers", "models"))

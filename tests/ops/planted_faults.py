@@ -116,7 +116,7 @@ FAULTS = {
         Fault("prod(shape[axis + 1 :])", "prod(shape[axis:])", "a bound", twins=["indices.flat_indices"],
               errors=["ValueError", "AssertionError"]),
     ],
-    "ops/fast/chwn.py": [
+    "ops/fast/images/chwn.py": [
         Fault("if overlap.shape != shape:", "if not overlap.size:", "the zero padding",
               twins=["conv_gemm.correlated_maps", "conv_gemm.correlated_images", "conv_gemm.correlated_kernels"],
               paths=["correlate"]),
@@ -129,7 +129,7 @@ FAULTS = {
               twins=["conv_gemm.correlated_maps", "conv_gemm.correlated_kernels"],
               errors=["ValueError", "AssertionError"]),
     ],
-    "ops/fast/normalization.py": [
+    "ops/fast/networks/normalization.py": [
         Fault("if x.dtype == np.float16:", "if not x.ndim:", "a slope too large for float16",
               twins=["normalization.channel_norm_x"]),
         Fault("np.asarray(scale, x.dtype), np.empty_like(x)", "np.asarray(scale, x.dtype), x", "a copy",
@@ -174,7 +174,7 @@ FAULTS = {
         Fault("0 < columns < n", "columns < n", "strips of no columns", twins=["blocks.block_size"],
               errors=["ZeroDivisionError"]),
     ],
-    "ops/fast/pooling.py": [
+    "ops/fast/images/pooling.py": [
         Fault("columns.start // count, last", "0, last", "the first pixel of a phase",
               twins=["pooling.max_mask", "pooling.add_to_chosen"], errors=["ValueError", "AssertionError"]),
         Fault("np.logical_not(part, out=part)", "pass", "the complement", twins=["pooling.max_mask"]),
@@ -182,19 +182,19 @@ FAULTS = {
         Fault("columns[...] = items_of(phase)", "columns[:1] = items_of(phase)[:1]", "other channels",
               twins=["pooling.add_to_chosen"], errors=["ValueError", "AssertionError"]),
     ],
-    "ops/fast/polyphase.py": [
+    "ops/fast/images/polyphase.py": [
         Fault("np.empty if covered else np.zeros", "np.empty", "pixels without a kernel element",
               twins=["conv_gemm.correlated_images", "depthwise.depthwise_images"]),
         Fault("if k < len(inside):", "if True:", "fewer pixels than phases",
               twins=["conv_gemm.correlated_images", "depthwise.depthwise_images"], errors=["IndexError"]),
     ],
-    "ops/fast/ring_buffer.py": [
+    "ops/fast/images/ring_buffer.py": [
         Fault("ring[:, :, : part.field_columns.start] = ring[:, :, part.field_columns.stop :] = 0", "pass",
               "the zeros at the sides", twins=["conv_gemm.correlated_maps"]),
         Fault("ring[:, :, :, new % kh] = 0", "pass", "the zeros below", twins=["conv_gemm.correlated_maps"]),
         Fault("end = first + kh\n", "end = first + kh + 1\n", "a bound", twins=["conv_gemm.correlated_maps"]),
     ],
-    "ops/fast/conv_gemm.py": [
+    "ops/fast/images/conv_gemm.py": [
         Fault(", padded[:, :, :, target.stop :] = 0, 0", " = 0", "the zeros below",
               twins=["conv_gemm.correlated_images"]),
         Fault("for partial_sum in partial_sums:", "for partial_sum in ():", "other parts",
@@ -210,7 +210,7 @@ FAULTS = {
         Fault("phases[:, :, : target_rows.start] = phases[:, :, target_rows.stop :] = 0", "pass",
               "the zeros above and below", twins=["conv_gemm.correlated_kernels"]),
     ],
-    "ops/fast/conv_columns.py": [
+    "ops/fast/images/conv_columns.py": [
         Fault("tap.start - inside.start, tap.stop - inside.start,", "tap.start, tap.stop,", "the padding",
               twins=["conv_columns.images_by_columns"], errors=["ValueError", "AssertionError"]),
         Fault("images[part, y, x] +=", "images[part, y, x] =", "windows that overlap",
@@ -220,7 +220,7 @@ FAULTS = {
         Fault("len(images) // groups, len(window.rows)", "len(images), len(window.rows)", "groups",
               twins=["conv_columns.kernels_by_columns"], errors=["ValueError", "AssertionError"]),
     ],
-    "ops/fast/depthwise.py": [
+    "ops/fast/images/depthwise.py": [
         Fault("bool(np.isfinite(np.vdot(out, out)) or np.isfinite(out).all())", "True", "a number that is not finite",
               twins=["depthwise.depthwise_maps"]),
         Fault("if np.isfinite(kernels).all():", "if kernels.size:", "a number that is not finite",
@@ -242,7 +242,7 @@ FAULTS = {
               "range(0, x.shape[1] - columns_at_a_time + 1, columns_at_a_time)", "a remainder",
               twins=["transpose.put_last"]),
     ],
-    "ops/fast/softmax.py": [
+    "ops/fast/networks/softmax.py": [
         Fault("if total.max() < np.inf and", "if", "the overflow of exp", twins=["softmax.softmax_values"]),
         Fault("(total.min() >= 1 or x.min() > -_SAFE_EXPONENT)", "total.max() > 0", "the underflow of exp",
               twins=["softmax.softmax_values"]),
@@ -253,7 +253,7 @@ FAULTS = {
         Fault(" if x.size else np.array(x)", "", "the empty case", twins=["softmax.softmax_values"],
               errors=["ValueError"]),
     ],
-    "ops/fast/attention.py": [
+    "ops/fast/networks/attention.py": [
         Fault("if seen.size:", "if True:", "queries without keys", twins=["attention"],
               errors=["IndexError", "ValueError"]),
         Fault("np.where(blind, 0, highest)", "highest", "a query without keys", twins=["attention"],
@@ -264,29 +264,29 @@ FAULTS = {
         Fault("None if sees_all else block_mask", "None", "a block with masked keys", twins=["attention"],
               errors=["AssertionError"]),
     ],
-    "ops/fast/recurrent.py": [
+    "ops/fast/networks/recurrent.py": [
         Fault("projected_n[...] = n", "projected_n[...] = 0", "the projected state",
               twins=["recurrent, gradients"]),
         Fault("d_h[...], d_c[...] = 0, 0", "d_h[...] = 0", "the zeros at the end", twins=["recurrent, gradients"]),
         Fault("if w_hr is None:", "if True:", "a projection", twins=["recurrent"],
               errors=["ShapeError", "ValueError", "AssertionError"]),
     ],
-    "ops/fast/recurrent_products.py": [
+    "ops/fast/networks/recurrent_products.py": [
         Fault("if x_requires_grad:", "if False:", "the gradient of the sequence", twins=["recurrent, gradients"]),
         Fault("for others in parts[1:]:", "for others in parts[2:]:", "the gradients of a chunk of steps",
               twins=["recurrent, gradients"]),
     ],
-    "ops/fast/convolution.py": [
+    "ops/fast/images/convolution.py": [
         Fault("if groups > 1 and groups == c and out <= 2 * c:", "if groups > 1:", "channels that share kernels",
               twins=["convolution, images", "convolution, kernels"], errors=["ValueError", "AssertionError"]),
         Fault("form if form is _PLAIN or np.isfinite(weight).all() else _COLUMNS", "form", "0 times infinity",
               twins=["convolution, images"]),
     ],
-    "ops/fast/im2col.py": [
+    "ops/fast/images/im2col.py": [
         Fault("window), window).copy()", "window), window)", "a copy", twins=["im2col.im2col_values"]),
         Fault("images[:, *window.inside]", "images", "the padding", twins=["im2col.col2im_values"]),
     ],
-    "ops/fast/linear.py": [
+    "ops/fast/networks/linear.py": [
         Fault("out=out if np.result_type(out, bias) == out.dtype else None", "out=out", "a wider bias",
               twins=["linear.linear_values"], errors=["TypeError", "AssertionError"]),
         Fault("if x.ndim == 2:", "if x.ndim > 1:", "sequences", twins=["linear.linear_values"],
@@ -304,7 +304,7 @@ FAULTS = {
         Fault("if g.__class__ is IndexedSlices else g", "if g.__class__ is IndexedSlices and g.indices[1:] else g",
               "a single slice", passes=["getitem"], errors=["AttributeError", "TypeError", "AssertionError"]),
     ],
-    "engine/fast/generated_call.py": [
+    "engine/generated_call.py": [
         Fault("unconditional = len(vjp_indices) == len(vjps.names)", "unconditional = bool(vjp_indices)",
               "values that no vjp needs", recorders=["multiply"]),
         Fault("if first[k : k + 1] == [name]", "if first", "parameters by keyword", recorders=["im2col"],

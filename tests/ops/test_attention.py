@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.ops.attention import plain_attention
-from tinygrad_edu.ops.fast import attention
+from tinygrad_edu.ops.fast.networks import attention
+from tinygrad_edu.ops.networks.attention import plain_attention
 
 LENGTH, KEYS = 300, 260
 RNG = np.random.default_rng(0)

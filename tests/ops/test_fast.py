@@ -12,9 +12,16 @@ import tinygrad_edu as tg
 from tests.effort import thorough
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops import error_function, fast, nondifferentiable, normalization, products, reduction
-from tinygrad_edu.ops.fast import recurrent_products
-from tinygrad_edu.ops.recurrent import by_steps, recurrent
+from tinygrad_edu.ops import fast
+from tinygrad_edu.ops.elementwise import error_function
+from tinygrad_edu.ops.fast import transpose
+from tinygrad_edu.ops.fast.images import conv_columns, conv_gemm, convolution, depthwise, polyphase, ring_buffer
+from tinygrad_edu.ops.fast.networks import normalization as channel_normalization
+from tinygrad_edu.ops.fast.networks import recurrent_products
+from tinygrad_edu.ops.networks import normalization
+from tinygrad_edu.ops.networks.recurrent import by_steps, recurrent
+from tinygrad_edu.ops.products import products
+from tinygrad_edu.ops.reductions import reduction
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.shared.speed import threads
@@ -112,13 +119,11 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
     for row in product(special, repeat=6):
         x = np.array(row)
         for k in (1, 2):
-            wanted, first = nondifferentiable.plain_first_indices(x, k, descending), fast.partition.first_indices
+            wanted, first = fast.partition.plain_first_indices(x, k, descending), fast.partition.first_indices
             np.testing.assert_array_equal(first(x, k, descending), wanted)
             np.testing.assert_array_equal(first(np.stack([x, x[::-1]]), k, descending)[0], wanted)
             at = np.arange(k)
-            np.testing.assert_array_equal(
-                fast.partition.rank_indices(x, at), nondifferentiable.plain_rank_indices(x, at)
-            )
+            np.testing.assert_array_equal(fast.partition.rank_indices(x, at), fast.partition.plain_rank_indices(x, at))
 
 
 # --- Products of all elements ---
@@ -282,8 +287,8 @@ def test_products_that_are_left_whole(small_blocks):
 
 # --- Convolutions, split in any way ---
 
-SHARED_BY_THREADS = ["conv_columns", "conv_gemm", "ring_buffer", "polyphase", "depthwise", "transpose"]
-PLAIN = fast.convolution._PLAIN  # supports all inputs
+SHARED_BY_THREADS = conv_columns, conv_gemm, ring_buffer, polyphase, depthwise, transpose
+PLAIN = convolution._PLAIN  # supports all inputs
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
     "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
@@ -302,7 +307,7 @@ WIDE = {
 
 def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
     stride = 2**40
-    phases = fast.polyphase._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
+    phases = polyphase._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
     starts = [(phase.pixels.start, list(phase.map_range)) for phase in phases]
     assert starts == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
 
@@ -315,14 +320,14 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, weight)]
     found = []
-    sizes = {f"{fast.__name__}.{file}._LARGE": 1 for file in SHARED_BY_THREADS}
-    with replaced_thresholds({**sizes, f"{fast.conv_columns.__name__}._LARGE_PRODUCT": 1}, in_place=1_000_000):
+    sizes = {f"{file.__name__}._LARGE": 1 for file in SHARED_BY_THREADS}
+    with replaced_thresholds({**sizes, f"{conv_columns.__name__}._LARGE_PRODUCT": 1}, in_place=1_000_000):
         for cores in (1, 2, 3):
-            for module in (threads, fast.ring_buffer):
+            for module in (threads, ring_buffer):
                 monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
             found.append(all_four(*drawn, settings))
         whole = all_four(x, weight, settings)
-    monkeypatch.setattr(fast.convolution, "_select_form", lambda *sizes: PLAIN)
+    monkeypatch.setattr(convolution, "select_form", lambda *sizes: PLAIN)
     plain = all_four(x.astype(np.float64), weight.astype(np.float64), settings)
     for here, there in ((found[0], found[1]), (found[0], found[2]), (whole, plain)):
         for one, other in zip(here, there, strict=True):
@@ -366,10 +371,10 @@ def test_normalization_in_parts(data, far, seed):
     x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
     tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
     with lowered_thresholds(seed):
-        found = fast.normalization.moments(x)
-        out = fast.normalization.channel_norm_values(x, weight, bias, eps, found)
-        of_x = fast.normalization.channel_norm_x(g, x, weight, eps, found)
-        of_weight = fast.normalization.channel_norm_weight(g, x, eps, found)
+        found = channel_normalization.moments(x)
+        out = channel_normalization.channel_norm_values(x, weight, bias, eps, found)
+        of_x = channel_normalization.channel_norm_x(g, x, weight, eps, found)
+        of_weight = channel_normalization.channel_norm_weight(g, x, eps, found)
     np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
     mean, variance = (f(x, (0, 2), keepdims=True) for f in (np.mean, np.var))
     np.testing.assert_allclose(out, weight * (x - mean) / np.sqrt(variance + eps) + bias, **tolerance)

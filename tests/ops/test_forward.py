@@ -21,7 +21,7 @@ from tests.ops.missing import MISSING
 from tests.ops.network_references import NETWORK_REFERENCES, batched, convolve, max_pool
 from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, TinygradError
 from tinygrad_edu.errors.extras import remedy
-from tinygrad_edu.ops.scans import recurrence
+from tinygrad_edu.ops.reductions.scans import recurrence
 from tinygrad_edu.testing import check_vjp
 from tinygrad_edu.testing.laws.op_laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes

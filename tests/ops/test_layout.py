@@ -11,8 +11,8 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.ops.fast import conv_gemm
-from tinygrad_edu.ops.fast.chwn import region
+from tinygrad_edu.ops.fast.images import conv_gemm
+from tinygrad_edu.ops.fast.images.chwn import region
 from tinygrad_edu.ops.fast.products import TileSize
 from tinygrad_edu.ops.sliding_windows import window_of
 

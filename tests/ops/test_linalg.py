@@ -9,7 +9,7 @@ import tinygrad_edu as tg
 from tests.ops.groups import written
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, MissingVJPError, ShapeError
-from tinygrad_edu.ops.contraction import _einsum_path
+from tinygrad_edu.ops.products.contraction import _einsum_path
 from tinygrad_edu.testing import check_vjp
 
 RNG = np.random.default_rng(0)

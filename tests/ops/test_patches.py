@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.ops.rounding import assert_same
-from tinygrad_edu.ops.fast.convolution import convolution, transposed_convolution
-from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
+from tinygrad_edu.ops.images.correlation import convolution, transposed_convolution
+from tinygrad_edu.ops.images.patches import plain_convolution, plain_transposed_convolution
 from tinygrad_edu.testing.strategies import arrays, calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds
 

@@ -63,7 +63,7 @@ def test_a_bare_comparison_is_found(comparison, found):
 
 
 def test_thresholds_are_lowered_inside_alone():
-    before, large = thresholds(), "tinygrad_edu.ops.fast.softmax._LARGE"
+    before, large = thresholds(), "tinygrad_edu.ops.fast.networks.softmax._LARGE"
     for seed in range(5):
         with lowered_thresholds(seed):
             inside = thresholds()

@@ -1,21 +1,18 @@
 """Every fast function equals its plain twin, over special values, dtypes, layouts and sizes."""
 
 import ast
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tinygrad_edu as tg
 from tests.ops.rounding import assert_same, assert_within
-from tests.ops.twins import TWINS, WITHOUT_A_TWIN
+from tests.ops.twins import FAST, TWINS, WITHOUT_A_TWIN
 from tinygrad_edu.shared.speed.threads import map_shards
 from tinygrad_edu.testing.thresholds import lowered_thresholds
 
 THRESHOLDS = 4  # sets of thresholds for each call: drawing a call takes longer than computing it
-FAST = Path(tg.ops.__file__).parent / "fast"
 
 
 @pytest.mark.filterwarnings("ignore:(Mean of empty slice|invalid value encountered in scalar divide):RuntimeWarning")
@@ -47,7 +44,7 @@ def results(fast, arguments, seed):
 
 
 def test_every_fast_function_has_a_twin():
-    for path in FAST.glob("*.py"):
+    for path in FAST.rglob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith(("_", "plain_", "put_")):
                 name = f"{path.stem}.{node.name}"

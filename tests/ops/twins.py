@@ -3,6 +3,7 @@
 from functools import partial, wraps
 from importlib import import_module
 from math import prod
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,22 +14,19 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters, plain_sum_first
-from tinygrad_edu.ops import activations, attention, error_function, normalization, on_demand, pooling, recurrent
-from tinygrad_edu.ops.fast import (
-    blocks,
-    conv_columns,
-    conv_gemm,
-    convolution,
-    depthwise,
-    deviations,
-    transpose,
-)
+from tinygrad_edu.ops import on_demand
+from tinygrad_edu.ops.elementwise import error_function
+from tinygrad_edu.ops.fast import blocks, deviations, transpose
+from tinygrad_edu.ops.fast.images import conv_columns, conv_gemm, convolution, depthwise
+from tinygrad_edu.ops.images import pooling
+from tinygrad_edu.ops.networks import activations, attention, normalization, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
 from tinygrad_edu.testing.strategies.arrays import positions
 from tinygrad_edu.transforms import vjp
 
+FAST = Path(tg.ops.__file__).parent / "fast"
 SINGLE = (np.float64, np.float32)
 FLOATS = (*SINGLE, *SINGLE, np.float16, np.longdouble)  # most fast forms support only the first two
 NUMBERS = (*FLOATS, np.int64, np.uint8, np.bool_)
@@ -51,7 +49,8 @@ class Twins(NamedTuple):
 def declared(name):
     """Return the fast function named "file.function", and the plain one that it declares with `faster_than`."""
     file, function = name.partition(",")[0].split(".")
-    fast = getattr(import_module(f"tinygrad_edu.ops.fast.{file}"), function)
+    [path] = FAST.rglob(f"{file}.py")
+    fast = getattr(import_module(".".join(path.relative_to(FAST.parents[2]).with_suffix("").parts)), function)
     return fast, getattr(fast, "plain", fast)
 
 
@@ -468,12 +467,12 @@ def all_steps(function):
 
 def images_by_choice(maps, weight, window, groups):
     """Return the images by the form that is chosen for these arguments."""
-    return convolution._select_images_form(maps, weight, window, groups).images(maps, weight, window, groups)
+    return convolution.select_images_form(maps, weight, window, groups).images(maps, weight, window, groups)
 
 
 def kernels_by_choice(maps, images, window, groups):
     """Return the kernels by the form that is chosen for these arguments."""
-    form = convolution._select_form(len(maps), len(images), groups, maps.shape[3], window)
+    form = convolution.select_form(len(maps), len(images), groups, maps.shape[3], window)
     return form.kernels(maps, images, window, groups)
 
 
@@ -618,5 +617,5 @@ WITHOUT_A_TWIN = {
     "products.product_on_threads": "the twin of product, and test_fast.py",
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",
-    "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
+    "transpose.items_of": "a view", "transpose.padded_copy": "a copy", "partition.stable_argsort": "the plain sort",
 }  # fmt: skip

@@ -14,7 +14,7 @@ from threading import Timer
 import numpy as np
 
 from tinygrad_edu import data, nn, optim
-from tinygrad_edu.nn.saving import write_arrays
+from tinygrad_edu.nn.weights.saving import write_arrays
 from tinygrad_edu.parallel import world
 from tinygrad_edu.training import Accuracy, Checkpoints, fit
 

@@ -8,7 +8,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.errors import DataError, DTypeError
-from tinygrad_edu.nn.additive import denominator_of
+from tinygrad_edu.nn.losses.additive import denominator_of
 from tinygrad_edu.testing import LawBroken, check_additive
 
 RNG = np.random.default_rng(0)

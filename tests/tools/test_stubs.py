@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.effort import share, thorough
-from tinygrad_edu import ops, transforms
+from tinygrad_edu import transforms
 from tinygrad_edu.engine import Op, Tensor
+from tinygrad_edu.ops.linear_algebra import decompositions, determinants
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 from tinygrad_edu.testing.strategies.op_calls.several import SEVERAL
 from tools import stubs
@@ -83,8 +84,8 @@ BY_STRATEGY = [name for name in FUNCTIONS if name in OP_CALLS and name not in {*
 NAMES = {"Tensor": Tensor, "Array": np.ndarray | np.generic, "np": np, "Literal": typing.Literal, "Sequence": Sequence}
 NAMES |= {"float": float | int, "Any": typing.Any, "PlainArrayLike": np.ndarray | np.generic | float | int | Sequence}
 for result in ("EighResult", "QRResult", "SVDResult"):
-    NAMES[result] = getattr(ops.decompositions, result)
-NAMES["SlogdetResult"] = ops.determinants.SlogdetResult
+    NAMES[result] = getattr(decompositions, result)
+NAMES["SlogdetResult"] = determinants.SlogdetResult
 
 
 def has_type(value, hint):

@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 
 from tinygrad_edu import data, nn, optim
-from tinygrad_edu.nn.saving import write_arrays
+from tinygrad_edu.nn.weights.saving import write_arrays
 from tinygrad_edu.training import Accuracy, Checkpoints, EarlyStopping, fit
 
 CALLS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "shutil.rmtree", "os.scandir"}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.training.test_checkpoints import Run, X, Y, contents
 from tinygrad_edu import nn
 from tinygrad_edu.errors import CheckpointError, NonFiniteLossError
-from tinygrad_edu.nn.saving import decoded, encoded
+from tinygrad_edu.nn.weights.saving import decoded, encoded
 from tinygrad_edu.training import Accuracy, Checkpoints, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
 

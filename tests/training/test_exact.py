@@ -15,7 +15,8 @@ from tests.training.program_data import rows_in
 from tests.training.programs import Program, check, check_alone
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import ShardError
-from tinygrad_edu.nn import normalization, sharding
+from tinygrad_edu.nn import sharding
+from tinygrad_edu.nn.layers import normalization
 from tinygrad_edu.nn.randomness import default_stream, random_stream, stream_of
 from tinygrad_edu.parallel import gradients, sharded_model
 from tinygrad_edu.training import evaluation, fit, train_step, whole_batch
@@ -273,7 +274,7 @@ def hook_per_shard(patch):
 def copied_denominator(patch):
     """A denominator is used wherever it is found: copied by `functools.wraps`, and in subclasses."""
     patch(
-        sys.modules["tinygrad_edu.nn.additive"],
+        sys.modules["tinygrad_edu.nn.losses.additive"],
         "_declared_denominator",
         lambda loss: getattr(loss, "denominator", None),
     )

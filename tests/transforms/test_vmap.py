@@ -13,7 +13,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import levels_of, mapped
 from tinygrad_edu.errors import DTypeError, LoopWarning, MappedValueError, ShapeError
-from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.indices.indexing import getitem
 from tinygrad_edu.testing import LawBroken, check_vjp, check_vmap
 
 RNG = np.random.default_rng(0)

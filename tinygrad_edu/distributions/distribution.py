@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, everywhere, real_numb
 from tinygrad_edu.errors import DataError, ShapeError
 from tinygrad_edu.errors.hints import KeywordHints
 from tinygrad_edu.ops import broadcast_to, log, log1p, sqrt, where
-from tinygrad_edu.ops.arithmetic import as_floating
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
 
 
 class Distribution(KeywordHints):

@@ -15,7 +15,7 @@ from tinygrad_edu.distributions.multivariate_normal import MultivariateNormal
 from tinygrad_edu.engine import Array, Tensor, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import exp, log, square, sum, where
-from tinygrad_edu.ops.systems import solve_triangular
+from tinygrad_edu.ops.linear_algebra.systems import solve_triangular
 
 
 def kl_divergence(p: Distribution, q: Distribution) -> Tensor | Array:

@@ -8,21 +8,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.distributions.continuous import HALF_LOG_2PI
-from tinygrad_edu.distributions.distribution import (
-    Distribution,
-    as_parameter,
-    common_shape,
-    require,
-    require_number,
-)
+from tinygrad_edu.distributions.distribution import Distribution, as_parameter, common_shape, require, require_number
 from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DataError, ShapeError
 from tinygrad_edu.ops import broadcast_to, diagonal, expand_dims, flip, log, matmul, square, sum
 from tinygrad_edu.ops.creation import normal
-from tinygrad_edu.ops.decompositions import cholesky
 from tinygrad_edu.ops.draws import floating_dtype
-from tinygrad_edu.ops.products import transposed
-from tinygrad_edu.ops.systems import cholesky_solve, solve_triangular
+from tinygrad_edu.ops.linear_algebra.decompositions import cholesky
+from tinygrad_edu.ops.linear_algebra.systems import cholesky_solve, solve_triangular
+from tinygrad_edu.ops.products.products import transposed
 
 _NAME = "MultivariateNormal"
 

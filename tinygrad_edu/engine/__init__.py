@@ -16,12 +16,12 @@ from tinygrad_edu.engine import call as _call  # noqa: F401
 from tinygrad_edu.engine.arguments import NOT_COMPUTED, Precomputed
 from tinygrad_edu.engine.batching import RULES, MappedCall, batched, composite, draw_in_vmap, random
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly
-from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, run_hooks
 from tinygrad_edu.engine.debug.observers import Observer, PassObserver
 from tinygrad_edu.engine.decorator import extend, op
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.scatter_add import add_at, add_at_zeros, add_rows
 from tinygrad_edu.engine.fast.sums import sum_first
+from tinygrad_edu.engine.hooks import Hook, HookHandle, run_hooks
 from tinygrad_edu.engine.in_place import in_place, write_all
 from tinygrad_edu.engine.interop.conversion import from_dlpack, from_numpy
 from tinygrad_edu.engine.mapped import (

@@ -12,9 +12,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.core import Storage, checks
-from tinygrad_edu.engine.debug.promotion import warn_of_float64
 from tinygrad_edu.engine.memory import share
 from tinygrad_edu.engine.op import Op
+from tinygrad_edu.engine.promotion import warn_of_float64
 from tinygrad_edu.engine.tensor import Tensor, to_array
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 

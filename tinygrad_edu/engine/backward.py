@@ -11,10 +11,10 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import core
-from tinygrad_edu.core import Node
+from tinygrad_edu.core import Node, checks
 from tinygrad_edu.engine import memory
-from tinygrad_edu.engine.debug.hooks import run_hooks
-from tinygrad_edu.engine.op import checked_gradient
+from tinygrad_edu.engine.hooks import run_hooks
+from tinygrad_edu.errors import WrongGradientError
 
 Roots = Iterable[tuple[Node, Any]]
 Targets = frozenset[Node] | None
@@ -118,3 +118,24 @@ class DirectedPass(BackwardPass):
         if self.targets is None or node in self.targets:
             return True
         return node.op is not None and node.time > min((target.time for target in self.targets), default=0)
+
+
+def checked_gradient(node: Node, x: str, found: Any, kind: type[Any]) -> Any:
+    """Return the result of a vjp as an array, or as a Tensor if `kind`, the class of all gradients of a pass, is that.
+
+    A bare array would be promoted by Tensors. The dtype is that of x, or that of the result if x is promoted.
+    """
+    op, parent, where = node.op, node.parents[x], f"op {node.op.name}: the vjp of {x}"
+    if not isinstance(found, ndarray | kind):
+        raise WrongGradientError(
+            f"{where} returned a {type(found).__name__}; expected an array, or a Tensor for Tensors."
+        )
+    checks.fits(found, node, x)
+    if found.dtype != parent.dtype:
+        is_promoted = op.promoted(x)
+        if not is_promoted or found.dtype != node.dtype:
+            hint = "" if is_promoted else f" If {x} is promoted, name it in @op(promotes=...)."
+            raise WrongGradientError(
+                f"{where} returned dtype {found.dtype}; expected the dtype of {x}, {parent.dtype}.{hint}"
+            )
+    return found if kind is ndarray or isinstance(found, kind) else kind(found)

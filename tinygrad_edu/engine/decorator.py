@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol
 
 from tinygrad_edu import core
 from tinygrad_edu.engine.batching import BatchingRule, rule_of
-from tinygrad_edu.engine.fast.generated_call import generated_call
+from tinygrad_edu.engine.generated_call import generated_call
 from tinygrad_edu.engine.op import Array, Op, PlainArrayLike
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.shared.speed.plain_mode import faster_than

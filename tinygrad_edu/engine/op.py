@@ -12,13 +12,12 @@ from inspect import Parameter
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import NDArray
 
 from tinygrad_edu import core
-from tinygrad_edu.core import Node, checks
+from tinygrad_edu.core import checks
 from tinygrad_edu.engine.fast.parameters import parameters
-from tinygrad_edu.errors import VJPDefinitionError, WrongGradientError
+from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.errors.hints import nearest, raise_unexpected_keyword
 
 Array = NDArray[Any]
@@ -306,24 +305,3 @@ def _source_text(function: Callable[..., Any]) -> str:
 
     source = source_of(function)
     return repr(function) if source is None else source.text
-
-
-def checked_gradient(node: Node, x: str, found: Any, kind: type[Any]) -> Any:
-    """Return the result of a vjp as an array, or as a Tensor if `kind`, the class of all gradients of a pass, is that.
-
-    A bare array would be promoted by Tensors. The dtype is that of x, or that of the result if x is promoted.
-    """
-    op, parent, where = node.op, node.parents[x], f"op {node.op.name}: the vjp of {x}"
-    if not isinstance(found, ndarray | kind):
-        raise WrongGradientError(
-            f"{where} returned a {type(found).__name__}; expected an array, or a Tensor for Tensors."
-        )
-    checks.fits(found, node, x)
-    if found.dtype != parent.dtype:
-        is_promoted = op.promoted(x)
-        if not is_promoted or found.dtype != node.dtype:
-            hint = "" if is_promoted else f" If {x} is promoted, name it in @op(promotes=...)."
-            raise WrongGradientError(
-                f"{where} returned dtype {found.dtype}; expected the dtype of {x}, {parent.dtype}.{hint}"
-            )
-    return found if kind is ndarray or isinstance(found, kind) else kind(found)

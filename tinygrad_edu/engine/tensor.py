@@ -12,10 +12,10 @@ from tinygrad_edu import core
 from tinygrad_edu.core import Node, Storage, recording
 from tinygrad_edu.engine.backward import BackwardPass
 from tinygrad_edu.engine.debug.call_site import call_site
-from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_in, hooks_of
 from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, warn_of_a_lost_gradient
 from tinygrad_edu.engine.debug.observers import ObservedPass
 from tinygrad_edu.engine.fast.backward import FastPass
+from tinygrad_edu.engine.hooks import Hook, HookHandle, hooks_in, hooks_of
 from tinygrad_edu.engine.memory import TrackedArray, share, tracked_view, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import leaf

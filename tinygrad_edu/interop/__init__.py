@@ -1,1 +1,1 @@
-"""Other libraries: ONNX, scikit-learn, einops and Hypothesis."""
+"""Other libraries: ONNX, scikit-learn and einops."""

@@ -14,31 +14,31 @@ from tinygrad_edu.errors.hints import public_names as _public_names
 # In reading order.
 from tinygrad_edu.nn.module import Module as Module
 from tinygrad_edu.nn.containers import *
-from tinygrad_edu.nn.linear import *
-from tinygrad_edu.nn.activations import *
-from tinygrad_edu.nn.flatten import *
-from tinygrad_edu.nn.dropout import *
-from tinygrad_edu.nn.padding import *
-from tinygrad_edu.nn.convolution import *
-from tinygrad_edu.nn.pooling import *
-from tinygrad_edu.nn.fold import *
-from tinygrad_edu.nn.upsampling import *
-from tinygrad_edu.nn.normalization import *
-from tinygrad_edu.nn.embedding import *
-from tinygrad_edu.nn.packing import *
-from tinygrad_edu.nn.recurrent import *
-from tinygrad_edu.nn.rotary import *
-from tinygrad_edu.nn.attention import *
-from tinygrad_edu.nn.transformer import *
+from tinygrad_edu.nn.layers.linear import *
+from tinygrad_edu.nn.layers.activations import *
+from tinygrad_edu.nn.layers.flatten import *
+from tinygrad_edu.nn.layers.dropout import *
+from tinygrad_edu.nn.layers.padding import *
+from tinygrad_edu.nn.layers.convolution import *
+from tinygrad_edu.nn.layers.pooling import *
+from tinygrad_edu.nn.layers.fold import *
+from tinygrad_edu.nn.layers.upsampling import *
+from tinygrad_edu.nn.layers.normalization import *
+from tinygrad_edu.nn.layers.embedding import *
+from tinygrad_edu.nn.sequences.packing import *
+from tinygrad_edu.nn.sequences.recurrent import *
+from tinygrad_edu.nn.sequences.rotary import *
+from tinygrad_edu.nn.sequences.attention import *
+from tinygrad_edu.nn.sequences.transformer import *
 from tinygrad_edu.nn.losses import *
 from tinygrad_edu.nn.parametrizations import *
 from tinygrad_edu.nn import init as init
-from tinygrad_edu.nn.additive import additive as additive
+from tinygrad_edu.nn.losses.additive import additive as additive
 from tinygrad_edu.nn.functional_call import functional_call as functional_call
 from tinygrad_edu.nn.randomness import current_stream as current_stream
 from tinygrad_edu.nn.randomness import random_stream as random_stream
-from tinygrad_edu.nn.saving import load_weights as load_weights
-from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
+from tinygrad_edu.nn.weights.saving import load_weights as load_weights
+from tinygrad_edu.nn.weights.state import IncompatibleKeys as IncompatibleKeys
 from tinygrad_edu.nn.summary import Summary as Summary
 from tinygrad_edu.nn.summary import summary as summary
 

@@ -7,7 +7,7 @@ from typing_extensions import TypeVar
 
 from tinygrad_edu.engine import Array, PlainArrayLike, Tensor
 from tinygrad_edu.nn.hooks import Hooks
-from tinygrad_edu.nn.packing import PackedSequence
+from tinygrad_edu.nn.sequences.packing import PackedSequence
 
 Inputs = ParamSpec("Inputs")
 Output = TypeVar("Output", covariant=True)

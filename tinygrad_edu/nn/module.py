@@ -23,8 +23,8 @@ from tinygrad_edu.errors.hints import KeywordHints, attribute_error
 from tinygrad_edu.errors.hints.tables import NAMES
 from tinygrad_edu.nn.documentation import complete
 from tinygrad_edu.nn.hooks import Hooks
-from tinygrad_edu.nn.saving import read_state_dict, write_arrays
-from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
+from tinygrad_edu.nn.weights.saving import read_state_dict, write_arrays
+from tinygrad_edu.nn.weights.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.shared.display.notebook import array_html, fold_html
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops.inverses import solve
+from tinygrad_edu.ops.linear_algebra.inverses import solve
 
 __all__ = ["Orthogonal", "SpectralNorm", "WeightNorm", "parametrize", "remove_parametrization"]
 

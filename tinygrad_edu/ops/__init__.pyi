@@ -12,7 +12,7 @@ from tinygrad_edu.core.arrays import Axis
 from tinygrad_edu.engine import Array, Op, PlainArrayLike, Tensor
 from tinygrad_edu.ops import methods as methods
 from tinygrad_edu.ops import on_demand as on_demand
-from tinygrad_edu.ops.adaptive_pooling import OutputSize
+from tinygrad_edu.ops.images.adaptive_pooling import OutputSize
 from tinygrad_edu.ops.sliding_windows import Pair, Row, Triple
 
 class _Abs(Op):
@@ -571,6 +571,122 @@ class _Tanh(Op):
 
 tanh: _Tanh
 
+class _Digamma(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+digamma: _Digamma
+
+class _Entr(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+entr: _Entr
+
+class _Erfc(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+erfc: _Erfc
+
+class _Erfinv(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+erfinv: _Erfinv
+
+class _Lgamma(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+lgamma: _Lgamma
+
+class _LogNdtr(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+log_ndtr: _LogNdtr
+
+@overload
+def ndtr(x: Tensor) -> Tensor: ...
+@overload
+def ndtr(x: PlainArrayLike) -> Array: ...
+
+class _Ndtri(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+ndtri: _Ndtri
+
+@overload
+def polygamma(n: int, x: Tensor) -> Tensor: ...
+@overload
+def polygamma(n: int, x: PlainArrayLike) -> Array: ...
+
+class _Xlog1Py(Op):
+    @overload
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
+
+xlog1py: _Xlog1Py
+
+@overload
+def bessel_j0(x: Tensor) -> Tensor: ...
+@overload
+def bessel_j0(x: PlainArrayLike) -> Array: ...
+@overload
+def bessel_j1(x: Tensor) -> Tensor: ...
+@overload
+def bessel_j1(x: PlainArrayLike) -> Array: ...
+@overload
+def bessel_y0(x: Tensor) -> Tensor: ...
+@overload
+def bessel_y0(x: PlainArrayLike) -> Array: ...
+@overload
+def bessel_y1(x: Tensor) -> Tensor: ...
+@overload
+def bessel_y1(x: PlainArrayLike) -> Array: ...
+@overload
+def i0(x: Tensor) -> Tensor: ...
+@overload
+def i0(x: PlainArrayLike) -> Array: ...
+@overload
+def i0e(x: Tensor) -> Tensor: ...
+@overload
+def i0e(x: PlainArrayLike) -> Array: ...
+@overload
+def i1(x: Tensor) -> Tensor: ...
+@overload
+def i1(x: PlainArrayLike) -> Array: ...
+@overload
+def i1e(x: Tensor) -> Tensor: ...
+@overload
+def i1e(x: PlainArrayLike) -> Array: ...
+@overload
+def modified_bessel_k0(x: Tensor) -> Tensor: ...
+@overload
+def modified_bessel_k0(x: PlainArrayLike) -> Array: ...
+@overload
+def modified_bessel_k1(x: Tensor) -> Tensor: ...
+@overload
+def modified_bessel_k1(x: PlainArrayLike) -> Array: ...
 @overload
 def atleast_1d(x: Tensor, /) -> Tensor: ...
 @overload
@@ -841,115 +957,6 @@ def scatter_add(x: Tensor, index: Any, shape: Any) -> Tensor: ...
 @overload
 def scatter_add(x: PlainArrayLike, index: Any, shape: Any) -> Array: ...
 @overload
-def celu(x: Tensor, alpha: float = 1.0) -> Tensor: ...
-@overload
-def celu(x: PlainArrayLike, alpha: float = 1.0) -> Array: ...
-@overload
-def elu(x: Tensor, alpha: float = 1.0) -> Tensor: ...
-@overload
-def elu(x: PlainArrayLike, alpha: float = 1.0) -> Array: ...
-@overload
-def gelu(x: Tensor, approximate: str = "none") -> Tensor: ...
-@overload
-def gelu(x: PlainArrayLike, approximate: str = "none") -> Array: ...
-@overload
-def glu(x: Tensor, axis: int = -1) -> Tensor: ...
-@overload
-def glu(x: PlainArrayLike, axis: int = -1) -> Array: ...
-@overload
-def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor: ...
-@overload
-def hardshrink(x: PlainArrayLike, lambd: float = 0.5) -> Array: ...
-
-class _Hardsigmoid(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-hardsigmoid: _Hardsigmoid
-
-class _Hardswish(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-hardswish: _Hardswish
-
-class _Hardtanh(Op):
-    @overload
-    def __call__(self, x: Tensor, /, min_val: float = -1.0, max_val: float = 1.0) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike, /, min_val: float = -1.0, max_val: float = 1.0) -> Array: ...
-
-hardtanh: _Hardtanh
-
-@overload
-def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor: ...
-@overload
-def leaky_relu(x: PlainArrayLike, negative_slope: float = 0.01) -> Array: ...
-@overload
-def mish(x: Tensor) -> Tensor: ...
-@overload
-def mish(x: PlainArrayLike) -> Array: ...
-@overload
-def prelu(x: Tensor, weight: Tensor | PlainArrayLike) -> Tensor: ...
-@overload
-def prelu(x: PlainArrayLike, weight: Tensor) -> Tensor: ...
-@overload
-def prelu(x: PlainArrayLike, weight: PlainArrayLike) -> Array: ...
-
-class _Relu(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-relu: _Relu
-
-@overload
-def relu6(x: Tensor) -> Tensor: ...
-@overload
-def relu6(x: PlainArrayLike) -> Array: ...
-@overload
-def selu(x: Tensor) -> Tensor: ...
-@overload
-def selu(x: PlainArrayLike) -> Array: ...
-@overload
-def silu(x: Tensor) -> Tensor: ...
-@overload
-def silu(x: PlainArrayLike) -> Array: ...
-@overload
-def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor: ...
-@overload
-def softshrink(x: PlainArrayLike, lambd: float = 0.5) -> Array: ...
-
-class _Softsign(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-softsign: _Softsign
-
-class _Tanhshrink(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-tanhshrink: _Tanhshrink
-
-class _Threshold(Op):
-    @overload
-    def __call__(self, x: Tensor, /, threshold: float, value: float) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike, /, threshold: float, value: float) -> Array: ...
-
-threshold: _Threshold
-
-@overload
 def put_along_axis(x: Tensor, indices: ArrayLike, values: Tensor | PlainArrayLike, axis: int | None) -> Tensor: ...
 @overload
 def put_along_axis(x: PlainArrayLike, indices: ArrayLike, values: Tensor, axis: int | None) -> Tensor: ...
@@ -1001,6 +1008,210 @@ def one_hot(labels: ArrayLike, num_classes: int | None = None, dtype: DTypeLike 
 def searchsorted(x: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = None) -> Array: ...
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]: ...
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]: ...
+@overload
+def kthvalue(x: Tensor, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Tensor, Array]: ...
+@overload
+def kthvalue(x: PlainArrayLike, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Array, Array]: ...
+@overload
+def sort(
+    x: Tensor, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
+) -> Tensor: ...
+@overload
+def sort(
+    x: PlainArrayLike,
+    axis: int | None = -1,
+    descending: bool = False,
+    stable: bool | None = None,
+    kind: str | None = None,
+) -> Array: ...
+@overload
+def topk(x: Tensor, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Array]: ...
+@overload
+def topk(
+    x: PlainArrayLike, k: int, axis: int = -1, largest: bool = True, sorted: bool = True
+) -> tuple[Array, Array]: ...
+@overload
+def unique(
+    x: Tensor,
+    return_index: Literal[False] = False,
+    return_inverse: Literal[False] = False,
+    return_counts: Literal[False] = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Tensor: ...
+@overload
+def unique(
+    x: PlainArrayLike,
+    return_index: Literal[False] = False,
+    return_inverse: Literal[False] = False,
+    return_counts: Literal[False] = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Array: ...
+@overload
+def unique(
+    x: Tensor,
+    return_index: Literal[True],
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Tensor, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: PlainArrayLike,
+    return_index: Literal[True],
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Array, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: Tensor,
+    return_index: bool,
+    return_inverse: Literal[True],
+    return_counts: bool = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Tensor, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: Tensor,
+    return_index: bool = False,
+    *,
+    return_inverse: Literal[True],
+    return_counts: bool = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Tensor, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: PlainArrayLike,
+    return_index: bool,
+    return_inverse: Literal[True],
+    return_counts: bool = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Array, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: PlainArrayLike,
+    return_index: bool = False,
+    *,
+    return_inverse: Literal[True],
+    return_counts: bool = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Array, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: Tensor,
+    return_index: bool,
+    return_inverse: bool,
+    return_counts: Literal[True],
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Tensor, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: Tensor,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    *,
+    return_counts: Literal[True],
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Tensor, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: PlainArrayLike,
+    return_index: bool,
+    return_inverse: bool,
+    return_counts: Literal[True],
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Array, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: PlainArrayLike,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    *,
+    return_counts: Literal[True],
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> tuple[Array, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: Tensor,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Tensor | tuple[Tensor, *tuple[Array, ...]]: ...
+@overload
+def unique(
+    x: PlainArrayLike,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Array | tuple[Array, *tuple[Array, ...]]: ...
+@overload
+def index_add(
+    x: Tensor, axis: int, indices: ArrayLike, source: Tensor | PlainArrayLike, *, alpha: float = 1
+) -> Tensor: ...
+@overload
+def index_add(x: PlainArrayLike, axis: int, indices: ArrayLike, source: Tensor, *, alpha: float = 1) -> Tensor: ...
+@overload
+def index_add(
+    x: PlainArrayLike, axis: int, indices: ArrayLike, source: PlainArrayLike, *, alpha: float = 1
+) -> Array: ...
+@overload
+def scatter_reduce(
+    x: Tensor, axis: int, indices: ArrayLike, src: Tensor | PlainArrayLike, reduce: str, include_self: bool = True
+) -> Tensor: ...
+@overload
+def scatter_reduce(
+    x: PlainArrayLike, axis: int, indices: ArrayLike, src: Tensor, reduce: str, include_self: bool = True
+) -> Tensor: ...
+@overload
+def scatter_reduce(
+    x: PlainArrayLike, axis: int, indices: ArrayLike, src: PlainArrayLike, reduce: str, include_self: bool = True
+) -> Array: ...
+@overload
+def segment_max(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
+@overload
+def segment_max(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
+@overload
+def segment_min(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
+@overload
+def segment_min(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
+@overload
+def segment_prod(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
+@overload
+def segment_prod(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
+@overload
+def segment_sum(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
+@overload
+def segment_sum(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
 @overload
 def cummax(x: Tensor, axis: int | None = None) -> Tensor: ...
 @overload
@@ -1247,248 +1458,6 @@ class _Var(Op):
 var: _Var
 
 @overload
-def meshgrid(*arrays: Tensor, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Tensor, ...]: ...
-@overload
-def meshgrid(
-    *arrays: Array | float | Sequence[Any], copy: bool = True, sparse: bool = False, indexing: str = "xy"
-) -> tuple[Array, ...]: ...
-@overload
-def meshgrid(
-    *arrays: Tensor | PlainArrayLike, copy: bool = True, sparse: bool = False, indexing: str = "xy"
-) -> tuple[Tensor | Array, ...]: ...
-
-class _Repeat(Op):
-    @overload
-    def __call__(self, x: Tensor, /, repeats: Any, axis: int | None = None) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike, /, repeats: Any, axis: int | None = None) -> Array: ...
-
-repeat: _Repeat
-
-class _Tile(Op):
-    @overload
-    def __call__(self, x: Tensor, /, reps: Any) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike, /, reps: Any) -> Array: ...
-
-tile: _Tile
-
-@overload
-def pad(
-    x: Tensor, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
-) -> Tensor: ...
-@overload
-def pad(
-    x: PlainArrayLike,
-    /,
-    pad_width: Any,
-    mode: str = "constant",
-    *,
-    constant_values: Any = 0,
-    reflect_type: str = "even",
-) -> Array: ...
-@overload
-def diag(x: Tensor, /, k: int = 0) -> Tensor: ...
-@overload
-def diag(x: PlainArrayLike, /, k: int = 0) -> Array: ...
-@overload
-def diag_embed(x: Tensor, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor: ...
-@overload
-def diag_embed(x: PlainArrayLike, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Array: ...
-@overload
-def diagflat(x: Tensor, /, k: int = 0) -> Tensor: ...
-@overload
-def diagflat(x: PlainArrayLike, /, k: int = 0) -> Array: ...
-
-class _Diagonal(Op):
-    @overload
-    def __call__(self, x: Tensor, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array: ...
-
-diagonal: _Diagonal
-
-@overload
-def trace(x: Tensor, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None) -> Tensor: ...
-@overload
-def trace(
-    x: PlainArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None
-) -> Array: ...
-@overload
-def tril(x: Tensor, /, k: int = 0) -> Tensor: ...
-@overload
-def tril(x: PlainArrayLike, /, k: int = 0) -> Array: ...
-@overload
-def triu(x: Tensor, /, k: int = 0) -> Tensor: ...
-@overload
-def triu(x: PlainArrayLike, /, k: int = 0) -> Array: ...
-@overload
-def kthvalue(x: Tensor, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Tensor, Array]: ...
-@overload
-def kthvalue(x: PlainArrayLike, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Array, Array]: ...
-@overload
-def sort(
-    x: Tensor, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
-) -> Tensor: ...
-@overload
-def sort(
-    x: PlainArrayLike,
-    axis: int | None = -1,
-    descending: bool = False,
-    stable: bool | None = None,
-    kind: str | None = None,
-) -> Array: ...
-@overload
-def topk(x: Tensor, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Array]: ...
-@overload
-def topk(
-    x: PlainArrayLike, k: int, axis: int = -1, largest: bool = True, sorted: bool = True
-) -> tuple[Array, Array]: ...
-@overload
-def unique(
-    x: Tensor,
-    return_index: Literal[False] = False,
-    return_inverse: Literal[False] = False,
-    return_counts: Literal[False] = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> Tensor: ...
-@overload
-def unique(
-    x: PlainArrayLike,
-    return_index: Literal[False] = False,
-    return_inverse: Literal[False] = False,
-    return_counts: Literal[False] = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> Array: ...
-@overload
-def unique(
-    x: Tensor,
-    return_index: Literal[True],
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Tensor, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: PlainArrayLike,
-    return_index: Literal[True],
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Array, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: Tensor,
-    return_index: bool,
-    return_inverse: Literal[True],
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Tensor, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: Tensor,
-    return_index: bool = False,
-    *,
-    return_inverse: Literal[True],
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Tensor, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: PlainArrayLike,
-    return_index: bool,
-    return_inverse: Literal[True],
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Array, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: PlainArrayLike,
-    return_index: bool = False,
-    *,
-    return_inverse: Literal[True],
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Array, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: Tensor,
-    return_index: bool,
-    return_inverse: bool,
-    return_counts: Literal[True],
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Tensor, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: Tensor,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    *,
-    return_counts: Literal[True],
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Tensor, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: PlainArrayLike,
-    return_index: bool,
-    return_inverse: bool,
-    return_counts: Literal[True],
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Array, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: PlainArrayLike,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    *,
-    return_counts: Literal[True],
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> tuple[Array, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: Tensor,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> Tensor | tuple[Tensor, *tuple[Array, ...]]: ...
-@overload
-def unique(
-    x: PlainArrayLike,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> Array | tuple[Array, *tuple[Array, ...]]: ...
-@overload
 def average(
     x: Tensor,
     axis: Axis = None,
@@ -1615,6 +1584,190 @@ def quantile(
     x: PlainArrayLike, q: PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
 ) -> Array: ...
 @overload
+def cumulative_trapezoid(
+    y: Tensor,
+    x: Tensor | PlainArrayLike | None = None,
+    dx: Tensor | PlainArrayLike = 1.0,
+    axis: int = -1,
+    initial: float | None = None,
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: Tensor, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None, dx: Tensor, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None = None, *, dx: Tensor, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike,
+    x: PlainArrayLike | None = None,
+    dx: PlainArrayLike = 1.0,
+    axis: int = -1,
+    initial: float | None = None,
+) -> Array: ...
+@overload
+def gradient(
+    f: Tensor, *varargs: Tensor | PlainArrayLike, axis: Any = None, edge_order: int = 1
+) -> Tensor | tuple[Tensor, ...]: ...
+@overload
+def gradient(
+    f: PlainArrayLike, *varargs: Tensor, axis: Any = None, edge_order: int = 1
+) -> Tensor | tuple[Tensor, ...]: ...
+@overload
+def gradient(
+    f: PlainArrayLike, *varargs: Array | float | Sequence[Any], axis: Any = None, edge_order: int = 1
+) -> Array | tuple[Array, ...]: ...
+@overload
+def interp(
+    x: Tensor,
+    xp: Tensor | PlainArrayLike,
+    fp: Tensor | PlainArrayLike,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: Tensor,
+    fp: Tensor | PlainArrayLike,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: Tensor,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: Tensor,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None,
+    right: Tensor,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None = None,
+    *,
+    right: Tensor,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None = None,
+    right: PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Array: ...
+@overload
+def trapezoid(
+    y: Tensor, x: Tensor | PlainArrayLike | None = None, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1
+) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: Tensor, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: PlainArrayLike | None, dx: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: PlainArrayLike | None = None, *, dx: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None = None, dx: PlainArrayLike = 1.0, axis: int = -1
+) -> Array: ...
+@overload
+def bincount(x: ArrayLike, weights: Tensor, minlength: int = 0) -> Tensor: ...
+@overload
+def bincount(x: ArrayLike, weights: PlainArrayLike | None = None, minlength: int = 0) -> Array: ...
+@overload
+def histogram(
+    a: ArrayLike, bins: Any, range: tuple[float, float] | None, density: bool | None, weights: Tensor
+) -> tuple[Tensor, Array]: ...
+@overload
+def histogram(
+    a: ArrayLike,
+    bins: Any = 10,
+    range: tuple[float, float] | None = None,
+    density: bool | None = None,
+    *,
+    weights: Tensor,
+) -> tuple[Tensor, Array]: ...
+@overload
+def histogram(
+    a: ArrayLike,
+    bins: Any = 10,
+    range: tuple[float, float] | None = None,
+    density: bool | None = None,
+    weights: PlainArrayLike | None = None,
+) -> tuple[Array, Array]: ...
+@overload
+def meshgrid(*arrays: Tensor, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Tensor, ...]: ...
+@overload
+def meshgrid(
+    *arrays: Array | float | Sequence[Any], copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Array, ...]: ...
+@overload
+def meshgrid(
+    *arrays: Tensor | PlainArrayLike, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Tensor | Array, ...]: ...
+
+class _Repeat(Op):
+    @overload
+    def __call__(self, x: Tensor, /, repeats: Any, axis: int | None = None) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, /, repeats: Any, axis: int | None = None) -> Array: ...
+
+repeat: _Repeat
+
+class _Tile(Op):
+    @overload
+    def __call__(self, x: Tensor, /, reps: Any) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, /, reps: Any) -> Array: ...
+
+tile: _Tile
+
+@overload
+def pad(
+    x: Tensor, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
+) -> Tensor: ...
+@overload
+def pad(
+    x: PlainArrayLike,
+    /,
+    pad_width: Any,
+    mode: str = "constant",
+    *,
+    constant_values: Any = 0,
+    reflect_type: str = "even",
+) -> Array: ...
+@overload
 def bilinear(
     x1: Tensor,
     x2: Tensor | PlainArrayLike,
@@ -1709,62 +1862,144 @@ def einsum(
 @overload
 def einsum(*operands: Any, optimize: Any = True) -> Array | Tensor: ...
 @overload
-def log_softmax(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
+def block_diag(*arrays: Tensor) -> Tensor: ...
 @overload
-def log_softmax(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
+def block_diag(*arrays: Array | float | Sequence[Any]) -> Array: ...
 @overload
-def softmax(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
+def block_diag(*arrays: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def softmax(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
-@overload
-def softmin(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
-@overload
-def softmin(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
-@overload
-def cross_entropy(
-    input: Tensor,
-    target: PlainArrayLike,
-    weight: Tensor | PlainArrayLike | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
+def cross(
+    a: Tensor, b: Tensor | PlainArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Tensor: ...
 @overload
-def cross_entropy(
-    input: PlainArrayLike,
-    target: PlainArrayLike,
-    weight: Tensor,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
+def cross(
+    a: PlainArrayLike, b: Tensor, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Tensor: ...
 @overload
-def cross_entropy(
-    input: PlainArrayLike,
-    target: PlainArrayLike,
-    weight: PlainArrayLike | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
+def cross(
+    a: PlainArrayLike, b: PlainArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Array: ...
 @overload
-def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | PlainArrayLike | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor: ...
+@overload
+def vander(x: PlainArrayLike, N: int | None = None, increasing: bool = False) -> Array: ...
+@overload
+def vecdot(x1: Tensor, x2: Tensor | PlainArrayLike, axis: int = -1) -> Tensor: ...
+@overload
+def vecdot(x1: PlainArrayLike, x2: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def vecdot(x1: PlainArrayLike, x2: PlainArrayLike, axis: int = -1) -> Array: ...
+@overload
+def diag(x: Tensor, /, k: int = 0) -> Tensor: ...
+@overload
+def diag(x: PlainArrayLike, /, k: int = 0) -> Array: ...
+@overload
+def diag_embed(x: Tensor, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor: ...
+@overload
+def diag_embed(x: PlainArrayLike, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Array: ...
+@overload
+def diagflat(x: Tensor, /, k: int = 0) -> Tensor: ...
+@overload
+def diagflat(x: PlainArrayLike, /, k: int = 0) -> Array: ...
+
+class _Diagonal(Op):
+    @overload
+    def __call__(self, x: Tensor, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array: ...
+
+diagonal: _Diagonal
+
+@overload
+def trace(x: Tensor, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None) -> Tensor: ...
+@overload
+def trace(
+    x: PlainArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None
+) -> Array: ...
+@overload
+def tril(x: Tensor, /, k: int = 0) -> Tensor: ...
+@overload
+def tril(x: PlainArrayLike, /, k: int = 0) -> Array: ...
+@overload
+def triu(x: Tensor, /, k: int = 0) -> Tensor: ...
+@overload
+def triu(x: PlainArrayLike, /, k: int = 0) -> Array: ...
+@overload
+def corrcoef(x: Tensor, y: Tensor | PlainArrayLike | None = None, rowvar: bool = True) -> Tensor: ...
+@overload
+def corrcoef(x: PlainArrayLike, y: Tensor, rowvar: bool = True) -> Tensor: ...
+@overload
+def corrcoef(x: PlainArrayLike, y: PlainArrayLike | None = None, rowvar: bool = True) -> Array: ...
+@overload
+def cov(
+    m: Tensor,
+    y: Tensor | PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: Tensor | PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
 ) -> Tensor: ...
 @overload
-def cross_entropy(
-    input: PlainArrayLike,
-    target: Tensor,
-    weight: Tensor | PlainArrayLike | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Array | Tensor: ...
+def cov(
+    m: PlainArrayLike,
+    y: Tensor,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: Tensor | PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None,
+    rowvar: bool,
+    bias: bool,
+    ddof: int | None,
+    fweights: ArrayLike | None,
+    aweights: Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    *,
+    aweights: Tensor,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Array: ...
+@overload
+def cdist(x1: Tensor, x2: Tensor | PlainArrayLike, p: float = 2.0) -> Tensor: ...
+@overload
+def cdist(x1: PlainArrayLike, x2: Tensor, p: float = 2.0) -> Tensor: ...
+@overload
+def cdist(x1: PlainArrayLike, x2: PlainArrayLike, p: float = 2.0) -> Array: ...
+@overload
+def pdist(x: Tensor, p: float = 2.0) -> Tensor: ...
+@overload
+def pdist(x: PlainArrayLike, p: float = 2.0) -> Array: ...
 
 class _Col2Im(Op):
     @overload
@@ -2485,6 +2720,196 @@ def adaptive_max_pool3d(
     x: PlainArrayLike, output_size: OutputSize, return_indices: bool = False
 ) -> Array | tuple[Array, Array]: ...
 @overload
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor: ...
+@overload
+def affine_grid(theta: PlainArrayLike, size: Sequence[int], align_corners: bool = False) -> Array: ...
+@overload
+def grid_sample(
+    x: Tensor,
+    grid: Tensor | PlainArrayLike,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool = False,
+) -> Tensor: ...
+@overload
+def grid_sample(
+    x: PlainArrayLike, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
+) -> Tensor: ...
+@overload
+def grid_sample(
+    x: PlainArrayLike,
+    grid: PlainArrayLike,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool = False,
+) -> Array: ...
+@overload
+def celu(x: Tensor, alpha: float = 1.0) -> Tensor: ...
+@overload
+def celu(x: PlainArrayLike, alpha: float = 1.0) -> Array: ...
+@overload
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor: ...
+@overload
+def elu(x: PlainArrayLike, alpha: float = 1.0) -> Array: ...
+@overload
+def gelu(x: Tensor, approximate: str = "none") -> Tensor: ...
+@overload
+def gelu(x: PlainArrayLike, approximate: str = "none") -> Array: ...
+@overload
+def glu(x: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def glu(x: PlainArrayLike, axis: int = -1) -> Array: ...
+@overload
+def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor: ...
+@overload
+def hardshrink(x: PlainArrayLike, lambd: float = 0.5) -> Array: ...
+
+class _Hardsigmoid(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+hardsigmoid: _Hardsigmoid
+
+class _Hardswish(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+hardswish: _Hardswish
+
+class _Hardtanh(Op):
+    @overload
+    def __call__(self, x: Tensor, /, min_val: float = -1.0, max_val: float = 1.0) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, /, min_val: float = -1.0, max_val: float = 1.0) -> Array: ...
+
+hardtanh: _Hardtanh
+
+@overload
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor: ...
+@overload
+def leaky_relu(x: PlainArrayLike, negative_slope: float = 0.01) -> Array: ...
+@overload
+def mish(x: Tensor) -> Tensor: ...
+@overload
+def mish(x: PlainArrayLike) -> Array: ...
+@overload
+def prelu(x: Tensor, weight: Tensor | PlainArrayLike) -> Tensor: ...
+@overload
+def prelu(x: PlainArrayLike, weight: Tensor) -> Tensor: ...
+@overload
+def prelu(x: PlainArrayLike, weight: PlainArrayLike) -> Array: ...
+
+class _Relu(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+relu: _Relu
+
+@overload
+def relu6(x: Tensor) -> Tensor: ...
+@overload
+def relu6(x: PlainArrayLike) -> Array: ...
+@overload
+def selu(x: Tensor) -> Tensor: ...
+@overload
+def selu(x: PlainArrayLike) -> Array: ...
+@overload
+def silu(x: Tensor) -> Tensor: ...
+@overload
+def silu(x: PlainArrayLike) -> Array: ...
+@overload
+def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor: ...
+@overload
+def softshrink(x: PlainArrayLike, lambd: float = 0.5) -> Array: ...
+
+class _Softsign(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+softsign: _Softsign
+
+class _Tanhshrink(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+tanhshrink: _Tanhshrink
+
+class _Threshold(Op):
+    @overload
+    def __call__(self, x: Tensor, /, threshold: float, value: float) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, /, threshold: float, value: float) -> Array: ...
+
+threshold: _Threshold
+
+@overload
+def log_softmax(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
+@overload
+def log_softmax(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
+@overload
+def softmax(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
+@overload
+def softmax(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
+@overload
+def softmin(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
+@overload
+def softmin(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
+@overload
+def cross_entropy(
+    input: Tensor,
+    target: PlainArrayLike,
+    weight: Tensor | PlainArrayLike | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor: ...
+@overload
+def cross_entropy(
+    input: PlainArrayLike,
+    target: PlainArrayLike,
+    weight: Tensor,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor: ...
+@overload
+def cross_entropy(
+    input: PlainArrayLike,
+    target: PlainArrayLike,
+    weight: PlainArrayLike | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array: ...
+@overload
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | PlainArrayLike | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor: ...
+@overload
+def cross_entropy(
+    input: PlainArrayLike,
+    target: Tensor,
+    weight: Tensor | PlainArrayLike | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array | Tensor: ...
+@overload
 def batch_norm(
     x: Tensor,
     running_mean: ArrayLike | None,
@@ -2789,431 +3214,5 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
     rng: np.random.Generator | None = None,
 ) -> Array: ...
-
-class _Digamma(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-digamma: _Digamma
-
-class _Entr(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-entr: _Entr
-
-class _Erfc(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-erfc: _Erfc
-
-class _Erfinv(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-erfinv: _Erfinv
-
-class _Lgamma(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-lgamma: _Lgamma
-
-class _LogNdtr(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-log_ndtr: _LogNdtr
-
-@overload
-def ndtr(x: Tensor) -> Tensor: ...
-@overload
-def ndtr(x: PlainArrayLike) -> Array: ...
-
-class _Ndtri(Op):
-    @overload
-    def __call__(self, x: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike) -> Array: ...
-
-ndtri: _Ndtri
-
-@overload
-def polygamma(n: int, x: Tensor) -> Tensor: ...
-@overload
-def polygamma(n: int, x: PlainArrayLike) -> Array: ...
-
-class _Xlog1Py(Op):
-    @overload
-    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
-
-xlog1py: _Xlog1Py
-
-@overload
-def bessel_j0(x: Tensor) -> Tensor: ...
-@overload
-def bessel_j0(x: PlainArrayLike) -> Array: ...
-@overload
-def bessel_j1(x: Tensor) -> Tensor: ...
-@overload
-def bessel_j1(x: PlainArrayLike) -> Array: ...
-@overload
-def bessel_y0(x: Tensor) -> Tensor: ...
-@overload
-def bessel_y0(x: PlainArrayLike) -> Array: ...
-@overload
-def bessel_y1(x: Tensor) -> Tensor: ...
-@overload
-def bessel_y1(x: PlainArrayLike) -> Array: ...
-@overload
-def i0(x: Tensor) -> Tensor: ...
-@overload
-def i0(x: PlainArrayLike) -> Array: ...
-@overload
-def i0e(x: Tensor) -> Tensor: ...
-@overload
-def i0e(x: PlainArrayLike) -> Array: ...
-@overload
-def i1(x: Tensor) -> Tensor: ...
-@overload
-def i1(x: PlainArrayLike) -> Array: ...
-@overload
-def i1e(x: Tensor) -> Tensor: ...
-@overload
-def i1e(x: PlainArrayLike) -> Array: ...
-@overload
-def modified_bessel_k0(x: Tensor) -> Tensor: ...
-@overload
-def modified_bessel_k0(x: PlainArrayLike) -> Array: ...
-@overload
-def modified_bessel_k1(x: Tensor) -> Tensor: ...
-@overload
-def modified_bessel_k1(x: PlainArrayLike) -> Array: ...
-@overload
-def cumulative_trapezoid(
-    y: Tensor,
-    x: Tensor | PlainArrayLike | None = None,
-    dx: Tensor | PlainArrayLike = 1.0,
-    axis: int = -1,
-    initial: float | None = None,
-) -> Tensor: ...
-@overload
-def cumulative_trapezoid(
-    y: PlainArrayLike, x: Tensor, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1, initial: float | None = None
-) -> Tensor: ...
-@overload
-def cumulative_trapezoid(
-    y: PlainArrayLike, x: PlainArrayLike | None, dx: Tensor, axis: int = -1, initial: float | None = None
-) -> Tensor: ...
-@overload
-def cumulative_trapezoid(
-    y: PlainArrayLike, x: PlainArrayLike | None = None, *, dx: Tensor, axis: int = -1, initial: float | None = None
-) -> Tensor: ...
-@overload
-def cumulative_trapezoid(
-    y: PlainArrayLike,
-    x: PlainArrayLike | None = None,
-    dx: PlainArrayLike = 1.0,
-    axis: int = -1,
-    initial: float | None = None,
-) -> Array: ...
-@overload
-def gradient(
-    f: Tensor, *varargs: Tensor | PlainArrayLike, axis: Any = None, edge_order: int = 1
-) -> Tensor | tuple[Tensor, ...]: ...
-@overload
-def gradient(
-    f: PlainArrayLike, *varargs: Tensor, axis: Any = None, edge_order: int = 1
-) -> Tensor | tuple[Tensor, ...]: ...
-@overload
-def gradient(
-    f: PlainArrayLike, *varargs: Array | float | Sequence[Any], axis: Any = None, edge_order: int = 1
-) -> Array | tuple[Array, ...]: ...
-@overload
-def interp(
-    x: Tensor,
-    xp: Tensor | PlainArrayLike,
-    fp: Tensor | PlainArrayLike,
-    left: Tensor | PlainArrayLike | None = None,
-    right: Tensor | PlainArrayLike | None = None,
-    period: float | None = None,
-) -> Tensor: ...
-@overload
-def interp(
-    x: PlainArrayLike,
-    xp: Tensor,
-    fp: Tensor | PlainArrayLike,
-    left: Tensor | PlainArrayLike | None = None,
-    right: Tensor | PlainArrayLike | None = None,
-    period: float | None = None,
-) -> Tensor: ...
-@overload
-def interp(
-    x: PlainArrayLike,
-    xp: PlainArrayLike,
-    fp: Tensor,
-    left: Tensor | PlainArrayLike | None = None,
-    right: Tensor | PlainArrayLike | None = None,
-    period: float | None = None,
-) -> Tensor: ...
-@overload
-def interp(
-    x: PlainArrayLike,
-    xp: PlainArrayLike,
-    fp: PlainArrayLike,
-    left: Tensor,
-    right: Tensor | PlainArrayLike | None = None,
-    period: float | None = None,
-) -> Tensor: ...
-@overload
-def interp(
-    x: PlainArrayLike,
-    xp: PlainArrayLike,
-    fp: PlainArrayLike,
-    left: PlainArrayLike | None,
-    right: Tensor,
-    period: float | None = None,
-) -> Tensor: ...
-@overload
-def interp(
-    x: PlainArrayLike,
-    xp: PlainArrayLike,
-    fp: PlainArrayLike,
-    left: PlainArrayLike | None = None,
-    *,
-    right: Tensor,
-    period: float | None = None,
-) -> Tensor: ...
-@overload
-def interp(
-    x: PlainArrayLike,
-    xp: PlainArrayLike,
-    fp: PlainArrayLike,
-    left: PlainArrayLike | None = None,
-    right: PlainArrayLike | None = None,
-    period: float | None = None,
-) -> Array: ...
-@overload
-def trapezoid(
-    y: Tensor, x: Tensor | PlainArrayLike | None = None, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1
-) -> Tensor: ...
-@overload
-def trapezoid(y: PlainArrayLike, x: Tensor, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1) -> Tensor: ...
-@overload
-def trapezoid(y: PlainArrayLike, x: PlainArrayLike | None, dx: Tensor, axis: int = -1) -> Tensor: ...
-@overload
-def trapezoid(y: PlainArrayLike, x: PlainArrayLike | None = None, *, dx: Tensor, axis: int = -1) -> Tensor: ...
-@overload
-def trapezoid(
-    y: PlainArrayLike, x: PlainArrayLike | None = None, dx: PlainArrayLike = 1.0, axis: int = -1
-) -> Array: ...
-@overload
-def bincount(x: ArrayLike, weights: Tensor, minlength: int = 0) -> Tensor: ...
-@overload
-def bincount(x: ArrayLike, weights: PlainArrayLike | None = None, minlength: int = 0) -> Array: ...
-@overload
-def histogram(
-    a: ArrayLike, bins: Any, range: tuple[float, float] | None, density: bool | None, weights: Tensor
-) -> tuple[Tensor, Array]: ...
-@overload
-def histogram(
-    a: ArrayLike,
-    bins: Any = 10,
-    range: tuple[float, float] | None = None,
-    density: bool | None = None,
-    *,
-    weights: Tensor,
-) -> tuple[Tensor, Array]: ...
-@overload
-def histogram(
-    a: ArrayLike,
-    bins: Any = 10,
-    range: tuple[float, float] | None = None,
-    density: bool | None = None,
-    weights: PlainArrayLike | None = None,
-) -> tuple[Array, Array]: ...
-@overload
-def corrcoef(x: Tensor, y: Tensor | PlainArrayLike | None = None, rowvar: bool = True) -> Tensor: ...
-@overload
-def corrcoef(x: PlainArrayLike, y: Tensor, rowvar: bool = True) -> Tensor: ...
-@overload
-def corrcoef(x: PlainArrayLike, y: PlainArrayLike | None = None, rowvar: bool = True) -> Array: ...
-@overload
-def cov(
-    m: Tensor,
-    y: Tensor | PlainArrayLike | None = None,
-    rowvar: bool = True,
-    bias: bool = False,
-    ddof: int | None = None,
-    fweights: ArrayLike | None = None,
-    aweights: Tensor | PlainArrayLike | None = None,
-    *,
-    dtype: DTypeLike | None = None,
-) -> Tensor: ...
-@overload
-def cov(
-    m: PlainArrayLike,
-    y: Tensor,
-    rowvar: bool = True,
-    bias: bool = False,
-    ddof: int | None = None,
-    fweights: ArrayLike | None = None,
-    aweights: Tensor | PlainArrayLike | None = None,
-    *,
-    dtype: DTypeLike | None = None,
-) -> Tensor: ...
-@overload
-def cov(
-    m: PlainArrayLike,
-    y: PlainArrayLike | None,
-    rowvar: bool,
-    bias: bool,
-    ddof: int | None,
-    fweights: ArrayLike | None,
-    aweights: Tensor,
-    *,
-    dtype: DTypeLike | None = None,
-) -> Tensor: ...
-@overload
-def cov(
-    m: PlainArrayLike,
-    y: PlainArrayLike | None = None,
-    rowvar: bool = True,
-    bias: bool = False,
-    ddof: int | None = None,
-    fweights: ArrayLike | None = None,
-    *,
-    aweights: Tensor,
-    dtype: DTypeLike | None = None,
-) -> Tensor: ...
-@overload
-def cov(
-    m: PlainArrayLike,
-    y: PlainArrayLike | None = None,
-    rowvar: bool = True,
-    bias: bool = False,
-    ddof: int | None = None,
-    fweights: ArrayLike | None = None,
-    aweights: PlainArrayLike | None = None,
-    *,
-    dtype: DTypeLike | None = None,
-) -> Array: ...
-@overload
-def cdist(x1: Tensor, x2: Tensor | PlainArrayLike, p: float = 2.0) -> Tensor: ...
-@overload
-def cdist(x1: PlainArrayLike, x2: Tensor, p: float = 2.0) -> Tensor: ...
-@overload
-def cdist(x1: PlainArrayLike, x2: PlainArrayLike, p: float = 2.0) -> Array: ...
-@overload
-def pdist(x: Tensor, p: float = 2.0) -> Tensor: ...
-@overload
-def pdist(x: PlainArrayLike, p: float = 2.0) -> Array: ...
-@overload
-def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor: ...
-@overload
-def affine_grid(theta: PlainArrayLike, size: Sequence[int], align_corners: bool = False) -> Array: ...
-@overload
-def grid_sample(
-    x: Tensor,
-    grid: Tensor | PlainArrayLike,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
-    align_corners: bool = False,
-) -> Tensor: ...
-@overload
-def grid_sample(
-    x: PlainArrayLike, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
-) -> Tensor: ...
-@overload
-def grid_sample(
-    x: PlainArrayLike,
-    grid: PlainArrayLike,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
-    align_corners: bool = False,
-) -> Array: ...
-@overload
-def index_add(
-    x: Tensor, axis: int, indices: ArrayLike, source: Tensor | PlainArrayLike, *, alpha: float = 1
-) -> Tensor: ...
-@overload
-def index_add(x: PlainArrayLike, axis: int, indices: ArrayLike, source: Tensor, *, alpha: float = 1) -> Tensor: ...
-@overload
-def index_add(
-    x: PlainArrayLike, axis: int, indices: ArrayLike, source: PlainArrayLike, *, alpha: float = 1
-) -> Array: ...
-@overload
-def scatter_reduce(
-    x: Tensor, axis: int, indices: ArrayLike, src: Tensor | PlainArrayLike, reduce: str, include_self: bool = True
-) -> Tensor: ...
-@overload
-def scatter_reduce(
-    x: PlainArrayLike, axis: int, indices: ArrayLike, src: Tensor, reduce: str, include_self: bool = True
-) -> Tensor: ...
-@overload
-def scatter_reduce(
-    x: PlainArrayLike, axis: int, indices: ArrayLike, src: PlainArrayLike, reduce: str, include_self: bool = True
-) -> Array: ...
-@overload
-def segment_max(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
-@overload
-def segment_max(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
-@overload
-def segment_min(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
-@overload
-def segment_min(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
-@overload
-def segment_prod(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
-@overload
-def segment_prod(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
-@overload
-def segment_sum(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
-@overload
-def segment_sum(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
-@overload
-def block_diag(*arrays: Tensor) -> Tensor: ...
-@overload
-def block_diag(*arrays: Array | float | Sequence[Any]) -> Array: ...
-@overload
-def block_diag(*arrays: Tensor | PlainArrayLike) -> Tensor: ...
-@overload
-def cross(
-    a: Tensor, b: Tensor | PlainArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
-) -> Tensor: ...
-@overload
-def cross(
-    a: PlainArrayLike, b: Tensor, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
-) -> Tensor: ...
-@overload
-def cross(
-    a: PlainArrayLike, b: PlainArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
-) -> Array: ...
-@overload
-def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor: ...
-@overload
-def vander(x: PlainArrayLike, N: int | None = None, increasing: bool = False) -> Array: ...
-@overload
-def vecdot(x1: Tensor, x2: Tensor | PlainArrayLike, axis: int = -1) -> Tensor: ...
-@overload
-def vecdot(x1: PlainArrayLike, x2: Tensor, axis: int = -1) -> Tensor: ...
-@overload
-def vecdot(x1: PlainArrayLike, x2: PlainArrayLike, axis: int = -1) -> Array: ...
 
 registry: dict[str, Op]

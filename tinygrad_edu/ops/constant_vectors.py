@@ -1,4 +1,4 @@
-"""Constant vectors, whose dot products with rows are sums and means."""
+"""Factors of rows: constant vectors, whose dot products are sums and means, and scales without infinity."""
 
 from functools import lru_cache
 from typing import Any
@@ -22,3 +22,11 @@ def equal_weights(n: int, dtype: Any) -> ndarray:
 def _read_only(x: ndarray) -> ndarray:
     x.flags.writeable = False
     return x
+
+
+def nan_if_infinite(factor: ndarray) -> Any:
+    """Return the factors of deviations, with NaN in place of infinity.
+
+    A deviation may be a mere rounding error; its product with infinity would be infinite, with a random sign.
+    """
+    return factor + (factor - factor)

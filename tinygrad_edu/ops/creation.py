@@ -31,8 +31,8 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.errors import checks as _checks
-from tinygrad_edu.ops.arithmetic import add, cast, multiply, subtract
-from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.elementwise.arithmetic import add, cast, multiply, subtract
+from tinygrad_edu.ops.indices.indexing import getitem
 
 __all__ = [
     "arange", "empty", "empty_like", "eye", "full", "full_like", "geomspace", "integers", "linspace", "logspace",

@@ -22,9 +22,9 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 from tinygrad_edu.errors.checks import generator, integer
-from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.classification import softmax
-from tinygrad_edu.ops.dropout import random_dropout
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
+from tinygrad_edu.ops.networks.classification import softmax
+from tinygrad_edu.ops.networks.dropout import random_dropout
 
 __all__ = ["bernoulli", "dropout", "gumbel_softmax", "multinomial"]
 

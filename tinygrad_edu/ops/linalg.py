@@ -15,14 +15,14 @@ from numpy.linalg import LinAlgError
 from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.errors.hints import add_hints, getattr_with_hints
-from tinygrad_edu.ops.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
-from tinygrad_edu.ops.determinants import det, slogdet
-from tinygrad_edu.ops.inverses import inv, matrix_power, pinv, solve
-from tinygrad_edu.ops.lu_decomposition import lu
-from tinygrad_edu.ops.matrix_exponential import expm
-from tinygrad_edu.ops.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
-from tinygrad_edu.ops.products import matmul
-from tinygrad_edu.ops.systems import cholesky_solve, lstsq, solve_triangular, tensorinv, tensorsolve
+from tinygrad_edu.ops.linear_algebra.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
+from tinygrad_edu.ops.linear_algebra.determinants import det, slogdet
+from tinygrad_edu.ops.linear_algebra.inverses import inv, matrix_power, pinv, solve
+from tinygrad_edu.ops.linear_algebra.lu_decomposition import lu
+from tinygrad_edu.ops.linear_algebra.matrix_exponential import expm
+from tinygrad_edu.ops.linear_algebra.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
+from tinygrad_edu.ops.linear_algebra.systems import cholesky_solve, lstsq, solve_triangular, tensorinv, tensorsolve
+from tinygrad_edu.ops.products.products import matmul
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_solve", "cond", "det", "eigh", "eigvalsh", "expm", "inv", "lstsq", "lu",

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from tinygrad_edu.core.arrays import Axis
 from tinygrad_edu.engine import Array, Op, PlainArrayLike, Tensor
-from tinygrad_edu.ops.decompositions import EighResult, QRResult, SVDResult
-from tinygrad_edu.ops.determinants import SlogdetResult
-from tinygrad_edu.ops.lu_decomposition import LUResult
-from tinygrad_edu.ops.systems import LstsqResult
+from tinygrad_edu.ops.linear_algebra.decompositions import EighResult, QRResult, SVDResult
+from tinygrad_edu.ops.linear_algebra.determinants import SlogdetResult
+from tinygrad_edu.ops.linear_algebra.lu_decomposition import LUResult
+from tinygrad_edu.ops.linear_algebra.systems import LstsqResult
 
 @overload
 def cholesky(x: Tensor, /, *, upper: bool = False) -> Tensor: ...

@@ -20,19 +20,19 @@ from tinygrad_edu.errors.hints import with_hints
 from tinygrad_edu.ops.on_demand import OPS_FILES, import_function
 
 
-def lazy_import(path: str) -> Callable[[], Any]:
-    """Return a callable that imports and returns a function, such as ``"powers.exp"``."""
-    return partial(import_function, path)
+def lazy_import(name: str, file: str | None = None) -> Callable[[], Any]:
+    """Return a callable that imports and returns a function of a file, by default of the file of a public function."""
+    return partial(import_function, f"{file or OPS_FILES[name]}.{name}")
 
 
-def in_place_operator(path: str) -> Callable[..., Any]:
+def in_place_operator(name: str) -> Callable[..., Any]:
     """Return the in-place operator of a binary op, which Python calls for ``t += 2``, for example."""
-    return in_place(import_function(path))
+    return in_place(lazy_import(name)())
 
 
-def reflected(path: str) -> Callable[..., Any]:
+def reflected(name: str) -> Callable[..., Any]:
     """Return the reflected operator of a binary op, which Python calls for ``2 * t``, for example."""
-    op = import_function(path)
+    op = lazy_import(name)()
 
     def operator(self: Tensor, other: Any) -> Tensor:
         return op.call(other, self)
@@ -92,9 +92,8 @@ def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
 
 # Operators with a reflected and an in-path form: ``__add__``, ``__radd__`` and ``__iadd__``.
 _OPERATORS = {
-    "add": "arithmetic.add", "sub": "arithmetic.subtract", "mul": "arithmetic.multiply",
-    "truediv": "arithmetic.divide", "floordiv": "arithmetic.floor_divide", "mod": "arithmetic.remainder",
-    "pow": "powers.power", "matmul": "products.matmul",
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "power", "matmul": "matmul",
 }  # fmt: skip
 # Functions that are methods with the same name.
 _FUNCTIONS = """
@@ -117,11 +116,11 @@ _OF_LINALG = ("det", "matrix_power", "slogdet")
 # For each method, a callable that returns its function.
 METHODS: dict[str, Callable[[], Any]] = {
     # arithmetic
-    **{f"__{name}__": lazy_import(path) for name, path in _OPERATORS.items()},
-    **{f"__r{name}__": partial(reflected, path) for name, path in _OPERATORS.items()},
-    **{f"__i{name}__": partial(in_place_operator, path) for name, path in _OPERATORS.items()},
-    "__neg__": lazy_import("arithmetic.negative"), "__pos__": lazy_import("arithmetic.positive"),
-    "__abs__": lazy_import("arithmetic.abs"), "__round__": lambda: round_to_digits,
+    **{f"__{name}__": lazy_import(function) for name, function in _OPERATORS.items()},
+    **{f"__r{name}__": partial(reflected, function) for name, function in _OPERATORS.items()},
+    **{f"__i{name}__": partial(in_place_operator, function) for name, function in _OPERATORS.items()},
+    "__neg__": lazy_import("negative"), "__pos__": lazy_import("positive"), "__abs__": lazy_import("abs"),
+    "__round__": lambda: round_to_digits,
     "__divmod__": lambda: divide_with_remainder, "__rdivmod__": lambda: divide_by_self_with_remainder,
     # comparisons
     "__eq__": partial(comparison, np.equal), "__ne__": partial(comparison, np.not_equal),
@@ -132,15 +131,16 @@ METHODS: dict[str, Callable[[], Any]] = {
     "__xor__": partial(combination, np.bitwise_xor), "__rxor__": partial(combination, np.bitwise_xor),
     "__invert__": lambda: inverted,
     # elements, and NumPy's own functions
-    "__getitem__": lazy_import("indexing.get_item"), "__setitem__": lazy_import("indexing.set_item"),
-    "__array_ufunc__": lazy_import("numpy_protocol.array_ufunc"),
-    "__array_function__": lazy_import("numpy_protocol.array_function"),
+    "__getitem__": lazy_import("get_item", "indices.indexing"),
+    "__setitem__": lazy_import("set_item", "indices.indexing"),
+    "__array_ufunc__": lazy_import("array_ufunc", "numpy_protocol"),
+    "__array_function__": lazy_import("array_function", "numpy_protocol"),
     # functions with another name
-    "copy": lazy_import("shape.identity"), "norm": lazy_import("norms.norm_of_elements"),
-    "reshape": lazy_import("shape.reshape_to_lengths"),
-    "transpose": lazy_import("shape.transpose_by_axes"),
-    **{name: lazy_import(f"{OPS_FILES[name]}.{name}") for name in _FUNCTIONS.split()},
-    **{name: lazy_import(f"linalg.{name}") for name in _OF_LINALG},
+    "copy": lazy_import("identity", "shapes.shape"), "norm": lazy_import("norm_of_elements", "linear_algebra.norms"),
+    "reshape": lazy_import("reshape_to_lengths", "shapes.shape"),
+    "transpose": lazy_import("transpose_by_axes", "shapes.shape"),
+    **{name: lazy_import(name) for name in _FUNCTIONS.split()},
+    **{name: lazy_import(name, "linalg") for name in _OF_LINALG},
 }  # fmt: skip
 
 
@@ -166,12 +166,12 @@ def method(name: str) -> Callable[..., Any]:
 
 def reversed_axes() -> property:
     """Return the property ``t.T``."""
-    return property(import_function("shape.transpose").call, doc="The tensor with its axes reversed, as a view.")
+    return property(import_function("shapes.shape.transpose").call, doc="The tensor with its axes reversed, as a view.")
 
 
 def swapped_axes() -> property:
     """Return the property ``t.mT``."""
-    swapaxes = import_function("shape.swapaxes")
+    swapaxes = import_function("shapes.shape.swapaxes")
     return property(
         lambda self: swapaxes.call(self, -2, -1), doc="The tensor with its last two axes swapped, as a view."
     )

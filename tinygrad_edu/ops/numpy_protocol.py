@@ -25,15 +25,15 @@ NAMED_OTHERWISE = {
     "amax": "max",
     "amin": "min",
     "around": "round",
-    "copy": "shape.identity",
+    "copy": "shapes.shape.identity",
     "degrees": "rad2deg",
     "expit": "sigmoid",
     "fabs": "abs",
     "fix": "trunc",
     "float_power": "power",
-    "pad": "padding.padded",
+    "pad": "tiling.padding.padded",
     "radians": "deg2rad",
-    "real": "shape.identity",
+    "real": "shapes.shape.identity",
     "rint": "round",
 }  # fmt: skip  (expit is SciPy's)
 # NumPy functions that convert integers to floats; our functions of these names keep integers.

@@ -11,66 +11,66 @@ def _files(functions: dict[str, str]) -> dict[str, str]:
 
 # The file of each function of `tinygrad_edu.ops`, in reading order.
 OPS_FILES = _files({
-    "arithmetic": (
+    "elementwise.arithmetic": (
         "abs add astype ceil copysign deg2rad divide floor floor_divide fmod multiply negative positive rad2deg "
         "reciprocal remainder round sign subtract trunc"
     ),
-    "selection": "clip fmax fmin lerp masked_fill maximum minimum nan_to_num where",
-    "powers": "cbrt exp exp2 expm1 hypot log log1p log2 log10 power rsqrt sqrt square xlogy",
-    "sigmoids": "logaddexp logaddexp2 logit logsigmoid sigmoid softplus",
-    "error_function": "erf",
-    "trigonometry": "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinc sinh tan tanh",
-    "shape": (
+    "elementwise.selection": "clip fmax fmin lerp masked_fill maximum minimum nan_to_num where",
+    "elementwise.powers": "cbrt exp exp2 expm1 hypot log log1p log2 log10 power rsqrt sqrt square xlogy",
+    "elementwise.sigmoids": "logaddexp logaddexp2 logit logsigmoid sigmoid softplus",
+    "elementwise.error_function": "erf",
+    "elementwise.trigonometry": "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinc sinh tan tanh",
+    "elementwise.special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
+    "elementwise.bessel": "bessel_j0 bessel_j1 bessel_y0 bessel_y1 i0 i0e i1 i1e modified_bessel_k0 modified_bessel_k1",
+    "shapes.shape": (
         "atleast_1d atleast_2d atleast_3d broadcast_arrays broadcast_to expand_dims flatten flip fliplr flipud "
         "moveaxis ravel reshape roll rot90 squeeze swapaxes transpose"
     ),
-    "joining": "block column_stack concatenate dstack hstack stack vstack",
-    "splitting": "array_split dsplit hsplit split unbind unstack vsplit",
-    "indexing": "getitem scatter_add",
-    "activations": (
-        "celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu mish prelu relu relu6 selu silu "
-        "softshrink softsign tanhshrink threshold"
-    ),
-    "gather": "put_along_axis take take_along_axis",
-    "nondifferentiable": (
+    "shapes.joining": "block column_stack concatenate dstack hstack stack vstack",
+    "shapes.splitting": "array_split dsplit hsplit split unbind unstack vsplit",
+    "indices.indexing": "getitem scatter_add",
+    "indices.gather": "put_along_axis take take_along_axis",
+    "indices.nondifferentiable": (
         "all any argmax argmin argsort count_nonzero digitize flatnonzero isclose isfinite isinf isnan logical_and "
         "logical_not logical_or logical_xor nonzero one_hot searchsorted tril_indices triu_indices"
     ),
-    "scans": "cummax cummin cumprod cumsum diff logcumsumexp",
-    "reduction": "amax amin logsumexp max mean min nanmean nansum prod ptp sum",
-    "variance": "std var",
-    "repeating": "meshgrid repeat tile",
-    "padding": "pad",
-    "diagonals": "diag diag_embed diagflat diagonal trace tril triu",
-    "sorting": "kthvalue sort topk unique",
-    "statistics": "average median nanmedian nanquantile percentile quantile",
-    "products": "bilinear bmm dot inner kron linear matmul outer tensordot vdot",
-    "contraction": "einsum",
-    "classification": "log_softmax softmax softmin",
-    "cross_entropies": "cross_entropy",
-    "patches": "col2im fold im2col unfold",
-    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
-    "pooling": "avg_pool1d avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d",
-    "interpolation": "channel_shuffle interpolate pixel_shuffle pixel_unshuffle",
-    "adaptive_pooling": (
+    "indices.sorting": "kthvalue sort topk unique",
+    "indices.segments": "index_add scatter_reduce segment_max segment_min segment_prod segment_sum",
+    "reductions.scans": "cummax cummin cumprod cumsum diff logcumsumexp",
+    "reductions.reduction": "amax amin logsumexp max mean min nanmean nansum prod ptp sum",
+    "reductions.variance": "std var",
+    "reductions.statistics": "average median nanmedian nanquantile percentile quantile",
+    "reductions.calculus": "cumulative_trapezoid gradient interp trapezoid",
+    "reductions.counting": "bincount histogram",
+    "tiling.repeating": "meshgrid repeat tile",
+    "tiling.padding": "pad",
+    "products.products": "bilinear bmm dot inner kron linear matmul outer tensordot vdot",
+    "products.contraction": "einsum",
+    "products.vectors": "block_diag cross vander vecdot",
+    "linear_algebra.diagonals": "diag diag_embed diagflat diagonal trace tril triu",
+    "linear_algebra.covariance": "corrcoef cov",
+    "linear_algebra.distances": "cdist pdist",
+    "images.patches": "col2im fold im2col unfold",
+    "images.convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
+    "images.pooling": "avg_pool1d avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d",
+    "images.interpolation": "channel_shuffle interpolate pixel_shuffle pixel_unshuffle",
+    "images.adaptive_pooling": (
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
         "adaptive_max_pool3d"
     ),
-    "normalization": (
+    "images.sampling": "affine_grid grid_sample",
+    "networks.activations": (
+        "celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu mish prelu relu relu6 selu silu "
+        "softshrink softsign tanhshrink threshold"
+    ),
+    "networks.classification": "log_softmax softmax softmin",
+    "networks.cross_entropies": "cross_entropy",
+    "networks.normalization": (
         "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm normalize "
         "pairwise_distance rms_norm"
     ),
-    "embeddings": "embedding",
-    "attention": "scaled_dot_product_attention",
-    "special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
-    "bessel": "bessel_j0 bessel_j1 bessel_y0 bessel_y1 i0 i0e i1 i1e modified_bessel_k0 modified_bessel_k1",
-    "calculus": "cumulative_trapezoid gradient interp trapezoid",
-    "counting": "bincount histogram",
-    "covariance": "corrcoef cov",
-    "distances": "cdist pdist",
-    "sampling": "affine_grid grid_sample",
-    "segments": "index_add scatter_reduce segment_max segment_min segment_prod segment_sum",
-    "vectors": "block_diag cross vander vecdot",
+    "networks.embeddings": "embedding",
+    "networks.attention": "scaled_dot_product_attention",
 })  # fmt: skip
 # The file of each function of `tinygrad_edu` alone: they create arrays or draw random numbers.
 PACKAGE_FILES = _files({
@@ -81,12 +81,12 @@ PACKAGE_FILES = _files({
     "draws": "bernoulli dropout gumbel_softmax multinomial",
 })  # fmt: skip
 # Files without functions of their own in these tables.
-_OTHER_FILES = ("linalg", "dropout", "recurrent")
+_OTHER_FILES = ("linalg", "networks.dropout", "networks.recurrent")
 
 
 def import_function(path: str) -> Any:
-    """Import a function of a file, such as ``"powers.exp"``."""
-    file, _, name = path.partition(".")
+    """Import a function of a file, such as ``"elementwise.powers.exp"``."""
+    file, _, name = path.rpartition(".")
     return getattr(import_module(f"tinygrad_edu.ops.{file}"), name)
 
 

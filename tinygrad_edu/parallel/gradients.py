@@ -14,12 +14,12 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, run_hooks
-from tinygrad_edu.engine.debug.hooks import hooks_in
+from tinygrad_edu.engine.hooks import hooks_in
 from tinygrad_edu.errors import LeafInPlaceError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.additive import Loss, denominator_of
 from tinygrad_edu.nn.batching import inputs_and_target
+from tinygrad_edu.nn.losses.additive import Loss, denominator_of
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.sharding import shard_error
 from tinygrad_edu.parallel.allreduce import allreduce_sum

@@ -9,8 +9,8 @@ import numpy as np
 
 from tinygrad_edu.engine import from_numpy, values_of
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
+from tinygrad_edu.nn.losses.additive import denominator_of
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import seeded

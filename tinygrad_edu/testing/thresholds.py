@@ -20,7 +20,7 @@ def thresholds() -> dict[str, SizeThreshold]:
 
     Examples
     --------
-    >>> int(thresholds()["tinygrad_edu.ops.fast.softmax._LARGE"])
+    >>> int(thresholds()["tinygrad_edu.ops.fast.networks.softmax._LARGE"])
     4000
     """
     return {f"{module}.{name}": vars(sys.modules[module])[name] for module, name in _threshold_names(_modules())}

@@ -18,7 +18,7 @@ from numpy import ndarray
 from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError, TinygradError
 from tinygrad_edu.errors.caller import warn_caller
 from tinygrad_edu.errors.checks import integer
-from tinygrad_edu.nn.saving import decoded, encoded
+from tinygrad_edu.nn.weights.saving import decoded, encoded
 from tinygrad_edu.parallel.workers import ALONE, Workers, allgather
 from tinygrad_edu.shared.files import open_regular, reason, sync
 from tinygrad_edu.shared.files.folder_lock import FolderLock

@@ -15,8 +15,8 @@ from tinygrad_edu.engine import no_grad, values_of
 from tinygrad_edu.errors import DTypeError, NonScalarBackwardError
 from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.additive import Loss, denominator_of
 from tinygrad_edu.nn.batching import as_arrays, as_tensors, inputs_and_target, num_samples
+from tinygrad_edu.nn.losses.additive import Loss, denominator_of
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.parallel import shards, single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch

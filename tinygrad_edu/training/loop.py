@@ -23,7 +23,7 @@ from tinygrad_edu.errors import (
 from tinygrad_edu.errors.caller import warn_caller
 from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.additive import Loss
+from tinygrad_edu.nn.losses.additive import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.parallel.workers import ALONE, Workers, allreduce_any, require_equal
 from tinygrad_edu.training.arguments import check_arguments, check_batches

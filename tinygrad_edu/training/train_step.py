@@ -17,7 +17,7 @@ from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
 from tinygrad_edu.errors.caller import warn_caller
 from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.additive import Loss
+from tinygrad_edu.nn.losses.additive import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch

@@ -6,8 +6,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor, enable_grad
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.additive import Loss, denominator_of
 from tinygrad_edu.nn.batching import as_tensors, inputs_and_target
+from tinygrad_edu.nn.losses.additive import Loss, denominator_of
 from tinygrad_edu.nn.randomness import default_stream
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import in_order, leaf_gradients, require_samples, roots_of, scalar

@@ -31,8 +31,8 @@ from tinygrad_edu.engine import (
     with_levels_of,
     wrap,
 )
-from tinygrad_edu.ops.joining import stack
-from tinygrad_edu.ops.shape import shaped
+from tinygrad_edu.ops.shapes.joining import stack
+from tinygrad_edu.ops.shapes.shape import shaped
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map, tree_map_with_path
 
 

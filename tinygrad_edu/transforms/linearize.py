@@ -34,7 +34,7 @@ from tinygrad_edu.engine import (
     wrap,
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.shape import identity, reshape
+from tinygrad_edu.ops.shapes.shape import identity, reshape
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 
 Function = Callable[..., Any]

@@ -22,8 +22,11 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.errors.checks import invalid_choice
-from tinygrad_edu.ops import classification, indexing, patches, trigonometry  # noqa: F401 (batching of core ops)
-from tinygrad_edu.ops.shape import moveaxis
+from tinygrad_edu.ops.elementwise import trigonometry  # noqa: F401 (batching of core ops)
+from tinygrad_edu.ops.images import patches  # noqa: F401 (batching of core ops)
+from tinygrad_edu.ops.indices import indexing  # noqa: F401 (batching of core ops)
+from tinygrad_edu.ops.networks import classification  # noqa: F401 (batching of core ops)
+from tinygrad_edu.ops.shapes.shape import moveaxis
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function
 from tinygrad_edu.transforms.linearize import ARRAYS, Function, is_in_outer_transform, join_numbers

@@ -2,7 +2,7 @@
 
 Links between pages are paths in the checkout. They become links to the pages of the site. A link to a file of the core
 becomes a link to a page with its source. A link to another source file becomes a link to its page of the reference, and
-``ops/shape.py#flip`` to the entry of `flip` there. A link to a file without a page becomes plain text.
+``ops/shapes/shape.py#flip`` to the entry of `flip` there. A link to a file without a page becomes plain text.
 """
 
 import os

@@ -140,7 +140,7 @@ def link(name: str, namespace: ModuleType = tg, start: Path = Path("docs"), labe
     Examples
     --------
     >>> link("linalg.det")
-    '[`linalg.det`](../tinygrad_edu/ops/determinants.py#det)'
+    '[`linalg.det`](../tinygrad_edu/ops/linear_algebra/determinants.py#det)'
     """
     *path, last = name.split(".")
     home = _home(reduce(getattr, path, namespace), last)

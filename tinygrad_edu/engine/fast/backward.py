@@ -13,10 +13,10 @@ from numpy import ndarray
 
 from tinygrad_edu.core import Node, checks
 from tinygrad_edu.engine.backward import DirectedPass, Targets, WrapSaved
-from tinygrad_edu.engine.debug.hooks import hooks_in
 from tinygrad_edu.engine.fast.generated_node import GeneratedNode
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.sums import sum_first
+from tinygrad_edu.engine.hooks import hooks_in
 from tinygrad_edu.engine.memory import last_version
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 

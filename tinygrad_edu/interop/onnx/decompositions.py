@@ -8,20 +8,12 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.errors import MappedValueError
-from tinygrad_edu.ops import (
-    activations,
-    attention,
-    diagonals,
-    error_function,
-    interpolation,
-    normalization,
-    norms,
-    patches,
-    repeating,
-    selection,
-    special,
-    statistics,
-)
+from tinygrad_edu.ops.elementwise import error_function, selection, special
+from tinygrad_edu.ops.images import interpolation, patches
+from tinygrad_edu.ops.indices.positions import index_select
+from tinygrad_edu.ops.linear_algebra import diagonals, norms
+from tinygrad_edu.ops.networks import activations, attention, normalization
+from tinygrad_edu.ops.reductions import statistics
 from tinygrad_edu.ops.sliding_windows import window_of
 
 
@@ -166,7 +158,7 @@ def _roll(x: Any, shift: Any, axis: Any) -> Any:
         return ops.reshape(_roll(ops.reshape(x, -1), shift, 0), x.shape)
     for amount, a in np.broadcast(shift, axis):
         positions = (np.arange(x.shape[a]) - amount) % x.shape[a]
-        x = repeating.index_select(x, positions, int(a) % x.ndim)
+        x = index_select(x, positions, int(a) % x.ndim)
     return x
 
 
@@ -180,21 +172,21 @@ def _rot90(x: Any, k: int, axes: tuple[int, int]) -> Any:
 
 def _repeat(x: Any, repeats: Any, axis: int | None) -> Any:
     x, axis = (ops.reshape(x, -1), 0) if axis is None else (x, axis % x.ndim)
-    return repeating.index_select(x, np.repeat(np.arange(x.shape[axis]), repeats), axis)
+    return index_select(x, np.repeat(np.arange(x.shape[axis]), repeats), axis)
 
 
 def _diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
     x = ops.moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
     positions = np.diagonal(np.arange(rows * columns).reshape(rows, columns), offset)
-    return repeating.index_select(ops.reshape(x, (*x.shape[:-2], rows * columns)), positions, x.ndim - 2)
+    return index_select(ops.reshape(x, (*x.shape[:-2], rows * columns)), positions, x.ndim - 2)
 
 
 def _resample(x: Any, index: Any, weights: Any, axis: int) -> Any:
     out, axis = 0, axis % x.ndim
     for positions, factors in zip(index, weights, strict=True):
         factors = factors.astype(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
-        out = out + repeating.index_select(x, positions, axis) * factors
+        out = out + index_select(x, positions, axis) * factors
     return out
 
 
@@ -208,7 +200,7 @@ def _im2col(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any) 
         for length, taps in zip(window.padded, window.taps, strict=True)
     )
     positions = rows[:, None, :, None] * window.padded[1] + columns[None, :, None, :]
-    pixels = repeating.index_select(ops.reshape(x, (n, c, math.prod(window.padded))), positions.ravel(), 2)
+    pixels = index_select(ops.reshape(x, (n, c, math.prod(window.padded))), positions.ravel(), 2)
     return ops.reshape(pixels, (n, c * len(rows) * len(columns), math.prod(window.size)))
 
 

@@ -13,8 +13,8 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn.losses.common import LossModule, Reduction
 from tinygrad_edu.ops import astype, expand_dims, getitem, logaddexp, maximum, moveaxis, negative, pad, reshape, where
-from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.cross_entropies import reduce_losses, require_reduction
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
+from tinygrad_edu.ops.networks.cross_entropies import reduce_losses, require_reduction
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import LossOfSequences

@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, to_array, values_of
 from tinygrad_edu.errors.checks import integer
-from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
+from tinygrad_edu.nn.losses.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
-from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.classification import clamped_cross_entropy, label_index, sigmoid_cross_entropy
-from tinygrad_edu.ops.cross_entropies import (
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
+from tinygrad_edu.ops.elementwise.selection import keep
+from tinygrad_edu.ops.networks.classification import clamped_cross_entropy, label_index, sigmoid_cross_entropy
+from tinygrad_edu.ops.networks.cross_entropies import (
     check_labels,
     class_weight,
     cross_entropy_of_samples,
@@ -23,7 +24,6 @@ from tinygrad_edu.ops.cross_entropies import (
     reduce_losses,
     require_reduction,
 )
-from tinygrad_edu.ops.selection import keep
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MultiLabelSoftMarginLoss", "NLLLoss", "binary_cross_entropy",

@@ -9,8 +9,8 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import multiply
-from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.cross_entropies import as_weight, convert_like, refuse_word, require_reduction
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
+from tinygrad_edu.ops.networks.cross_entropies import as_weight, convert_like, refuse_word, require_reduction
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import LossOfTarget

@@ -9,11 +9,11 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, anywhere, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.additive import additive, elements
+from tinygrad_edu.nn.losses.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
-from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses
-from tinygrad_edu.ops.selection import keep
+from tinygrad_edu.ops.elementwise.selection import keep
+from tinygrad_edu.ops.networks.cross_entropies import convert_like, reduce_losses
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import LossOfThree

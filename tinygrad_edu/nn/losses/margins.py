@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, to_array, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.additive import additive, elements, rows
+from tinygrad_edu.nn.losses.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
-from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.classification import label_index
-from tinygrad_edu.ops.cross_entropies import (
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
+from tinygrad_edu.ops.elementwise.selection import keep
+from tinygrad_edu.ops.networks.classification import label_index
+from tinygrad_edu.ops.networks.cross_entropies import (
     check_labels,
     class_weight,
     mean_of_samples,
@@ -22,7 +23,6 @@ from tinygrad_edu.ops.cross_entropies import (
     reduce_losses,
     require_reduction,
 )
-from tinygrad_edu.ops.selection import keep
 
 __all__ = [
     "HingeEmbeddingLoss", "MultiLabelMarginLoss", "MultiMarginLoss", "SoftMarginLoss", "hinge_embedding_loss",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike
-from tinygrad_edu.nn.additive import additive, elements
+from tinygrad_edu.nn.losses.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import abs, clip, square
-from tinygrad_edu.ops.cross_entropies import as_weight, reduce_losses
+from tinygrad_edu.ops.networks.cross_entropies import as_weight, reduce_losses
 
 __all__ = [
     "HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss", "huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss",

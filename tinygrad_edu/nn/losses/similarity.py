@@ -14,9 +14,9 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.losses.common import LossModule, Reduction
 from tinygrad_edu.nn.losses.margins import require_signs
 from tinygrad_edu.ops import clip, minimum, pairwise_distance, sqrt, square, sum, where
-from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses, require_reduction
-from tinygrad_edu.ops.shape import shaped
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
+from tinygrad_edu.ops.networks.cross_entropies import convert_like, reduce_losses, require_reduction
+from tinygrad_edu.ops.shapes.shape import shaped
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import LossOfThree

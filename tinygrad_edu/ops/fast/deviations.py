@@ -6,8 +6,7 @@ It takes few calls of NumPy. Arrays are (A, K, B), with K channels, as in `norma
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.constant_vectors import equal_weights
-from tinygrad_edu.ops.variance import nan_if_infinite
+from tinygrad_edu.ops.constant_vectors import equal_weights, nan_if_infinite
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 # Number of elements up to which the copies in float64 stay in the cache.

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 _Fast = TypeVar("_Fast", bound=Callable[..., Any])
 
 # Read from the environment at import, when every function is chosen: "1", or names of functions such as
-# "ops.fast.softmax.softmax_values,ops.fast.linear.linear_values", to measure what each gains.
+# "ops.fast.powers.power_values,ops.fast.networks.linear.linear_values", to measure each gain.
 _CHOSEN = os.environ.get("TINYGRAD_EDU_PLAIN", "")
 PLAIN = _CHOSEN == "1"
 

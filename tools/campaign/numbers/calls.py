@@ -117,9 +117,10 @@ def _public(file: str) -> frozenset[str]:
     return frozenset(names)
 
 
+ELEMENTWISE_FILES = ("arithmetic", "selection", "powers", "sigmoids", "error_function", "trigonometry")
 ELEMENTWISE = frozenset(
     name
-    for file in ("arithmetic", "selection", "powers", "sigmoids", "error_function", "trigonometry", "activations")
+    for file in (*(f"elementwise.{f}" for f in ELEMENTWISE_FILES), "networks.activations")
     for name in _public(file)
     if name not in ("glu", "logaddexp", "tanhshrink")  # pairs of inputs, or cancellation
 ) | {"isclose", "isfinite", "isinf", "isnan", "logical_and", "logical_not", "logical_or", "logical_xor"}

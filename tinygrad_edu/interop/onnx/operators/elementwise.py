@@ -9,8 +9,9 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import OPERATORS, Emitter, rule
-from tinygrad_edu.ops import linalg, selection
-from tinygrad_edu.ops.shape import identity
+from tinygrad_edu.ops import linalg
+from tinygrad_edu.ops.elementwise import selection
+from tinygrad_edu.ops.shapes.shape import identity
 
 
 def _in_dtype_of_result(op_type: str) -> Emitter:

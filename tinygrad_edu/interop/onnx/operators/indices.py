@@ -9,12 +9,14 @@ from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import rule
 from tinygrad_edu.interop.onnx.symbolic_batch import Repeated
 from tinygrad_edu.interop.onnx.tracing import Variable
-from tinygrad_edu.ops import contraction, embeddings, indexing, repeating
+from tinygrad_edu.ops.indices import indexing, positions
+from tinygrad_edu.ops.networks import embeddings
+from tinygrad_edu.ops.products import contraction
 
 # --- Indexing ---
 
 
-@rule(repeating.index_select)
+@rule(positions.index_select)
 def _index_select(g: Graph, x: Any, positions: Any, axis: int) -> Any:
     return g.add("Gather", x, g.cast(positions, np.int64), axis=axis)
 

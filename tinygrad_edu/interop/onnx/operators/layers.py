@@ -7,10 +7,10 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import OPERATORS, Emitter, rule
-from tinygrad_edu.nn.pooling import unpooled
-from tinygrad_edu.ops import convolution, normalization, patches, pooling, recurrent
-from tinygrad_edu.ops.fast import convolution as fast_convolution
-from tinygrad_edu.ops.selection import extremes
+from tinygrad_edu.nn.layers.pooling import unpooled
+from tinygrad_edu.ops.elementwise.selection import extremes
+from tinygrad_edu.ops.images import convolution, correlation, patches, pooling
+from tinygrad_edu.ops.networks import normalization, recurrent
 from tinygrad_edu.ops.sliding_windows import pair, per_axis
 
 # --- Normalization ---
@@ -84,9 +84,9 @@ def _without_bias(emit: Emitter) -> Emitter:
 
 
 OPERATORS.update({
-    fast_convolution.affine_maps: _conv, fast_convolution.correlate: _without_bias(_conv),
-    convolution.convolve_volumes: _conv, fast_convolution.affine_images: _transposed,
-    fast_convolution.correlate_images: _without_bias(_transposed), convolution.transpose_volumes: _transposed,
+    correlation.affine_maps: _conv, correlation.correlate: _without_bias(_conv),
+    convolution.convolve_volumes: _conv, correlation.affine_images: _transposed,
+    correlation.correlate_images: _without_bias(_transposed), convolution.transpose_volumes: _transposed,
 })  # fmt: skip
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import OPERATORS, Emitter, axes_of, rule
-from tinygrad_edu.ops import classification, products, sorting
+from tinygrad_edu.ops.indices import sorting
+from tinygrad_edu.ops.networks import classification
+from tinygrad_edu.ops.products import products
 
 # --- Reductions and scans ---
 

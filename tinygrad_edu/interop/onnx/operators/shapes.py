@@ -8,7 +8,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tinygrad_edu import ops
 from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import axes_of, rule
-from tinygrad_edu.ops import joining, padding
+from tinygrad_edu.ops.shapes import joining
+from tinygrad_edu.ops.tiling import padding
 
 
 @rule(ops.reshape, lengths="shape")

@@ -1,0 +1,1 @@
+"""Layers, each on a sample or a batch."""

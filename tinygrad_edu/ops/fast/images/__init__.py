@@ -1,0 +1,1 @@
+"""Fast sliding windows: blocks of columns, channels last, and buffers that stay in the cache."""

@@ -1,0 +1,1 @@
+"""Fast functions of layers of neural networks."""

@@ -1,0 +1,1 @@
+"""Sliding windows over sequences, images and volumes."""

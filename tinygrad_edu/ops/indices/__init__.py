@@ -1,0 +1,1 @@
+"""Elements selected by indices, order or a condition."""

@@ -1,0 +1,1 @@
+"""Functions of layers of neural networks."""

@@ -1,0 +1,1 @@
+"""Shapes of arrays, and parts joined and split."""
