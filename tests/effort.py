@@ -32,7 +32,7 @@ def named(*values):
         raise
 
 
-def each(names, values):
+def with_each(names, values):
     """Call a test with each of the values, as `parametrize` does, but as one test: for many calls that take no time."""
     names, values = names.split(", ") if isinstance(names, str) else names, list(values)
 

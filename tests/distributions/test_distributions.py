@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tests.samples import follows, follows_frequencies
 from tinygrad_edu import Tensor
 from tinygrad_edu.distributions import (
@@ -307,7 +308,7 @@ EDGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", range(len(EDGES)))
+@with_each("case", range(len(EDGES)))
 def test_edges(case):
     f, x, value, gradient = EDGES[case]
     found, slopes = value_and_gradient(f, x)
@@ -405,7 +406,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "error", "message"), REFUSED)
+@with_each(("call", "error", "message"), REFUSED)
 def test_what_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()

@@ -9,6 +9,7 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor
 from tinygrad_edu.engine import memory
 from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError, StaleValueError
@@ -60,8 +61,8 @@ def values():
     return np.array([[1.5, 2.5], [3.5, 4.5]])
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("change", [*IN_PLACE, *UNRECORDED, "setitem"])
+@with_each("view", VIEWS)
+@with_each("change", [*IN_PLACE, *UNRECORDED, "setitem"])
 def test_every_way_to_change_a_saved_leaf_is_caught(view, change):
     w = Tensor(values(), requires_grad=True)
     loss = (w * w).sum()
@@ -76,8 +77,8 @@ def test_every_way_to_change_a_saved_leaf_is_caught(view, change):
     assert w.grad is None
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("change", [*UNRECORDED, "setitem"])
+@with_each("view", VIEWS)
+@with_each("change", [*UNRECORDED, "setitem"])
 def test_every_way_to_change_a_saved_constant_is_caught(view, change):
     w, c = Tensor(values(), requires_grad=True), Tensor(values())
     loss = (w * c).sum()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import nn, optim
 from tinygrad_edu.engine import clock
 from tinygrad_edu.engine.fast import backward
@@ -146,8 +147,8 @@ def check_separate_graphs(program, retain_graph):
     assert_own_memory(gradients, others)
 
 
-@pytest.mark.parametrize("retain_graph", [False, True])
-@pytest.mark.parametrize("name", PROGRAMS)
+@with_each("retain_graph", [False, True])
+@with_each("name", PROGRAMS)
 def test_gradients_of_separate_graphs_share_no_memory(name, retain_graph):
     check_separate_graphs(PROGRAMS[name], retain_graph)
 

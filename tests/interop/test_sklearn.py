@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from tests.effort import with_each
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import load_embedded
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -107,7 +108,7 @@ def test_a_module_with_other_outputs_is_refused(estimator, y, count, name):
         estimator(WIDE[name], epochs=1).fit(X, y)
 
 
-@pytest.mark.parametrize(("settings", "message"), [
+@with_each(("settings", "message"), [
     ({"module": nn.Linear(3, 2)}, "module must be a function that returns a new Module, .*, got a Linear"),
     ({"module": "mlp"}, "module must be a function"), ({"module": None}, "module must be a function"),
     ({"module": lambda: nn.Linear(3, 2)}, r"module must be a function .*, got <lambda>\(\)"),
@@ -117,7 +118,7 @@ def test_a_module_with_other_outputs_is_refused(estimator, y, count, name):
     ({"optimizer": lambda parameters, lr: None}, "optimizer must be an Optimizer"),
     ({"epochs": 2.5}, "epochs must be an integer"), ({"batch_size": "8"}, "batch_size must be an integer"),
 ])  # fmt: skip
-@pytest.mark.parametrize(("estimator", "y"), [(Classifier, LABELS), (Regressor, X[:, 0])])
+@with_each(("estimator", "y"), [(Classifier, LABELS), (Regressor, X[:, 0])])
 def test_a_wrong_setting_is_named(estimator, y, settings, message):
     with pytest.raises(DTypeError, match=f"^{message}"):
         estimator(**{"epochs": 1, **settings}).fit(X, y)

@@ -6,6 +6,7 @@ from numpy.linalg import LinAlgError
 from scipy import linalg
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tests.ops.groups import written
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, MissingVJPError, ShapeError
@@ -64,7 +65,7 @@ einsum(W, (0, 1), (1,)); einsum(B, [..., 40, 1], W, [0, 1], [..., 0, 40])
 """
 
 
-@pytest.mark.parametrize("call", [*(f"linalg.{call}" for call in written(LINALG)), *written(PRODUCTS)])
+@with_each("call", [*(f"linalg.{call}" for call in written(LINALG)), *written(PRODUCTS)])
 def test_what_numpy_gives(call):
     with np.errstate(all="ignore"):
         expected, found = eval(f"np.{call}"), eval(f"tg.{call}")
@@ -238,7 +239,7 @@ ERRORS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("call", ERRORS)
+@with_each("call", ERRORS)
 def test_errors(call):
     kind, words = ERRORS[call]
     with pytest.raises(kind) as caught:
