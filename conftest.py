@@ -151,9 +151,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def load_profile(config: pytest.Config) -> None:
     """Let the quick suite draw the same examples in every run, and a selection with thorough tests draw new ones."""
     settings.load_profile("quick" if is_quick(config) else "anew")
-    if is_quick(
-        config
-    ):  # Hypothesis also draws numbers from the code of the modules imported so far, which differ by process
+    if is_quick(config):
+        # Hypothesis also draws numbers from the code of the modules imported so far, which differ by process
         providers.is_local_module_file = lambda path: False
 
 
