@@ -27,8 +27,19 @@ settings.register_profile("anew", max_examples=5, deadline=None, suppress_health
 settings.register_profile("quick", settings.get_profile("anew"), derandomize=True)
 
 
+# Pages with programs of seconds; their blocks have the mark `thorough`.
+THOROUGH_PAGES = (
+    *("ensemble", "influence", "maml", "odeint", "private_training", "compose_your_own_model", "many_machines"),
+    *("diffusion", "mnist_lenet", "vit", "seven_findings", "sklearn", "testing_gradients", "your_own_op"),
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the selection by marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests with the mark `fast` in plain mode."""
+    """Mark the blocks of pages that take seconds, and deselect the tests with the mark `fast` in plain mode."""
+    for item in items:
+        if item.path.suffix == ".md" and item.path.stem in THOROUGH_PAGES:
+            item.add_marker(pytest.mark.thorough)
     left_out = [item for item in items if PLAIN and item.get_closest_marker("fast")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
@@ -100,6 +111,23 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 
+@pytest.hookimpl(wrapper=True, specname="pytest_collect_file")
+def pytest_collect_few_files(file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
+    """Do not import files without an example in a docstring, and in the quick suite files of thorough tests."""
+    found = yield
+    if file_path.suffix != ".py":
+        return found
+    text = file_path.read_text("utf-8")
+    if is_quick(parent.config) and "\npytestmark = pytest.mark.thorough" in text:
+        return []
+    return found if ">>> " in text else [each for each in found if isinstance(each, pytest.Module)]
+
+
+def is_quick(config: pytest.Config) -> bool:
+    """Return whether the selection leaves out thorough tests."""
+    return "not thorough" in config.getoption("markexpr")
+
+
 # Files of many long, independent tests, which are distributed over all processes.
 SCATTERED = (
     "tests/ops/test_derivatives.py", "tests/ops/test_forward.py", "tests/ops/test_laws.py",
@@ -122,9 +150,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def load_profile(config: pytest.Config) -> None:
     """Let the quick suite draw the same examples in every run, and a selection with thorough tests draw new ones."""
-    quick = "not thorough" in config.getoption("markexpr")
-    settings.load_profile("quick" if quick else "anew")
-    if quick:  # Hypothesis also draws numbers from the code of the modules imported so far, which differ by process
+    settings.load_profile("quick" if is_quick(config) else "anew")
+    if is_quick(config):
+        # Hypothesis also draws numbers from the code of the modules imported so far, which differ by process
         providers.is_local_module_file = lambda path: False
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import nn
 
 T = tg.Tensor([1.0, 2.0], requires_grad=True)
@@ -33,7 +34,7 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("code", ANSWERS)
+@with_each("code", ANSWERS)
 def test_a_habit_is_answered(code):
     with pytest.raises(Exception, match=ANSWERS[code].partition(": ")[2]) as caught:
         eval(code)

@@ -166,6 +166,7 @@ def test_no_folder_imports_one_that_imports_it(place):
     TopologicalSorter({entry: others - {entry} for entry, others in below.items()}).prepare()  # raises CycleError
 
 
+@pytest.mark.thorough
 def test_no_file_of_functions_uses_a_later_one():
     """In the order of docs/functions.md."""
     files = [file.__name__ for file in functions_page.files()]
@@ -212,6 +213,7 @@ assert len(tg.data.load_embedded().x_train) == 1000
     assert asked_for(program, tmp_path) == set()
 
 
+@pytest.mark.thorough
 def test_a_model_runs_on_files_of_weights_with_numpy_alone(tmp_path):
     program = f"""
 import numpy as np
@@ -226,6 +228,7 @@ assert np.array_equal(model(x), twin(x))
     assert asked_for(program, tmp_path) == set()
 
 
+@pytest.mark.thorough
 def test_the_program_on_the_page_runs_a_model_with_numpy_and_without_this_package(tmp_path):
     page = (PROJECT / "docs" / "deployment.md").read_text()
     program = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "np.load(path)" in block)
@@ -237,6 +240,7 @@ def test_the_program_on_the_page_runs_a_model_with_numpy_and_without_this_packag
     assert asked_for(f"path = 'lenet.npz'\n{program}\n{run}", tmp_path) == set()
 
 
+@pytest.mark.thorough
 def test_the_other_rooms_import_without_an_extra(tmp_path):
     names = ("testing", "parallel", "training", "tape", "lessons.judge")
     assert asked_for("\n".join(f"import tinygrad_edu.{name}" for name in names), tmp_path) == set()
@@ -343,6 +347,7 @@ def test_everything_public_is_described():
     assert [(module, name) for module in described for name in undescribed(module)] == []
 
 
+@pytest.mark.thorough
 def test_the_package_alone_imports_no_file_of_functions():
     program = "import sys, tinygrad_edu; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -57,6 +57,7 @@ def test_each_command_names_extras_and_groups_that_exist_in_the_declared_form():
         assert {*re.findall(r"--group (\w+)", command)} <= {*GROUPS}, (name, command)
 
 
+@pytest.mark.thorough
 def test_each_error_names_an_extra_or_a_group_that_exists():
     def named(function):
         calls = chain.from_iterable(re.findall(rf"\b{function}\(([^()]*)\)", text) for text in TEXTS.values())
@@ -110,9 +111,14 @@ def test_the_quick_suite_draws_the_same_examples_in_every_run(pytestconfig):
 
 
 def test_ci_draws_more_examples_and_runs_the_thorough_tests():
-    assert "--tinygrad-edu-gradients dev" in TEXTS[".ci/run"]
     workflow = TEXTS[".github/workflows/ci.yml"]
-    for script in (TEXTS[".ci/run"], workflow):
-        assert re.search(r"-m pytest .*-m thorough$", script, re.MULTILINE)
+    assert "python -m pytest --hypothesis-seed=0 --tinygrad-edu-gradients dev -m thorough\n" in workflow  # with Keras
     assert workflow.count("python -m pytest --tinygrad-edu-gradients ci\n") == 2
     assert workflow.count("python -m pytest --tinygrad-edu-gradients dev -m thorough\n") == 2  # `ci` draws nothing new
+
+
+def test_ci_runs_plain_mode_and_the_script_a_part_of_it():
+    plain, script = TEXTS[".github/workflows/ci.yml"].partition("\n  plain:\n")[2], TEXTS[".ci/run"]
+    for folder in ("core", "engine", "nn", "ops", "optim", "transforms"):
+        assert re.search(rf"-m pytest .*\btests/{folder}\b", plain)
+    assert re.search(r"_PLAIN=1 \S+ -m pytest tests/core tests/engine tests/ops/test_torch_table.py", script)

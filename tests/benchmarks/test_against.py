@@ -51,6 +51,7 @@ def test_a_commit_beside_this_checkout():
     assert printed[0] == "this number of lines requires at least 7 rounds"
 
 
+@pytest.mark.thorough
 @checkout
 def test_each_side_runs_its_own_package_and_one_that_cannot_is_told():
     with against.copies("HEAD") as peers:

@@ -63,6 +63,7 @@ def test_report(report):
         assert run["threads"][name]["threads"].startswith("shards on 1 with BLAS 1; ")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", ["1", "2"])
 def test_both_compute_the_same(report, key):
     both = results(report, key)

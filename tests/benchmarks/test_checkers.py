@@ -73,6 +73,7 @@ def test_what_is_drawn_are_as_many_inputs_as_there_are(draws):
     inputs(draws).validate()
 
 
+@pytest.mark.thorough
 def test_hypothesis_finds_a_wrong_rule_and_not_its_twin():
     rule = NAMES["padding off by one"]
     found, examples, said = search(rule)
@@ -91,6 +92,7 @@ def test_who_refuses_right_and_wrong_has_caught_nothing(monkeypatch):
     assert "| correct vjps at difficult points rejected | 2 of 2 |" in list(summary([report]))
 
 
+@pytest.mark.thorough
 def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path, capsys):
     reported = NAMES["gather: repeated indices overwrite"]
     monkeypatch.setattr(compare, "KINDS", {"wrong everywhere": [*KINDS["wrong everywhere"][:2], reported]})

@@ -23,6 +23,7 @@ def test_the_fast_functions_that_a_case_calls_are_found():
     assert "ops.fast.elementwise.logaddexp_values" not in found
 
 
+@pytest.mark.thorough
 def test_a_ratio_is_measured_in_two_processes():
     twin = "ops.fast.elementwise.softplus_values"
     ratios = fast_functions.ratios(twin, [CASE], rounds=1, pairs=1)
@@ -30,6 +31,7 @@ def test_a_ratio_is_measured_in_two_processes():
     assert ratios[CASE] > 0
 
 
+@pytest.mark.thorough
 def test_the_environment_chooses_single_functions():
     program = (
         "from tinygrad_edu.ops.elementwise import sigmoids; "

@@ -34,6 +34,7 @@ def test_each_rung_is_another_and_each_that_is_left_out_differs_from_the_top():
     assert len({rung.name for rung in [*rungs, *without()]}) == len(rungs) + len(without())
 
 
+@pytest.mark.thorough
 def test_a_run_trains_each_recipe_once_and_goes_on_where_it_was_stopped(few, tmp_path, monkeypatch, capsys):
     trained = []
     trial = ingredients.trial

@@ -10,6 +10,7 @@ def values(g):
     return g if isinstance(g, np.ndarray) else g.numpy()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NETWORKS)
 def test_all_ways_compute_the_same_gradients(name):
     found = {way: list(map(values, run())) for way, run in runs(name, 3).items()}

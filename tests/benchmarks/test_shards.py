@@ -7,6 +7,7 @@ from benchmarks.shards import COUPLED, NETWORKS, fitted, ways
 from tinygrad_edu.errors import ShardError
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_ways_take_the_same_step(name):
     step, *others = ways(name, 4)

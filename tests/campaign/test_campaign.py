@@ -25,7 +25,8 @@ KILLS = "0 mixtures, 0 broken files, 0 tracebacks, 0 other failures"
 @pytest.mark.parametrize(
     ("options", "zeros"),
     [
-        ("programs --count 100 --processes 1", PROGRAMS),
+        ("programs --count 20 --processes 1", PROGRAMS),
+        pytest.param("programs --count 100 --processes 1", PROGRAMS, marks=pytest.mark.thorough),
         pytest.param("numbers --count 200 --processes 1", "0 differences", marks=pytest.mark.thorough),
         pytest.param("forks --count 20", FORKS, marks=pytest.mark.thorough),
         pytest.param("files --count 1000", FILES, marks=pytest.mark.thorough),
@@ -38,6 +39,7 @@ def test_nothing_is_found(options, zeros):
     assert (zeros in run.stdout, run.returncode, run.stderr) == (True, 0, ""), run.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("module", "name", "broken"),
     [

@@ -62,6 +62,7 @@ def shows(script, wrong):
     assert "AssertionError" in failure_of(script.replace("warnings.simplefilter", f"{wrong}\nwarnings.simplefilter"))
 
 
+@pytest.mark.thorough
 def test_a_wrong_value_is_found_and_reduced(monkeypatch):
     wrong = "tg.cosh = lambda x: np.cosh(x) * (1 + 1e-6)"
     monkeypatch.setattr(tg, "cosh", tg.cosh)  # restores it after the test

@@ -41,6 +41,7 @@ def test_the_core_imports_numpy_and_the_errors_only(alone):
     assert loaded == {"tinygrad_edu", "tinygrad_edu.errors", "tinygrad_edu.core", *files}
 
 
+@pytest.mark.thorough
 def test_the_suite_passes(alone):
     done = run(alone, *SUITE)
     assert done.returncode == 0, done.stdout

@@ -39,10 +39,12 @@ def run(folder, *command):
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_a_copy_passes_its_suite(copied):
     assert re.search(r"^\d{3} passed", run(copied, "-m", "pytest", "-q"), re.MULTILINE)
 
 
+@pytest.mark.thorough
 def test_a_copy_trains(copied):
     printed = run(copied, "train.py", "1")
     assert float(re.fullmatch(r"epoch 1: loss \d\.\d{3}, accuracy (\d\.\d{3})\n", printed)[1]) > 0.6
@@ -107,6 +109,7 @@ def test_a_name_without_a_copy_is_refused(capsys):
     assert "--name is the name of a copy" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_the_name_may_differ_from_that_of_the_folder(tmp_path):
     folder = tmp_path / "my-course"
     copy(folder, "core")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import core, nn, optim
 from tinygrad_edu.errors import DTypeError
 
@@ -14,7 +15,7 @@ RNG = np.random.default_rng(0)
 SHARED_OPS = [name for name, x in vars(core).items() if isinstance(x, core.Op) and name != "scatter"]
 
 
-@pytest.mark.parametrize("name", SHARED_OPS)
+@with_each("name", SHARED_OPS)
 def test_an_op_of_the_core_is_the_librarys(name):
     made = getattr(core, name)
     assert type(made) is type(tg.cos)

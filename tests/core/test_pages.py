@@ -21,6 +21,7 @@ def test_the_page_lists_the_files_in_the_order_of_reading():
     assert all(Path(path) in places() for _, path in rows)  # on the site, each row is a link
 
 
+@pytest.mark.thorough
 @pytest.mark.fast  # classes of the fast layer override methods, too
 def test_each_method_that_replaces_one_of_the_core_has_a_reason():
     """A row has the class of the library, the methods of the core's classes, and the reason."""

@@ -391,6 +391,7 @@ def large_set(folder, kind, megabytes):
     return ["" if kind == "npy" else "x", *paths]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", thorough(["npy", "safetensors"], quick=["npy"]))
 def test_the_peak_of_memory_does_not_grow_with_the_set(kind, tmp_path):
     rises = []
@@ -429,6 +430,7 @@ sys.stdout.write(f"{workers.size} {bytes_read() - before}\\n")
 """
 
 
+@pytest.mark.thorough
 def test_each_rank_reads_its_own_part(tmp_path):
     array = np.random.default_rng(0).integers(0, 256, (2048, 8192), np.uint8)
     paths = saved(tmp_path, array, 300)

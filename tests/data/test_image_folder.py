@@ -167,6 +167,7 @@ def test_what_is_no_file_is_no_sample(root):
     np.testing.assert_array_equal(images[1][0], pixels["cat/1.png"].transpose(2, 0, 1))
 
 
+@pytest.mark.thorough
 def test_without_pillow_the_error_names_the_extra(root):
     program = textwrap.dedent(f"""
         import sys

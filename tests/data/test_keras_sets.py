@@ -78,6 +78,7 @@ def test_the_user_s_choice_of_backend_is_kept(tmp_path):
     assert ran.stdout == "abacus\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("missing", ["keras", "jax"])
 def test_without_keras_or_its_backend_the_error_names_the_extra(missing, tmp_path):
     ran = keras(f"import sys; sys.modules['{missing}'] = None\n{LOAD}", tmp_path)
@@ -85,6 +86,7 @@ def test_without_keras_or_its_backend_the_error_names_the_extra(missing, tmp_pat
     assert f"To install Keras and its backend JAX: {remedy('keras')}." in ran.stderr
 
 
+@pytest.mark.thorough
 def test_the_room_imports_neither_keras_nor_its_backend(tmp_path):
     code = "import sys, tinygrad_edu.data; print({'keras', 'jax', 'tensorflow'} & set(sys.modules))"
     assert python(code, tmp_path).stdout == "set()\n"

@@ -75,6 +75,7 @@ def test_the_licence_beside_it_names_its_holders_and_its_hash():
         assert hashlib.sha256(source.read_bytes()).hexdigest() in licence
 
 
+@pytest.mark.thorough
 def test_the_embedded_part_loads_from_inside_a_zip(tmp_path):
     bundle = tmp_path / "bundle.zip"
     with zipfile.ZipFile(bundle, "w") as out:
@@ -95,6 +96,7 @@ def members(path):
         return [(i.filename, i.CRC, i.file_size, i.date_time, i.create_system) for i in archive.infolist()]
 
 
+@pytest.mark.thorough
 def test_the_script_writes_the_same_bytes_twice_and_only_what_ships(tmp_path):
     whole = arrays(train=1_005, test=20)
     np.savez(tmp_path / "whole.npz", **whole)

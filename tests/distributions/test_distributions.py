@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tests.samples import follows, follows_frequencies
 from tinygrad_edu import Tensor
 from tinygrad_edu.distributions import (
@@ -250,6 +251,7 @@ def test_samples_in_vmap(name):
     np.testing.assert_allclose(tg.vmap(tg.grad(f), randomness="same")(x), [tg.grad(f)(row) for row in x], rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_different_samples_in_vmap():
     rng, x = seeded(), np.full(5000, 0.3)
     drawn = tg.vmap(lambda p: Bernoulli(p).sample(rng=rng), randomness="different")(x)
@@ -306,7 +308,7 @@ EDGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", range(len(EDGES)))
+@with_each("case", range(len(EDGES)))
 def test_edges(case):
     f, x, value, gradient = EDGES[case]
     found, slopes = value_and_gradient(f, x)
@@ -404,12 +406,13 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "error", "message"), REFUSED)
+@with_each(("call", "error", "message"), REFUSED)
 def test_what_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
+@pytest.mark.thorough
 def test_the_package_loads_when_it_is_asked_for():
     program = "import sys, tinygrad_edu as tg; assert 'tinygrad_edu.distributions' not in sys.modules; tg.distributions"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.parallel import map_shards, sharded_value_and_grad
@@ -187,7 +188,7 @@ def what_a_vjp_computes_on_tensors_and_does_not_use():
     tg.grad(tg.grad(f))(0.0)
 
 
-@pytest.mark.parametrize("name", ANOMALIES)
+@with_each("name", ANOMALIES)
 def test_the_op_the_numbers_and_the_line_are_named(name):
     program, begins = ANOMALIES[name]
     with pytest.raises(AnomalyError) as caught, tg.detect_anomaly():
@@ -197,7 +198,7 @@ def test_the_op_the_numbers_and_the_line_are_named(name):
     assert re.search(rf'\n  File "{re.escape(__file__)}", line \d+, in \w+\n    .*  # here$', message)
 
 
-@pytest.mark.parametrize("name", ANOMALIES)
+@with_each("name", ANOMALIES)
 def test_outside_nothing_is_raised(name):
     program, _ = ANOMALIES[name]
     program()

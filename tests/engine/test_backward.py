@@ -599,6 +599,7 @@ def test_many_slices_of_an_array_cost_one_pass_over_it(order):
     np.testing.assert_allclose(x.grad, np.broadcast_to(2 * k if order == 1 else 8 * k**2, x.shape))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("lift", [False, True])
 def test_parts_and_wholes_add_up_in_any_order(lift):
     uses = [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor, errors
 
 BUILT_INS = {
@@ -235,7 +236,7 @@ def counting():
     yield 1
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@with_each("mistake", MISTAKES)
 def test_a_mistake_has_its_class_and_its_words(mistake):
     make, name, words = MISTAKES[mistake]
     with pytest.raises(errors.TinygradError, match="(?s)" + ".*".join(map(re.escape, words))) as caught:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError, StaleValueError
 from tools.campaign import statements
@@ -29,8 +30,8 @@ def test_an_index(way):
     assert is_unmoved(lambda x: x[index], change)
 
 
-@pytest.mark.parametrize("way", statements.OPERANDS)
-@pytest.mark.parametrize(
+@with_each("way", statements.OPERANDS)
+@with_each(
     "f",
     [
         lambda x, a: x * a, lambda x, a: a / x, lambda x, a: x @ a, lambda x, a: x**a,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor
 from tinygrad_edu.engine import Storage, wrap
 from tinygrad_edu.errors import DTypeError, LostGradientWarning, NoGraphError, WrongGradientError
@@ -28,9 +29,9 @@ USES = {
 }
 
 
-@pytest.mark.parametrize("use", USES)
-@pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("kind", ["leaf", "computed"])
+@with_each("use", USES)
+@with_each("late", [False, True])
+@with_each("kind", ["leaf", "computed"])
 def test_a_hook_sees_the_whole_gradient_once_and_what_it_returns_goes_on(use, late, kind):
     twin = leaf(2.0, -3.0)
     (USES[use](twin)).backward(np.ones(()) if use != "as the end" else [1.0, 5.0])

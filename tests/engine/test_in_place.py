@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor
 from tinygrad_edu.engine import memory
 from tinygrad_edu.errors import LeafInPlaceError, StaleValueError
@@ -57,8 +58,8 @@ def values():
     return np.array([[1.5, 2.5], [3.5, 4.5]])
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("change", [*IN_PLACE, *UNRECORDED, "setitem"])
+@with_each("view", VIEWS)
+@with_each("change", [*IN_PLACE, *UNRECORDED, "setitem"])
 def test_every_way_to_change_a_saved_leaf_is_caught(view, change):
     w = Tensor(values(), requires_grad=True)
     loss = (w * w).sum()
@@ -73,8 +74,8 @@ def test_every_way_to_change_a_saved_leaf_is_caught(view, change):
     assert w.grad is None
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("change", [*UNRECORDED, "setitem"])
+@with_each("view", VIEWS)
+@with_each("change", [*UNRECORDED, "setitem"])
 def test_every_way_to_change_a_saved_constant_is_caught(view, change):
     w, c = Tensor(values(), requires_grad=True), Tensor(values())
     loss = (w * c).sum()

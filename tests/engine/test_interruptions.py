@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.errors import StaleValueError, TinygradError
 from tools.campaign import interruptions, statements
@@ -61,9 +62,9 @@ def test_an_interrupted_write_is_noticed_wherever_it_was_interrupted(way):
         loss.backward()
 
 
-@pytest.mark.parametrize("way", statements.WRITES)
-@pytest.mark.parametrize("values", ["one that overflows", "one that fails", "a Tensor"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@with_each("way", statements.WRITES)
+@with_each("values", ["one that overflows", "one that fails", "a Tensor"])
+@with_each("dtype", [np.float32, np.float64])
 def test_a_write_that_fails_half_way_is_noticed(way, values, dtype):
     w = Tensor(BEFORE, requires_grad=True, dtype=dtype)
     loss = (w * w).sum()
@@ -101,6 +102,7 @@ def test_an_interrupted_recorded_write_gives_the_gradient_of_one_of_both_or_is_r
         np.testing.assert_allclose(w.grad, wanted)
 
 
+@pytest.mark.thorough
 def test_a_state_dict_is_loaded_whole_or_not_at_all_wherever_it_is_interrupted():
     def make():
         rng = np.random.default_rng(0)
@@ -144,6 +146,7 @@ def test_a_step_that_is_interrupted_makes_every_parameter_stale_that_it_may_have
         assert not moved
 
 
+@pytest.mark.thorough
 def test_an_optimizer_is_loaded_and_gradients_are_clipped_whole_or_not_at_all():
     def make():
         leaves = [Tensor(BEFORE, requires_grad=True) for _ in range(2)]

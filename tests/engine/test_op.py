@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import MissingVJPError, VJPDefinitionError, WrongGradientError
 
@@ -26,7 +27,7 @@ def declare(source, **vjps):
     return made
 
 
-@pytest.mark.parametrize("name", LOCALS_OF_THE_WRITTEN_OUT_CALL)
+@with_each("name", LOCALS_OF_THE_WRITTEN_OUT_CALL)
 def test_an_input_may_have_any_name(name):
     f = declare(
         f"def f({name}, b): return {name} * b", **{name: "lambda g, b: g * b", "b": f"lambda g, {name}: g * {name}"}
@@ -36,7 +37,7 @@ def test_an_input_may_have_any_name(name):
     assert (x.grad, y.grad) == ([5.0], [3.0])
 
 
-@pytest.mark.parametrize("name", [*LOCALS_OF_THE_WRITTEN_OUT_CALL, "x_data", "x_node", "x_storage", "default_x"])
+@with_each("name", [*LOCALS_OF_THE_WRITTEN_OUT_CALL, "x_data", "x_node", "x_storage", "default_x"])
 def test_a_setting_may_have_any_name(name):
     f = declare(f"def f(x, *, {name}=2): return x * {name}", x=f"lambda g, {name}: g * {name}")
     x = Tensor([3.0], requires_grad=True)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError
 from tinygrad_edu.ops import methods
@@ -61,7 +62,7 @@ def test_integer_labels_stay_integers_next_to_plain_logits():
 # --- The constructor ---
 
 
-@pytest.mark.parametrize(
+@with_each(
     ("data", "dtype"),
     [
         (3, np.float32), (3.0, np.float32), ([1, 2], np.float32), ((1.0, 2), np.float32), ([[1], [2]], np.float32),
@@ -173,9 +174,9 @@ PLAIN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("plain", PLAIN)
-@pytest.mark.parametrize("symbol", OPERATORS)
+@with_each("dtype", [np.float16, np.float32, np.float64])
+@with_each("plain", PLAIN)
+@with_each("symbol", OPERATORS)
 def test_a_plain_operand_on_either_side_follows_the_tensor(symbol, plain, dtype):
     apply, other = OPERATORS[symbol], PLAIN[plain]
     followed = np.asarray(other, dtype)
@@ -352,6 +353,7 @@ def test_the_copy_of_a_leaf_is_a_leaf_of_its_own(duplicate, requires_grad):
         assert (x.grad, y.grad.tolist()) == (None, [10, 12])
 
 
+@pytest.mark.thorough
 def test_a_copy_of_the_end_of_200_000_ops_is_refused_and_its_pickle_is_a_constant():
     y = Tensor(1.0, requires_grad=True)
     for _ in range(200_000):
@@ -412,8 +414,8 @@ def test_requires_grad_is_true_or_false(value):
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
 
 
-@pytest.mark.parametrize("compare", COMPARISONS)
-@pytest.mark.parametrize("other", [Tensor([3.0, 2.0, 1.0]), np.array([3.0, 2.0, 1.0]), 2, 2.0, [3, 2, 1]])
+@with_each("compare", COMPARISONS)
+@with_each("other", [Tensor([3.0, 2.0, 1.0]), np.array([3.0, 2.0, 1.0]), 2, 2.0, [3, 2, 1]])
 def test_comparisons_give_boolean_arrays(compare, other):
     x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     values = other.numpy() if isinstance(other, Tensor) else other
@@ -560,7 +562,7 @@ def test_surface_lists_exactly_what_ops_attach():
     assert set(stub()) == set(vars(Tensor)) - written_in_the_engine() - others
 
 
-@pytest.mark.parametrize("name", [name for name in stub() if not name.startswith("__") and name not in ("T", "mT")])
+@with_each("name", [name for name in stub() if not name.startswith("__") and name not in ("T", "mT")])
 def test_surface_has_the_parameters_of_the_methods(name):
     found = inspect.signature(getattr(Tensor, name)).parameters.values()
     shown = tuple(
@@ -570,7 +572,7 @@ def test_surface_has_the_parameters_of_the_methods(name):
     assert parameters(stub()[name].args) == shown[1:]
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@with_each("name", methods.METHODS)
 def test_a_method_can_be_found_by_its_name(name):
     """In the table, in its printed form, and in the source of its function."""
     method = getattr(Tensor, name)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import nn, optim
 from tinygrad_edu.engine import clock
 from tinygrad_edu.engine.fast import backward
@@ -146,8 +147,8 @@ def check_separate_graphs(program, retain_graph):
     assert_own_memory(gradients, others)
 
 
-@pytest.mark.parametrize("retain_graph", [False, True])
-@pytest.mark.parametrize("name", PROGRAMS)
+@with_each("retain_graph", [False, True])
+@with_each("name", PROGRAMS)
 def test_gradients_of_separate_graphs_share_no_memory(name, retain_graph):
     check_separate_graphs(PROGRAMS[name], retain_graph)
 
@@ -197,6 +198,7 @@ def test_passes_through_one_call_of_a_custom_vjp_do_not_mix_their_gradients():
     np.testing.assert_array_equal(y.grad, 2 * sum(cotangents))
 
 
+@pytest.mark.thorough
 def test_a_graph_that_is_freed_during_a_pass_gives_its_gradient_or_an_error():
     outcomes = set()
     for place in range(2000):

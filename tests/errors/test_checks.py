@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.errors.checks import integer, invalid_choice
@@ -29,8 +30,8 @@ TAKES_AN_INTEGER = {
 }
 
 
-@pytest.mark.parametrize("name", TAKES_AN_INTEGER)
-@pytest.mark.parametrize(("value", "error"), [(2.5, DTypeError), ("3", DTypeError), (-1, ValueError)])
+@with_each("name", TAKES_AN_INTEGER)
+@with_each(("value", "error"), [(2.5, DTypeError), ("3", DTypeError), (-1, ValueError)])
 def test_a_wrong_integer_is_the_same_error_everywhere(name, value, error):
     with pytest.raises(error, match=f"^{name} must be an integer .*, got ") as caught:
         TAKES_AN_INTEGER[name](value)
@@ -83,7 +84,7 @@ TAKES_A_CHOICE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TAKES_A_CHOICE)
+@with_each("name", TAKES_A_CHOICE)
 def test_a_mistyped_choice_is_a_value_error_that_suggests_the_right_one(name):
     call, choice = TAKES_A_CHOICE[name]
     for mistyped in (choice.swapcase(), choice[:-1] if len(choice) > 2 else choice.swapcase()):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor, training, transforms
 from tinygrad_edu.errors import DTypeError, HabitWarning, ShapeError, hints
 from tinygrad_edu.errors.hints import elsewhere, tables
@@ -82,6 +83,7 @@ def test_what_is_named_instead_runs(place, tmp_path, monkeypatch):
         assert len(errors) < len(tried), (code, errors)
 
 
+@pytest.mark.thorough
 def test_an_answer_for_a_name_elsewhere_names_what_is_here():
     places = {**PLACES, "tg.linalg": tg.linalg, "tg.distributions": tg.distributions}
     for place, libraries in elsewhere.NAMES_BY_LIBRARY.items():
@@ -239,7 +241,7 @@ def test_what_is_missing_is_no_part_of_a_tensor():
 # --- Keywords ---
 
 
-@pytest.mark.parametrize(
+@with_each(
     ("call", "said"),
     [
         (lambda t: tg.sum(t, dim=0), "sum() got an unexpected keyword argument 'dim': dim of PyTorch is axis here."),
@@ -427,7 +429,7 @@ OF_NUMPY = """
 A = np.array([[1.0, 3.0, 2.0], [4.0, 6.0, 5.0]])
 
 
-@pytest.mark.parametrize("call", HABITS)
+@with_each("call", HABITS)
 def test_a_call_that_pytorch_understands_otherwise_warns_once_at_its_place(call):
     code = compile(f"for _ in range(3): {call}", "habit.py", "exec")
     with warnings.catch_warnings(record=True) as caught:
@@ -438,7 +440,7 @@ def test_a_call_that_pytorch_understands_otherwise_warns_once_at_its_place(call)
     assert re.search(HABITS[call], str(warning.message))
 
 
-@pytest.mark.parametrize("call", [call.strip() for call in OF_NUMPY if call.strip()])
+@with_each("call", [call.strip() for call in OF_NUMPY if call.strip()])
 def test_a_call_with_one_meaning_is_quiet(call):
     assert eval(call, {"tg": tg, "np": np, "A": A, "t": Tensor(A, requires_grad=True)}) is not None
 

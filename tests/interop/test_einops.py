@@ -80,6 +80,7 @@ def test_errors_are_those_of_einops(call, message):
         call(tg.Tensor(X))
 
 
+@pytest.mark.thorough
 def test_a_version_without_the_backend_class_is_named():
     program = "import sys, einops; sys.modules['einops._backends'] = None; import tinygrad_edu.interop.einops"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -89,6 +90,7 @@ def test_a_version_without_the_backend_class_is_named():
     )
 
 
+@pytest.mark.thorough
 def test_without_einops_the_error_names_the_extra():
     program = "import sys; sys.modules['einops'] = None; import tinygrad_edu.interop.einops"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from tests.effort import with_each
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import load_embedded
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -71,6 +72,7 @@ def test_a_regressor_predicts_in_the_shape_of_its_targets():
     assert model.fit(X, targets[:, 0]).predict(X).shape == (60,)
 
 
+@pytest.mark.thorough
 def test_pipelines_searches_and_data_frames():
     table = pd.DataFrame(100 * X + 7, columns=["a", "b", "c"])
     pipeline = make_pipeline(StandardScaler(), Classifier(epochs=20, random_state=0))
@@ -106,7 +108,7 @@ def test_a_module_with_other_outputs_is_refused(estimator, y, count, name):
         estimator(WIDE[name], epochs=1).fit(X, y)
 
 
-@pytest.mark.parametrize(("settings", "message"), [
+@with_each(("settings", "message"), [
     ({"module": nn.Linear(3, 2)}, "module must be a function that returns a new Module, .*, got a Linear"),
     ({"module": "mlp"}, "module must be a function"), ({"module": None}, "module must be a function"),
     ({"module": lambda: nn.Linear(3, 2)}, r"module must be a function .*, got <lambda>\(\)"),
@@ -116,7 +118,7 @@ def test_a_module_with_other_outputs_is_refused(estimator, y, count, name):
     ({"optimizer": lambda parameters, lr: None}, "optimizer must be an Optimizer"),
     ({"epochs": 2.5}, "epochs must be an integer"), ({"batch_size": "8"}, "batch_size must be an integer"),
 ])  # fmt: skip
-@pytest.mark.parametrize(("estimator", "y"), [(Classifier, LABELS), (Regressor, X[:, 0])])
+@with_each(("estimator", "y"), [(Classifier, LABELS), (Regressor, X[:, 0])])
 def test_a_wrong_setting_is_named(estimator, y, settings, message):
     with pytest.raises(DTypeError, match=f"^{message}"):
         estimator(**{"epochs": 1, **settings}).fit(X, y)
@@ -132,6 +134,7 @@ def test_images_are_rows_of_pixels():
         clone(model).predict(x)
 
 
+@pytest.mark.thorough
 def test_without_scikit_learn_the_error_names_the_extra():
     program = "import sys; sys.modules['sklearn'] = None; import tinygrad_edu.interop.sklearn"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

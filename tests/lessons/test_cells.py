@@ -34,6 +34,7 @@ def notebook(tmp_path, monkeypatch):
     cells._forget_imports()
 
 
+@pytest.mark.thorough
 def test_the_exercise_as_handed_out_is_incomplete_and_then_passes(notebook, capsys, tmp_path):
     notebook.run(ORDER.exercise)
     notebook.run("lessons.check(3)")
@@ -58,6 +59,7 @@ def test_the_exercise_as_handed_out_is_incomplete_and_then_passes(notebook, caps
     ]
 
 
+@pytest.mark.thorough
 def test_the_last_cell_that_defines_a_function_counts(notebook, capsys):
     notebook.run(ORDER.exercise)
     notebook.run("def order(root):\n    return [root]\n")
@@ -69,11 +71,13 @@ def test_the_last_cell_that_defines_a_function_counts(notebook, capsys):
     assert "WRONG  The order contains every value" in out
 
 
+@pytest.mark.thorough
 def test_check_may_be_called_in_the_cell_of_the_code(notebook, capsys):
     notebook.run(f"{ORDER.solution}\nlessons.check(\n    3,\n)\n")
     assert "All 8 cases pass." in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_an_import_gives_the_students_code_once_it_has_passed(notebook, capsys):
     scalars = LESSONS[1]
     notebook.run("from lesson02_scalars import Value")

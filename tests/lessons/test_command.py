@@ -90,6 +90,7 @@ def test_hints_come_one_after_the_other_on_the_hole_that_the_check_stopped_at(fo
     assert said(capsys, "solution", 3, "paths").startswith("count = dict.fromkeys(values, 0)\n")
 
 
+@pytest.mark.thorough
 def test_status_knows_what_passed_and_what_has_changed_since(folder, capsys):
     mine = folder / f"{ORDER.name}.py"
     assert said(capsys, "status").count("  not started\n") == len(LESSONS) + 2  # with the finale and the puzzles
@@ -105,6 +106,7 @@ def test_status_knows_what_passed_and_what_has_changed_since(folder, capsys):
     assert "cannot be read" in said(capsys, "status", code=2)
 
 
+@pytest.mark.thorough
 def test_a_lesson_stands_on_the_students_own_engine_where_that_has_passed(folder, capsys):
     scalars = LESSONS[1]
     (folder / f"{ORDER.name}.py").write_text(ORDER.solution)

@@ -28,8 +28,13 @@ REAL = SimpleNamespace(
 OWN = {"all_there", "every_op", "same_logits", "same_step", "reads_digits"}
 GENERAL = [case for case in FINALE.cases if case.function.__name__ not in OWN]
 
+THOROUGH, SLOW = (
+    pytest.param(Looking(10), marks=pytest.mark.thorough),
+    pytest.param(Looking(300), marks=pytest.mark.slow),
+)
 
-@pytest.mark.parametrize("looking", [Looking(10), pytest.param(Looking(300), marks=pytest.mark.slow)], ids=str)
+
+@pytest.mark.parametrize("looking", [Looking(1), THOROUGH, SLOW], ids=str)
 @pytest.mark.parametrize("case", GENERAL, ids=lambda case: case.function.__name__)
 def test_the_real_engine_passes(case, looking):
     assert judge.outcome_of(case, REAL, set(), looking).complaint == ""
@@ -69,6 +74,7 @@ def test_the_road_ends_where_all_have_passed(folder, capsys):
     assert said(capsys, "check", "engine").endswith(f"{THE_END}\n")
 
 
+@pytest.mark.thorough
 def test_the_finale_has_hints_and_a_solution(folder, capsys):
     (folder / "engine.py").write_text(FINALE.with_holes({"step"}), "utf-8")
     assert "The hole step is still open." in said(capsys, "check", "engine", code=1)

@@ -55,6 +55,7 @@ def test_a_solution_can_be_differentiated_again(solved, name):
     FEW(given(st.fixed_dictionaries(DRAWN[name]))(lambda drawn: check_rules(op, order=2, **drawn)))()
 
 
+@pytest.mark.thorough
 def test_what_is_open_fails_each_for_its_own_reason():
     open_ = PUZZLES.open_in(PUZZLES.exercise)
     assert list(open_) == NAMES
@@ -134,6 +135,7 @@ def test_a_student_begins_anywhere_and_is_told_what_is_next(mine, capsys):
     assert "3 of 30 cases" in said(capsys, "status")
 
 
+@pytest.mark.thorough
 def test_one_wrong_rule_hides_no_other(mine, capsys):
     filled(mine, "add", "exp", multiply="x=lambda g, y: g * y, y=lambda g, y: g * y")
     out = said(capsys, "puzzles", code=1)

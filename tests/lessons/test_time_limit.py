@@ -121,6 +121,7 @@ def stopped(text, lesson=ORDER):
 LOOP = "from lesson02_scalars import Value\ndef order(root):\n    while True:\n        try: 0\n        except: 0\n"
 
 
+@pytest.mark.thorough
 def test_the_line_of_a_loop_is_named_under_a_trace_function(no_process, quick):
     outcome = stopped(LOOP)
     assert "is there an infinite loop?\nmine.py, line " in outcome.complaint
@@ -159,6 +160,7 @@ STUCK = {  # the code, and a part of the complaint
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("code", thorough(STUCK, quick=["a loop at the top", "a sum", "an exit"]))
 def test_what_does_not_end_is_stopped_and_its_line_is_named(code, quick):
     text, said = STUCK[code]
@@ -168,6 +170,7 @@ def test_what_does_not_end_is_stopped_and_its_line_is_named(code, quick):
     assert outcome.hole == ("order" if "def order" in STUCK[code][0] else None)
 
 
+@pytest.mark.thorough
 def test_a_loop_in_an_earlier_lesson_or_in_the_puzzles_is_stopped(quick):
     assert ENDLESS + "1, in <module>" in stopped("while True: pass\n", PUZZLES).complaint
     sources = {each.name: solved(each) for each in ORDER.before} | {ORDER.name: solved(ORDER)}

@@ -39,6 +39,7 @@ def shell(program, end, **environment):
 PRINTING = "mnist_by_hand --epochs 1"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("program", "end", "code", "error"),
     [

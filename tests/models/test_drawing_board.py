@@ -212,6 +212,7 @@ def test_what_is_no_request_is_answered_all_the_same(port, line):
         assert re.match(rb"HTTP/1.0 4\d\d ", client.recv(100))
 
 
+@pytest.mark.thorough
 def test_who_hangs_up_or_says_nothing_disturbs_nobody(port):
     idle = socket.create_connection(("127.0.0.1", port))
     with socket.create_connection(("127.0.0.1", port)) as client:

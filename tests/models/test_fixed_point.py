@@ -21,6 +21,7 @@ def layer(w, b, x):
     return fixed_point(step, {"w": w, "b": b, "x": x}, np.zeros(x.shape, x.dtype))
 
 
+@pytest.mark.thorough
 def test_derivatives_of_a_batch():
     check_vjp(layer, W, B, X, order=2)
 

@@ -185,11 +185,13 @@ def test_predictions_are_those_of_float64(digits, scale):
 # The command line
 
 
+@pytest.mark.thorough
 def test_the_program_prints_lines_as_they_come(capsys):
     by_hand.main(["--epochs", "1"])
     assert capsys.readouterr().out.splitlines() == LOG[:1]
 
 
+@pytest.mark.thorough
 def test_training_is_lazy(digits):
     endless = by_hand.train(digits.x_train, digits.y_train, digits.x_test[:10], digits.y_test[:10], 10**9)
     assert [epoch for epoch, *_ in islice(endless, 2)] == [0, 1]

@@ -176,6 +176,7 @@ def test_a_run_that_diverges_is_said_and_saves_its_last_and_best_finite_weights(
     assert summary["epochs"] == len(history(tmp_path)) <= 2
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("no_pictures")
 def test_a_run_that_diverges_leaves_earlier_results_where_they_are(small, tmp_path, capsys):
     assert mnist_conv.main([*small, "--output", str(tmp_path)]) == 0
@@ -207,6 +208,7 @@ def stopped(folder, options, number, spoil=lambda process: None):
     return process.returncode, out, "".join(line for line in lines if not line.startswith("epoch "))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", thorough([signal.SIGINT, signal.SIGTERM], quick=[signal.SIGINT]))
 def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
     code, out, err = stopped(tmp_path / "run", small, number)

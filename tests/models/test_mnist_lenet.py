@@ -9,6 +9,7 @@ from models.shared import classifier, reading, results
 from tinygrad_edu import data
 
 
+@pytest.mark.thorough
 def test_a_short_run_reads_in_several_views_and_draws_its_pictures(small, tmp_path):
     assert mnist_lenet.main([*small, "--quiet", "--views", "2", "--output", str(tmp_path)]) == 0
     for name in classifier.PICTURES:

@@ -80,6 +80,7 @@ def test_the_noise_depends_on_the_seed_and_not_on_the_number_of_threads(model, i
     np.testing.assert_array_equal(drawn, given)
 
 
+@pytest.mark.thorough
 def test_a_small_run_says_its_nats_and_draws_the_plane(small, tmp_path, capsys):
     assert mnist_vae.main([*small, "--quiet", "--output", str(tmp_path)]) == 0
     summary = results.read_summary(tmp_path)

@@ -24,6 +24,7 @@ def decay(t, y, rate):
     return -rate * y
 
 
+@pytest.mark.thorough
 def test_gradients_of_the_first_value_the_times_and_the_parameters():
     def swing(angle, speed, t, k, w):
         y = odeint(pendulum, {"angle": angle, "speed": speed}, t, {"k": k, "w": w}, 1e-10)
@@ -66,6 +67,7 @@ def test_float32_is_kept():
     assert (y.dtype, rate.grad.dtype) == (np.float32, np.float32)
 
 
+@pytest.mark.thorough
 def test_a_solution_that_cannot_be_followed_backward_is_an_error_and_more_times_help():
     def slope(times):
         return tg.grad(lambda rate: odeint(decay, np.array(1.0), times, rate)[-1])(np.array(4.0))

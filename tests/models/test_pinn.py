@@ -43,6 +43,7 @@ def test_the_gradient_through_second_derivatives_is_that_of_the_loss(model):
     check_vjp(loss, *values)
 
 
+@pytest.mark.thorough
 def test_a_small_run_draws_its_solution(tmp_path, capsys):
     assert pinn.main(["--epochs", "2", "--quiet", "--output", str(tmp_path)]) == 0
     summary = results.read_summary(tmp_path)

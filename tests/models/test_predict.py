@@ -162,6 +162,7 @@ def bomb() -> bytes:
     return content
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_read_is_one_line_each_and_the_others_are_read(run, seven, tmp_path, capsys):
     folder, output = tmp_path / "in", tmp_path / "out"
     (folder / "empty").mkdir(parents=True)
@@ -242,6 +243,7 @@ def test_a_run_of_other_weights_or_options_is_one_line(run, tmp_path, capsys):
         assert message in err
 
 
+@pytest.mark.thorough
 def test_the_main_job_is_read_too(small, seven, tmp_path, capsys):
     assert mnist_conv.main([*small, "--quiet", "--output", str(tmp_path / "run")]) == 0
     seven.save(tmp_path / "seven.png")

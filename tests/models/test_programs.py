@@ -24,6 +24,7 @@ def test_each_program_is_listed_with_a_line(capsys):
     assert "--resume" in last
 
 
+@pytest.mark.thorough
 def test_it_runs_as_a_module():
     ran = subprocess.run([sys.executable, "-m", "models"], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")

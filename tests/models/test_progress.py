@@ -165,6 +165,7 @@ def spirals(folder, epochs, *options):
     return ["-m", "models.spirals", "--epochs", str(epochs), "--output", str(folder), *options]
 
 
+@pytest.mark.thorough
 def test_a_terminal_shows_a_table_that_grows_in_its_place(tmp_path):
     terminal = Terminal(spirals(tmp_path, 4), columns=160)
     lines = terminal.read()

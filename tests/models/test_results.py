@@ -43,6 +43,7 @@ def quick(tmp_path):
 HOW = ["killed", "failed", "full", "killed unlinked", "failed unlinked"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("before", thorough(["nothing", "set", "files"], quick=["set"]))
 @pytest.mark.parametrize("how", thorough(HOW, quick=["killed", "full", "killed unlinked"]))
 def test_whatever_comes_between_the_folder_shows_one_set_and_can_be_saved_to(before, how, quick):

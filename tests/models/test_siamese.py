@@ -40,6 +40,7 @@ def test_a_pair_goes_through_the_network_as_its_images_do():
     np.testing.assert_allclose(model(images)[:, 1].numpy(), model(images[:, 1]).numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_small_run_draws_the_plane(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(siamese, "PAIRS", 50)
     digits = tg.data.load_embedded().take(200)

@@ -12,6 +12,7 @@ from models import spirals
 from models.shared import results, training
 
 
+@pytest.mark.thorough
 def test_without_noise_each_point_lies_on_the_arm_of_its_number(monkeypatch):
     monkeypatch.setattr(spirals, "NOISE", 0.0)
     points, arm = spirals.spirals(300, np.random.default_rng(0))

@@ -90,6 +90,7 @@ MOMENTS = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("moment", thorough(MOMENTS, quick=["import signal", "open mnist_embedded.npz"]))
 def test_a_program_that_has_nothing_to_lose_ends_at_once(moment, tmp_path):
     ran = interrupted(moment, MOMENTS[moment], tmp_path, "models.mnist_conv", "--output", tmp_path / "results")
@@ -97,6 +98,7 @@ def test_a_program_that_has_nothing_to_lose_ends_at_once(moment, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", thorough(SIGNALS, quick=SIGNALS[:1]))
 def test_a_program_that_begins_a_process_ends_with_it(number, tmp_path):
     command = ["models.seven_findings", "--output", tmp_path / "results"]
@@ -104,6 +106,7 @@ def test_a_program_that_begins_a_process_ends_with_it(number, tmp_path):
     assert (ran.returncode, ran.stderr) == (130, "stopped\n")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("moment", "number"),
     [
@@ -124,6 +127,7 @@ def test_a_program_that_saves_does_so_to_the_end(moment, number, small, tmp_path
     assert results.read_weights(folder).keys() == {"0.weight", "4.weight"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("program", thorough(["mnist_by_hand", "seven_findings"], quick=["seven_findings"]))
 @pytest.mark.parametrize("number", thorough(SIGNALS, quick=SIGNALS[1:]))
 def test_a_program_that_only_prints_ends_at_once_with_all_that_it_began(program, number, tmp_path):

@@ -272,6 +272,7 @@ def locked_by_another(folder):
         process.stdin.close()
 
 
+@pytest.mark.thorough
 def test_the_second_program_ends_before_it_trains_and_says_who_the_first_one_is(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(folder_lock, "GRACE", 0.0)
     steps = []
@@ -290,6 +291,7 @@ def test_the_second_program_ends_before_it_trains_and_says_who_the_first_one_is(
     assert not (tmp_path / folder_lock.LOCK_FILE).exists()
 
 
+@pytest.mark.thorough
 def test_it_ends_so_too_where_another_one_saves_checkpoints(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(folder_lock, "GRACE", 0.0)
     with locked_by_another(tmp_path / training.CHECKPOINTS) as process:
@@ -297,6 +299,7 @@ def test_it_ends_so_too_where_another_one_saves_checkpoints(tmp_path, monkeypatc
     assert f"{training.CHECKPOINTS}: process {process} on" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_a_program_whose_folder_another_one_takes_meanwhile_saves_elsewhere(tmp_path, refuge, monkeypatch, capsys):
     monkeypatch.setattr(folder_lock, "GRACE", 0.0)
     others = ExitStack()

@@ -49,6 +49,7 @@ def test_all_are_run_once_and_are_known_afterwards(executor, tmp_path):
     assert log.read_text().split()[6:] == ["7"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("executor", thorough(EXECUTORS, quick=EXECUTORS[1:]))
 def test_those_that_fail_end_no_other_say_why_and_are_run_again(executor, tmp_path):
     planned = settings(tmp_path / "log", x0="fails", x2="exits", x3="tells")
@@ -71,6 +72,7 @@ def test_one_that_succeeds_at_last_has_no_failure_left(tmp_path):
     assert [path.name for path in folder_of(tmp_path, planned[0]).iterdir()] == [RECORD]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("deadly", [[1], pytest.param([0, 1, 2, 3, 4, 5], marks=pytest.mark.slow)])
 def test_those_that_kill_their_process_are_the_only_ones_that_fail(deadly, tmp_path):
     planned = settings(tmp_path / "log", **{f"x{x}": "dies" for x in deadly})[: 3 if deadly == [1] else 6]
@@ -87,6 +89,7 @@ def test_one_whose_process_is_killed_by_chance_is_run_again_at_once(tmp_path):
     assert done(run(calls, planned, EXECUTORS[1], tmp_path)) == {0: 0, 1: 1, 2: 4}
 
 
+@pytest.mark.thorough
 def test_an_executor_that_cannot_begin_fails_every_trial(tmp_path):
     hopeless = partial(ProcessPoolExecutor, 1, get_context("spawn"), initializer=os._exit, initargs=(1,))
     found = list(run(calls, settings(tmp_path / "log")[:2], hopeless, tmp_path))
@@ -166,6 +169,7 @@ def shows(tmp_path, monkeypatch):
     return tmp_path / "log.txt"
 
 
+@pytest.mark.thorough
 def test_a_child_is_called_as_a_program_with_its_cores_and_is_no_rank(shows, monkeypatch):
     for name in ("PMI_RANK", "PMI_FD", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "HYDI_CONTROL_FD"):
         monkeypatch.setenv(name, "0")
@@ -189,6 +193,7 @@ child.call("models.spirals", ["--epochs", "1000000", "--output", sys.argv[1] + "
 """
 
 
+@pytest.mark.thorough
 def test_a_child_ends_with_its_parent_even_if_that_is_killed(tmp_path):
     with subprocess.Popen([sys.executable, "-c", PARENT, tmp_path], cwd=PROJECT) as parent:
         wait_until(lambda: "epoch 2/" in read(tmp_path / "log.txt"))

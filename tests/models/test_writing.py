@@ -89,6 +89,7 @@ def test_reading_on_is_reading_all_at_once(program):
         np.testing.assert_allclose(logits, model(codes[None, :stop]).numpy()[0, :, -1], rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_the_transformer_sees_what_is_in_its_window_and_no_more():
     model, codes = (
         char_gpt.CharGPT(len(ALPHABET), np.random.default_rng(0)),
@@ -99,6 +100,7 @@ def test_the_transformer_sees_what_is_in_its_window_and_no_more():
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.thorough
 def test_a_small_run_shows_samples_draws_and_says_what_was_to_be_beaten(program, tmp_path, capsys):
     assert program.main(["--epochs", "2", "--sample-every", "2", "--output", str(tmp_path)]) == 0
     out, err = capsys.readouterr()

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.errors import DTypeError, ShapeError
 
@@ -192,7 +193,7 @@ def test_the_dtype_of_the_parameters_is_that_of_the_result(dtype):
 # --- Errors ---
 
 
-@pytest.mark.parametrize(
+@with_each(
     ("call", "error", "message"),
     [
         (lambda: attention(0, 4, 3), ShapeError, "num_heads=3 must divide embed_dim=4"),
@@ -225,10 +226,10 @@ def test_what_does_not_fit_is_refused(call, error, message):
 # --- A cache of keys and values ---
 
 
-@pytest.mark.parametrize("need_weights", [True, False])
-@pytest.mark.parametrize("batch_first", [True, False])
-@pytest.mark.parametrize("options", [{}, {"add_bias_kv": True, "add_zero_attn": True}])
-@pytest.mark.parametrize("parts", [[1] * 5, [2, 1, 2], [4, 1]])
+@with_each("need_weights", [True, False])
+@with_each("batch_first", [True, False])
+@with_each("options", [{}, {"add_bias_kv": True, "add_zero_attn": True}])
+@with_each("parts", [[1] * 5, [2, 1, 2], [4, 1]])
 def test_steps_with_a_cache_are_one_causal_call(parts, options, batch_first, need_weights):
     module = attention(0, 8, 2, batch_first=batch_first, rotary=nn.RotaryEmbedding(4), **options)
     axis, cache = int(batch_first), nn.KeyValueCache()

@@ -53,6 +53,7 @@ def test_the_likelihood_is_the_sum_over_all_alignments(seed, blank, steps, longe
     )  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 def test_derivatives_and_vmap(reduction):
     def loss(log_p, *given):
@@ -91,6 +92,7 @@ def test_a_target_without_an_alignment():
     np.testing.assert_allclose(x.grad[:3, 1].sum(axis=1), [2] * 3, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_thousand_improbable_steps_are_finite_in_float32():
     x = Tensor(np.full((1000, 1, 3), -1000, np.float32), requires_grad=True)
     loss = nn.ctc_loss(x, [[1, 2]], [1000], [2], reduction="sum")

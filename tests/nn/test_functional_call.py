@@ -124,6 +124,7 @@ def test_other_arguments_are_refused(arguments, message):
         functional_call(*arguments(small_net()), X)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_model_is_left_as_it_was_wherever_the_call_is_interrupted():
     model = nn.Linear(3, 2)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import with_each
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tools.layer_table import cases
@@ -57,7 +58,7 @@ def test_what_was_pooled_is_put_back_where_it_was(axes, data, seed, alone):
 IMAGE, ROW = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3))
 
 
-@pytest.mark.parametrize(
+@with_each(
     ("make", "error", "message"),
     [
         (lambda: nn.Conv2D(1, 1, 2, padding="sam"), ValueError, "Conv2D: padding must be .* did you mean 'same'"),

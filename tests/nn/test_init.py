@@ -102,6 +102,7 @@ def test_the_rows_or_columns_of_an_orthogonal_weight_are(rows, rest, gain, dtype
     np.testing.assert_allclose(product, gain**2 * np.eye(len(product)), atol=gain**2 * 1e-5)
 
 
+@pytest.mark.thorough
 def test_an_orthogonal_weight_has_no_preferred_direction():
     rng = np.random.default_rng(0)
     drawn = np.array([init.orthogonal((2, 2), rng, np.float64).numpy().ravel() for _ in range(2000)])

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
+from tests.effort import named
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, LoopWarning
@@ -47,8 +48,23 @@ def made(case, dtype=np.float64):
     return called, inputs
 
 
-@pytest.mark.parametrize("line", TABLE)
-def test_a_layer_does_what_pytorchs_does(line):
+def kind(line):
+    return re.match(r"nn\.(\w+)", line)[1]
+
+
+BY_LAYER = {}
+for line in TABLE:
+    BY_LAYER.setdefault(kind(line), []).append(line)
+
+
+@pytest.mark.parametrize("layer", BY_LAYER)
+def test_a_layer_does_what_pytorchs_does(layer):
+    for line in BY_LAYER[layer]:
+        with named(line):
+            does_what_pytorchs_does(line)
+
+
+def does_what_pytorchs_does(line):
     case, wanted = TABLE[line], EXPECTED[line]
     called, inputs = made(case)
     module = called.m
@@ -82,10 +98,6 @@ def test_the_state_dict_of_a_layer_loads_into_pytorchs(line):
     theirs.load_state_dict({name: torch.tensor(array) for name, array in called.m.state_dict().items()})
     expected = [r.detach() for r in results_in(eval(case.call, {**space, "m": theirs}))]
     assert_same("results", [values_of(r) for r in results_in(called(*inputs.values()))], expected)
-
-
-def kind(line):
-    return re.match(r"nn\.(\w+)", line)[1]
 
 
 # The line of each class with the smallest arrays, which is also checked by finite differences.

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import with_each
 from tinygrad_edu import Tensor, grad, nn
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import (
@@ -55,7 +56,7 @@ def test_every_loss_is_here():
     assert set(FITTING) == set(MODULES) == {name for name in nn.losses.__all__ if name.islower()}
 
 
-@pytest.mark.parametrize("name", FITTING)
+@with_each("name", FITTING)
 def test_a_module_is_its_function_and_has_its_settings(name):
     function, module, inputs = loss_of(name), MODULES[name], FITTING[name]
     takes = inspect.signature(function).parameters
@@ -72,8 +73,8 @@ def test_a_module_is_its_function_and_has_its_settings(name):
         assert f"reduction={reduction!r}" in repr(made)
 
 
-@pytest.mark.parametrize("name", FITTING)
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@with_each("name", FITTING)
+@with_each("dtype", [np.float16, np.float32, np.float64])
 def test_a_loss_keeps_the_dtype_of_the_prediction(name, dtype):
     inputs = [Tensor(x.astype(dtype)) if x.dtype.kind == "f" else x for x in FITTING[name]]
     plain = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
@@ -83,7 +84,7 @@ def test_a_loss_keeps_the_dtype_of_the_prediction(name, dtype):
         assert loss_of(name)(*others).dtype == dtype
 
 
-@pytest.mark.parametrize("name", FITTING)
+@with_each("name", FITTING)
 def test_another_reduction_is_refused(name):
     with pytest.raises(ValueError, match="'mean', 'sum' or 'none', got 'avg'"):
         loss_of(name)(*FITTING[name], reduction="avg")
@@ -168,7 +169,7 @@ def test_labels_that_do_not_fit_are_explained(loss, labels, error, message):
 X = np.zeros((2, 3))
 
 
-@pytest.mark.parametrize(
+@with_each(
     ("call", "error", "message"),
     [
         (lambda: nll_loss(X, [0.0, 1.0]), DTypeError, "labels must be integers, got float64"),

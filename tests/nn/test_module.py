@@ -573,6 +573,7 @@ def test_a_dtype_that_does_not_hold_everything_changes_nothing(spoil, dtype, mes
     assert {p.dtype.name for p in model.parameters()} == {"float64"}
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("act", ["astype", "load_state_dict"])
 def test_wherever_it_is_interrupted_all_tensors_have_changed_or_none(act):
@@ -839,6 +840,7 @@ def test_copies_compute_the_same_share_no_memory_and_keep_what_is_shared(duplica
 # --- layers define no vjps ---
 
 
+@pytest.mark.thorough
 def test_no_derivative_is_written_in_nn():
     for path in Path(tg.nn.__file__).parent.rglob("*.py"):
         tree = ast.parse(path.read_text())

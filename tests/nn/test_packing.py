@@ -59,6 +59,7 @@ def test_a_packed_sequence_is_computed_as_if_it_were_alone(kind, batch_first):
             np.testing.assert_allclose(state[:, k], expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", LAYERS)
 def test_derivatives_and_vmap_of_packed_steps(kind):
     layer = made(kind, num_layers=1, proj_size=2) if kind == "LSTM" else made(kind, num_layers=1)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.randomness import random_stream
@@ -50,7 +51,7 @@ def layer_of(line, dtype="float64"):
     return nn.parametrize(eval(layer).astype(dtype), "weight", eval(parametrization))
 
 
-@lines
+@pytest.mark.parametrize("line", thorough(LINES, quick=LINES.keys() - {"spectral norm, images"}))
 def test_gradients_are_correct_and_the_state_dict_is_complete(line):
     layer = layer_of(line)
     if line.startswith("spectral norm"):  # the gradient holds the singular vectors constant, so it needs exact ones

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.effort import with_each
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Conv2D, Dropout, Linear, init
 from tinygrad_edu.nn.randomness import current_stream, random_stream, stream_of, stream_seeds
@@ -34,7 +35,7 @@ DRAWS = [
 NO_GENERATORS = [0, np.random.RandomState(0), np.random, np.random.PCG64(0)]
 
 
-@pytest.mark.parametrize(
+@with_each(
     ("draw", "rng"), [*itertools.product(LAYERS, NO_GENERATORS), *itertools.product(DRAWS, [None, *NO_GENERATORS])]
 )
 def test_what_is_no_generator_is_refused(draw, rng):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.effort import thorough
+from tests.effort import thorough, with_each
 from tests.nn.test_layer_tables import TABLE, kind, made
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
@@ -107,7 +107,7 @@ def output(layer, *inputs):
     return sharded.output(list(inputs), slice(0, len(inputs[0])), RNG)
 
 
-@pytest.mark.parametrize(("text", "shapes", "message"), REFUSED)
+@with_each(("text", "shapes", "message"), REFUSED)
 def test_a_layer_that_couples_samples_raises_in_a_shard_only(text, shapes, message):
     layer, inputs = built(text, *(shapes if isinstance(shapes, list) else [shapes]))
     layer(*inputs)
@@ -165,7 +165,7 @@ def test_the_samples_of_a_layer_in_the_table_are_independent_or_it_raises(line):
     assert re.search(KNOWN, failure(called, arrays))
 
 
-@pytest.mark.parametrize("name", sorted(LAYERS))
+@with_each("name", sorted(LAYERS))
 def test_each_layer_is_independent_or_declared_as_coupled(name):
     lines = (line for line in TABLE if kind(line) == name)
     found = name in INDEPENDENT or any(
@@ -218,8 +218,8 @@ class AdditiveLoss(nn.Module):
         return len(y)
 
 
-@pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.parametrize("place", ["model", "nested", "loss"])
+@with_each("name", CHANGES)
+@with_each("place", ["model", "nested", "loss"])
 def test_a_call_that_changes_an_attribute_raises_and_the_attribute_is_restored(name, place):
     part = CHANGES[name]()
     before = {key: np.copy(value) for key, value in vars(part).items()}

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import with_each
 from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import DataError, StateDictError
 from tools.torch_files import FOLDER, VALUES, value
@@ -37,7 +38,7 @@ def assert_equal(found, expected):
 READ = nn.load_weights(FOLDER / "values.pt")
 
 
-@pytest.mark.parametrize("name", VALUES)
+@with_each("name", VALUES)
 def test_each_value_is_read(name):
     assert_equal(READ[name], np.asarray(value(1, name)) if isinstance(READ[name], np.ndarray) else value(1, name))
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
+from tests.effort import with_each
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.nn.weights.saving import load_weights
 from tools.torch_modules import FOLDER, MODELS, left_by, lines, vocabulary
@@ -13,7 +14,7 @@ from tools.torch_modules import FOLDER, MODELS, left_by, lines, vocabulary
 CONTAINERS, SAVED = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("containers", "models"))
 
 
-@pytest.mark.parametrize("line", lines())
+@with_each("line", lines())
 def test_a_container_does_what_pytorchs_does(line):
     found = left_by(line, {**vars(nn), "array": np.array})
     assert json.dumps(found) == json.dumps(CONTAINERS[line])

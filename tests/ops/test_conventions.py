@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
@@ -254,9 +255,9 @@ STD_ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("ddof", [0, 1])
-@pytest.mark.parametrize("kind", [np.asarray, tg.Tensor])
-@pytest.mark.parametrize(("dtype", "x"), STD_ROWS)
+@with_each("ddof", [0, 1])
+@with_each("kind", [np.asarray, tg.Tensor])
+@with_each(("dtype", "x"), STD_ROWS)
 def test_std_is_that_in_float64_rounded_once(dtype, x, kind, ddof):
     x = np.array(x, dtype)
     for axis in (None, -1, 0) if x.ndim > 1 else (None,):
@@ -296,9 +297,9 @@ def test_the_variance_may_overflow_and_its_gradient_does_not(dtype):
     np.testing.assert_array_equal(x.grad, [big, -big])
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("end", [LARGEST, SMALLEST])
-@pytest.mark.parametrize(("f", "slope"), [
+@with_each("dtype", [np.float16, np.float32, np.float64])
+@with_each("end", [LARGEST, SMALLEST])
+@with_each(("f", "slope"), [
     *[(lambda x, p=p: tg.linalg.norm(x, p), 2 ** (1 / p - 1)) for p in (0.5, 2, 3)],
     (lambda x: tg.hypot(x[0], x[1]), 0.5**0.5),
 ])  # fmt: skip
@@ -343,8 +344,8 @@ def value_and_gradients(norm, dtype, row):
     return out.numpy().ravel(), x.grad[0], values_of(recorded)
 
 
-@pytest.mark.parametrize(("dtype", "row"), OVERFLOWING + NOT_FINITE)
-@pytest.mark.parametrize("norm", ["layer_norm", "group_norm"])
+@with_each(("dtype", "row"), OVERFLOWING + NOT_FINITE)
+@with_each("norm", ["layer_norm", "group_norm"])
 def test_a_row_whose_variance_overflows_is_nan(norm, dtype, row):
     for found in value_and_gradients(norm, dtype, row):
         np.testing.assert_array_equal(found, np.full(4, np.nan, dtype), strict=True)
@@ -388,9 +389,9 @@ def test_equal_numbers_normalize_to_0_whatever_their_size(norm):
 # --- A 0-d array has axes 0 and -1, as in NumPy's sum, max and min; here also in means ---
 
 
-@pytest.mark.parametrize("axis", [None, (), 0, -1, np.int64(0)])
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize(
+@with_each("axis", [None, (), 0, -1, np.int64(0)])
+@with_each("dtype", [np.float16, np.float32, np.float64])
+@with_each(
     ("f", "value", "slope"),
     [(f, 2, 1) for f in (tg.sum, tg.mean, tg.prod, tg.max, tg.min, tg.logsumexp, tg.nansum, tg.nanmean, tg.average)]
     + [(f, 0, 0) for f in (tg.var, tg.std, tg.ptp)],
@@ -403,9 +404,9 @@ def test_reductions_of_a_number(f, value, slope, dtype, axis):
         np.testing.assert_array_equal(found, np.array(wanted, dtype), strict=True)
 
 
-@pytest.mark.parametrize("axis", [1, -2, (0,)])
-@pytest.mark.parametrize("f", [tg.sum, tg.mean, tg.max, tg.var, tg.std])
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@with_each("axis", [1, -2, (0,)])
+@with_each("f", [tg.sum, tg.mean, tg.max, tg.var, tg.std])
+@with_each("dtype", [np.float16, np.float32])
 def test_a_number_has_no_other_axis(f, dtype, axis):
     with pytest.raises(np.exceptions.AxisError):
         f(tg.Tensor(np.array(2, dtype)), axis=axis)
@@ -414,7 +415,7 @@ def test_a_number_has_no_other_axis(f, dtype, axis):
 # --- Norms and singular values at non-differentiable points, as in PyTorch 2.13 ---
 
 
-@pytest.mark.parametrize(("f", "x", "derivative"), [
+@with_each(("f", "x", "derivative"), [
     *[(lambda x, p=p: tg.linalg.norm(x, p), [0.0, 0.0], [0, 0]) for p in (0, 0.5, 1, 1.5, 2, 3, -1, np.inf, -np.inf)],
     (lambda x: tg.linalg.norm(x, 0), [0.0, 3.0], [0, 0]), (lambda x: tg.linalg.norm(x, 1), [0.0, -3.0], [0, -1]),
     (lambda x: tg.linalg.norm(x, 0.5), [0.0, -4.0], [0, -1]), (lambda x: tg.linalg.norm(x, -1), [0.0, 2.0], [0, 0]),
@@ -459,7 +460,7 @@ NAN, INF = np.nan, np.inf
 
 
 # PyTorch 2.13 differs at infinities, for copysign, and for the second derivative of sinc at 0, which is NaN there.
-@pytest.mark.parametrize(("f", "x", "derivative"), [
+@with_each(("f", "x", "derivative"), [
     (tg.floor, [0.5, 1.0, NAN], [0, 0, 0]), (lambda x: tg.round(x, 1), [0.25, 1.0, NAN], [0, 0, 0]),
     (lambda x: tg.leaky_relu(x, 0.1), [-INF, -0.0, 0.0, INF, NAN], [0.1, 0.1, 0.1, 1, 0.1]),
     (lambda x: tg.prelu(x, 0.1), [-INF, -0.0, 0.0, INF, NAN], [0.1, 0.1, 0.1, 1, 0.1]),
@@ -670,7 +671,7 @@ def test_lengths_of_counts_are_numpys():
     assert edges.tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("mistake", "message"), [
+@with_each(("mistake", "message"), [
     (lambda: tg.interp(0.0, [1.0, 0.0], [1.0, 2.0]), "interp: xp must be increasing"),
     (lambda: tg.interp(0.0, [1.0, 2.0], [1.0]), "interp: xp and fp must be 1-d and of one length"),
     (lambda: tg.cross(np.zeros(2), np.zeros(2)), "cross: the vectors must have 3 elements"),
@@ -771,7 +772,7 @@ def test_where_functions_of_networks_have_their_ends(f, x, derivative):
     np.testing.assert_allclose(gradient(f, x).reshape(np.shape(derivative)), derivative, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("found", "wanted"), [
+@with_each(("found", "wanted"), [
     (lambda: tg.scaled_dot_product_attention(QUERY, QUERY, QUERY, BLIND)[0], [0, 0]),
     (lambda: tg.scaled_dot_product_attention(QUERY, QUERY, QUERY, np.where(BLIND, 0, -np.inf))[0], [0, 0]),
     (lambda: tg.conv2d(IMAGE, np.ones((1, 1, 2, 2)), padding="same")[0, 0, 2], [15, 17, 9]),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tests.ops.groups import written
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DataError, DTypeError, IntegerGradientError, ShapeError
@@ -39,7 +40,7 @@ SAME = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "dtype"), SAME)
+@with_each(("code", "dtype"), SAME)
 def test_what_is_made_is_numpys(code, dtype):
     found, wanted = (eval(f"{place}.{code}") for place in ("tg", "np"))
     assert (type(found), found.dtype, found.requires_grad, found.is_leaf) == (Tensor, dtype, False, True)

@@ -105,6 +105,7 @@ def test_products_are_linear_in_each_argument(name, data):
         check_linear(alone, inputs[k])
 
 
+@pytest.mark.thorough
 @given(st.data(), shapes(1, 3), st.integers(1, 3))
 def test_functions_of_a_list(data, shape, count):
     parts = [data.draw(arrays(shape)) for _ in range(count)]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tests.effort import thorough
+from tests.effort import thorough, with_each
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import fast
@@ -52,8 +52,8 @@ def test_the_slope_of_tanh_in_parts_keeps_the_layout():
     assert np.array_equal(parts, g)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-@pytest.mark.parametrize("n", [*range(-9, 10), 3.0, -2.0, 0.5])
+@with_each("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@with_each("n", [*range(-9, 10), 3.0, -2.0, 0.5])
 def test_whole_powers_as_products(n, dtype):
     """A product, and a power in the plain form, rounds by up to half a unit in the last place; float16 rounds once."""
     x = np.concatenate([[0.0, -0.0, np.inf, -np.inf, np.nan, 1e-3, -200.0], np.linspace(-3, 3, 50)]).astype(dtype)
@@ -87,9 +87,9 @@ def test_powers_of_integers_are_numpys():
 # --- Reductions of short rows ---
 
 
-@pytest.mark.parametrize("function", [np.maximum, np.minimum])
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("n", [2, 9, 17, 25, 33])
+@with_each("function", [np.maximum, np.minimum])
+@with_each("dtype", [np.float16, np.float32, np.float64])
+@with_each("n", [2, 9, 17, 25, 33])
 def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n):
     x = np.where(np.random.default_rng(0).random((2000, n)) < 0.5, 0, -0.0).astype(dtype)
     for settings in ({}, {"initial": -np.inf if function is np.maximum else np.inf}):
@@ -110,6 +110,7 @@ def test_sums_of_short_rows_of_float16_round_once(n):
 # --- Selection by rank ---
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("special", [(np.nan, 1, 0), (np.nan, np.inf, -np.inf), (np.inf, 0.0, -0.0)])
 def test_choosing_by_rank_in_every_row_of_three_special_values(special, descending, monkeypatch):
@@ -232,6 +233,7 @@ def in_a_shard(function, *arrays):
     return next(map_shards(lambda _: function(*arrays), 1, 1))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("m", "k", "n"), [(128, 128, 128), (300, 140, 333), (33, 1500, 65), (150, 300, 40)])
 def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n, dtype, small_blocks):
@@ -248,6 +250,7 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("stacks", [((), ()), ((), (2,)), ((3, 1), (2,))])
 @pytest.mark.parametrize("n", [90, 170])  # rows are split, or columns
@@ -343,7 +346,7 @@ def all_four(x, weight, settings):
 # --- Sums over several axes ---
 
 
-@pytest.mark.parametrize("order", list(permutations(range(4))))
+@with_each("order", list(permutations(range(4))))
 def test_sums_over_any_axes_of_any_layout(order):
     x = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)  # all sums are exact
     x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import integrate, linalg, special
 
 import tinygrad_edu as tg
-from tests.effort import thorough
+from tests.effort import thorough, with_each
 from tests.ops.groups import written
 from tests.ops.missing import MISSING
 from tests.ops.network_references import NETWORK_REFERENCES, batched, convolve, max_pool
@@ -615,7 +615,7 @@ embedding([0], t(IMAGES)); scaled_dot_product_attention(t(A), t(A[:, :2]), t(A))
 """
 
 
-@pytest.mark.parametrize("call", written(SHAPE_ERRORS))
+@with_each("call", written(SHAPE_ERRORS))
 def test_shapes_that_do_not_fit_are_shape_errors(call):
     with pytest.raises(ShapeError):
         eval(f"tg.{call}", {**globals(), "t": tg.Tensor})
@@ -644,7 +644,7 @@ SENSELESS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("call", SENSELESS)
+@with_each("call", SENSELESS)
 def test_settings_of_networks_that_make_no_sense_are_refused(call):
     error, match = SENSELESS[call]
     with pytest.raises(error, match=match):
@@ -810,8 +810,8 @@ def test_relu_and_sigmoid_of_whole_numbers():
     np.testing.assert_allclose(tg.sigmoid(np.array([1, 2], np.uint8)), 1 / (1 + np.exp([-1.0, -2.0])))
 
 
-@pytest.mark.parametrize("f", [tg.softmax, tg.softmin, tg.log_softmax, tg.logsumexp, tg.silu, tg.logit, tg.tanhshrink])
-@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+@with_each("f", [tg.softmax, tg.softmin, tg.log_softmax, tg.logsumexp, tg.silu, tg.logit, tg.tanhshrink])
+@with_each("dtype", [bool, np.uint8, np.int64])
 def test_whole_numbers_give_what_floats_give(f, dtype):
     x = np.array([1, 0, 1], dtype)
     with np.errstate(divide="ignore"):

@@ -6,6 +6,7 @@ from numpy.linalg import LinAlgError
 from scipy import linalg
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tests.ops.groups import written
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, MissingVJPError, ShapeError
@@ -64,7 +65,7 @@ einsum(W, (0, 1), (1,)); einsum(B, [..., 40, 1], W, [0, 1], [..., 0, 40])
 """
 
 
-@pytest.mark.parametrize("call", [*(f"linalg.{call}" for call in written(LINALG)), *written(PRODUCTS)])
+@with_each("call", [*(f"linalg.{call}" for call in written(LINALG)), *written(PRODUCTS)])
 def test_what_numpy_gives(call):
     with np.errstate(all="ignore"):
         expected, found = eval(f"np.{call}"), eval(f"tg.{call}")
@@ -123,6 +124,7 @@ def test_derivatives_of_a_determinant_at_any_rank(x):
     np.testing.assert_allclose(found, change, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_a_third_derivative_of_a_determinant():
     check_vjp(tg.linalg.det, A, order=3)
     check_vjp(tg.linalg.det, np.ones((2, 2)), order=3)
@@ -237,7 +239,7 @@ ERRORS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("call", ERRORS)
+@with_each("call", ERRORS)
 def test_errors(call):
     kind, words = ERRORS[call]
     with pytest.raises(kind) as caught:

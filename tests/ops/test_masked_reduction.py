@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.testing import check_vjp, check_vmap
 from tinygrad_edu.testing.strategies import arrays
@@ -31,6 +32,7 @@ def reductions(draw, name):
     return x, settings
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_values_and_derivatives(name, data):
@@ -44,8 +46,8 @@ def test_values_and_derivatives(name, data):
         assert getattr(tg, name)(x.astype(dtype), **settings).dtype == dtype
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("axes", [(0, 0), (None, 0), (0, None)])
+@with_each("name", NAMES)
+@with_each("axes", [(0, 0), (None, 0), (0, None)])
 def test_each_sample_has_its_own_mask(name, axes):
     rng = np.random.default_rng(0)
     x, masks = rng.standard_normal((2, 4, 3)), rng.random((2, 4, 3)) < 0.5

@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops import creation, numpy_protocol
@@ -74,7 +75,7 @@ def defaults(function):
     return {p.name: p.default for p in parameters if p.default is not p.empty and p.default is not np._NoValue}
 
 
-@pytest.mark.parametrize("name", [name for name in SHARED if not isinstance(getattr(np, name), np.ufunc)])
+@with_each("name", [name for name in SHARED if not isinstance(getattr(np, name), np.ufunc)])
 def test_the_defaults_are_numpys(name):
     mine, theirs = defaults(getattr(tg, name)), defaults(getattr(np, name))
     shared = {each for each in mine.keys() & theirs.keys() if (name, each) not in OTHER_DEFAULTS}
@@ -108,7 +109,7 @@ CALLS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("call", CALLS)
+@with_each("call", CALLS)
 def test_a_call_is_read_as_numpy_reads_it(call):
     t = Tensor(A, requires_grad=True)
     found, wanted = (eval(code, {**globals(), "t": t}) for code in (call, CALLS[call]))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.testing import check_vjp
@@ -251,7 +252,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("call", REFUSED)
+@with_each("call", REFUSED)
 def test_what_is_no_call_says_so(call):
     with pytest.raises(REFUSED[call]):
         eval(f"tg.{call}")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tests.ops.groups import written
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError, StaleValueError
@@ -84,7 +85,7 @@ PADS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("call", written(NUMPYS_FORMS) + PADS)
+@with_each("call", written(NUMPYS_FORMS) + PADS)
 def test_a_form_that_numpy_takes(call):
     for inputs in (SPACE, {name: tg.Tensor(x) for name, x in SPACE.items()}):
         same(eval(f"tg.{call}", {"tg": tg, "np": np, **inputs}), eval(f"np.{call}", {"np": np, **SPACE}))
@@ -136,7 +137,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("call", REFUSED)
+@with_each("call", REFUSED)
 def test_what_does_not_fit_is_refused_in_words(call):
     error, words = REFUSED[call]
     for inputs in (SPACE, {name: tg.Tensor(x) for name, x in SPACE.items()}):
@@ -155,7 +156,7 @@ tril(); tril(-1); triu(1); unbind(); unbind(axis=1); diagflat(); swapaxes(0, 2);
 """
 
 
-@pytest.mark.parametrize("call", written(METHODS))
+@with_each("call", written(METHODS))
 def test_a_method_is_the_function_of_its_name(call):
     space = {"tg": tg, "t": tg.Tensor(np.arange(48.0).reshape(3, 4, 4), requires_grad=True)}
     wanted = eval(f"tg.{call.replace('(', '(t, ', 1)}", space)
@@ -179,7 +180,7 @@ unbind(x, 2)[3]; broadcast_to(x, (5, 2, 3, 4)); meshgrid(x, copy=False)[0]; broa
 """
 
 
-@pytest.mark.parametrize("call", written(VIEWS))
+@with_each("call", written(VIEWS))
 def test_what_is_a_view_in_numpy_is_one_here(call):
     x = np.arange(24.0).reshape(2, 3, 4)
     assert np.shares_memory(eval(f"tg.{call}", {"tg": tg, "x": x}), x)

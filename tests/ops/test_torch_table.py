@@ -5,13 +5,13 @@
 
 import re
 import warnings
-from contextlib import contextmanager
 from functools import wraps
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import named
 from tests.ops.missing import MISSING
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import LoopWarning
@@ -44,13 +44,19 @@ def check_case(case, wanted):
         assert_same("second", [g.numpy() for g in pulled(first, 2)(*leaves)], wanted["second"])
 
 
-TABLE = {case.line: case for name in names() for case in cases(name)}
+FILES = {name: {case.line: case for case in cases(name)} for name in names()}
+TABLE = {line: case for file in FILES.values() for line, case in file.items()}
 EXPECTED = expected(FOLDER, names())
+BY_OP = {}  # the lines by their first function
+for line in TABLE:
+    BY_OP.setdefault(re.search(r"tg\.([\w.]+)|$", line)[1] or "indexing", []).append(line)
 
 
-@pytest.mark.parametrize("line", TABLE)
-def test_what_pytorch_says(line):
-    check_case(TABLE[line], EXPECTED[line])
+@pytest.mark.parametrize("op", BY_OP)
+def test_what_pytorch_says(op):
+    for line in BY_OP[op]:
+        with named(line):
+            check_case(TABLE[line], EXPECTED[line])
 
 
 def test_every_line_has_its_numbers():
@@ -82,7 +88,7 @@ def test_the_lines_call_every_vjp_of_the_ops_that_are_not_listed_as_missing(monk
 
 # Lines with an argument that they write to.
 STATEFUL = {line for line in TABLE if line.startswith("tg.batch_norm(") and "training=True, momentum" in line}
-BY_FILE = {name: sorted({case.line for case in cases(name)} - STATEFUL) for name in names()}
+BY_FILE = {name: sorted(file.keys() - STATEFUL) for name, file in FILES.items()}
 # Calls that run once for each sample: of functions whose results may have another shape for each, or without a rule.
 LOOPS = (
     "bincount",
@@ -95,16 +101,6 @@ LOOPS = (
     "unique",
     "repeat(x * x, r",
 )
-
-
-@contextmanager
-def named(line):
-    """Add a line of the table to an error."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(line)
-        raise
 
 
 def of_inputs(case):

@@ -119,6 +119,7 @@ def test_it_fits_a_line():
     np.testing.assert_allclose(model.bias.numpy(), [3], atol=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_with_a_constant_learning_rate_it_is_also_keras_sgd(nesterov):
     # The velocity of Keras includes the learning rate: it is -lr times our buffer.

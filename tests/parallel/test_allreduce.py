@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import with_each
 from tests.parallel.simulated import on_workers
 from tinygrad_edu.parallel import allreduce
 from tinygrad_edu.parallel.allreduce import allreduce_sum
@@ -65,8 +66,8 @@ def test_on_any_number_of_workers_it_has_the_bits_of_the_one_tree(size, count, s
     require_the_tree(size, nasty(seed, count, sizes))
 
 
-@pytest.mark.parametrize("size", [*range(1, 10), 13, 16, 17, 33])
-@pytest.mark.parametrize("count", [1, 7, 11, 16, 100])
+@with_each("size", [*range(1, 10), 13, 16, 17, 33])
+@with_each("count", [1, 7, 11, 16, 100])
 def test_on_up_to_33_workers_it_has_the_bits_of_the_one_tree(size, count):
     require_the_tree(size, nasty(size, count, (40, 7, 1)))
 
@@ -105,8 +106,8 @@ def test_of_powers_of_two_a_worker_sends_less_than_twice_the_array_to_one_partne
     assert told(size, size * each) == (2 * (1 - 1 / size), rounds, rounds)
 
 
-@pytest.mark.parametrize("size", [*range(2, 14), 17, 24, 31, 33])
-@pytest.mark.parametrize("each", [1, 4])
+@with_each("size", [*range(2, 14), 17, 24, 31, 33])
+@with_each("each", [1, 4])
 def test_of_other_numbers_it_sends_little_more(size, each):
     times, messages, rounds = told(size, size * each)
     log = (size - 1).bit_length()

@@ -60,11 +60,13 @@ def test_each_case_is_another(checksums):
     assert len(set(checksums.values())) == len(checksums) == 13
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("threads", [2, 3])
 def test_bits_do_not_depend_on_the_number_of_threads(threads, checksums):
     assert trained.checksums(Threads(threads)) == checksums
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ranks", thorough([1, 2, 3, 4], quick=[1, 2]))
 def test_nor_on_that_of_the_processes_and_each_comes_to_all(ranks, checksums, tmp_path):
     """Ranks with an odd number run two threads."""
@@ -130,6 +132,7 @@ ENDS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", thorough(ENDS, quick=["raises on rank 1", "is killed"]))
 def test_all_end_where_one_does_and_say_why(end):
     unlucky, program, code, message = ENDS[end]
@@ -183,6 +186,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.thorough
 def test_what_a_rank_starts_or_forks_is_alone_and_the_ranks_go_on(tmp_path):
     program = tmp_path / "children.py"
     program.write_text(CHILDREN)
@@ -227,6 +231,7 @@ if not world().rank:
 """
 
 
+@pytest.mark.thorough
 def test_the_threads_of_a_rank_are_its_share_of_the_cores():
     """Two ranks share all available cores, or each rank is bound to one core."""
     ranks = told(3, "-c", SHARE)
@@ -260,6 +265,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.thorough
 def test_where_one_is_to_stop_all_do_after_the_same_step():
     assert told(3, "-c", STOPPED) == [7, 7, 7]
 

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
+from tests.effort import with_each
 from tests.parallel.simulated import on_workers
 from tinygrad_edu.errors import WorkersDifferError
 from tinygrad_edu.parallel.workers import ALONE, allgather, allreduce_any, require_equal
@@ -12,7 +13,7 @@ from tinygrad_edu.parallel.workers import ALONE, allgather, allreduce_any, requi
 SIZES = range(1, 34)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@with_each("size", SIZES)
 def test_everybody_gathers_what_each_gave_in_their_order(size):
     def told(rank):
         return {"rank": rank, "of any length": "x" * (7 * rank), "nothing": None}
@@ -32,7 +33,7 @@ def test_everybody_learns_whether_any_says_so(size):
     assert {worker.rounds for worker in workers} == {(size - 1).bit_length()}
 
 
-@pytest.mark.parametrize("size", SIZES)
+@with_each("size", SIZES)
 def test_nobody_tells_another_the_same_twice(size):
     """The bytes sent by a worker are at most the sum of all values, each in its largest encoding."""
     content = "x" * 1000

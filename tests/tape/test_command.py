@@ -44,6 +44,7 @@ def run(tmp_path, source, *options, arguments=()):
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.getcwd())
 
 
+@pytest.mark.thorough
 def test_the_tape_of_a_training_is_that_of_its_first_step(tmp_path):
     done = run(tmp_path, TRAINING, "--steps", arguments=["1000000000", "--page"])
     assert done.returncode == 0, done.stderr
@@ -63,6 +64,7 @@ CHECKPOINT = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("number", "ops"), [("1", ["leaf", "function", "sum"]), ("2", ["leaf", "multiply", "exp"])])
 def test_the_pass_of_a_checkpoint_is_the_second_one(tmp_path, number, ops):
     done = run(tmp_path, CHECKPOINT, "--walk", number)
@@ -71,6 +73,7 @@ def test_the_pass_of_a_checkpoint_is_the_second_one(tmp_path, number, ops):
     assert [next(word for word in row if word in {"leaf", "function", "sum", "multiply", "exp"}) for row in rows] == ops
 
 
+@pytest.mark.thorough
 def test_it_folds_counts_and_writes_pages(tmp_path):
     folded = run(tmp_path, TRAINING, "--walk", "3", "--fold", "1", arguments=["3"])
     assert folded.returncode == 0, folded.stderr
@@ -81,6 +84,7 @@ def test_it_folds_counts_and_writes_pages(tmp_path):
     assert "<h1>script.py</h1>" in page.read_text()
 
 
+@pytest.mark.thorough
 def test_a_script_without_a_walk_says_so(tmp_path):
     done = run(tmp_path, TRAINING, "--walk", "2", arguments=["1"])
     assert done.returncode == 1
@@ -88,6 +92,7 @@ def test_a_script_without_a_walk_says_so(tmp_path):
     assert "ended before backward pass number 2; there is no tape." in done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("broken", "code", "said"),
     [
@@ -103,6 +108,7 @@ def test_a_script_that_fails_fails_as_without_the_tape(broken, code, said, tmp_p
     assert "tinygrad_edu" not in done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -125,6 +131,7 @@ def test_a_wrong_command_is_told_so(options, said, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_a_walk_that_raises_shows_how_far_it_came(tmp_path):
     source = """
         import tinygrad_edu as tg

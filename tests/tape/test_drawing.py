@@ -21,6 +21,7 @@ def test_the_ending_says_what_it_is_and_another_is_refused(tmp_path):
         tape.draw(Tensor(1.0, requires_grad=True), tmp_path / "graph.gif")
 
 
+@pytest.mark.thorough
 def test_without_the_extra_it_is_named(tmp_path):
     program = (
         "import sys; sys.modules['pygraphviz'] = None\n"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor, tape
 from tinygrad_edu.errors import GraphFreedError, NoGraphError, WrongGradientError
 from tinygrad_edu.tape.values import array_of
@@ -253,7 +254,7 @@ def test_variadic_ops_tell_their_vjps_the_position():
     assert walk[1].contribution.tolist() == [2, 3]
 
 
-@pytest.mark.parametrize("name", OPS)
+@with_each("name", OPS)
 def test_every_op_of_ours_shows_its_vjps(name):
     op = tg.ops.registry[name]
     for argument in op.vjp_functions:

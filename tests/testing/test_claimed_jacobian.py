@@ -113,6 +113,7 @@ def test_a_wrong_jacobian_is_named(name):
         check_gradient(f, None, *point, jacobian=claimed)
 
 
+@pytest.mark.thorough
 def test_a_column_is_found_among_many():
     x, matrix = np.linspace(0.1, 1, 300), np.random.default_rng(0).normal(size=(40, 300))
 

@@ -246,6 +246,7 @@ def is_input(value):
     return isinstance(value, list | float) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
 
 
+@pytest.mark.thorough
 @given(st.lists(nests, min_size=1, max_size=3), st.data())
 def test_arguments_of_any_nest(point, data):
     """Check the sum of the sines of all inputs, and a gradient of it with one wrong part."""
@@ -271,6 +272,7 @@ def test_arguments_of_any_nest(point, data):
         check_gradient(total, functools.partial(gradient, wrong), *point, cotangent=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("size", [1, 30, 3000])
 def test_a_gradient_is_judged_by_the_rounding_of_its_dtype(sign, size):
@@ -383,6 +385,7 @@ def cached_by_shape():
     return lambda x: known.setdefault(np.shape(x), 3 * x**2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", [First, cached_by_shape])
 @pytest.mark.parametrize("x", [1.5, X, X / 1e3, X * 1e3, np.ones(3), X.astype(np.float32)], ids=str)
 def test_a_gradient_that_keeps_its_first_point_is_wrong(make, x):

@@ -191,6 +191,7 @@ OPS = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OPS)
 def test_our_conventions_are_between_the_slopes(name):
     assert status(check_vjp, *OPS[name], order=1) == "right"

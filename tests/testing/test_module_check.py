@@ -25,12 +25,14 @@ from tinygrad_edu.testing.strategies import arrays, modules
 X = np.random.default_rng(5).normal(size=(4, 3))
 
 
+@pytest.mark.thorough
 @given(modules())
 def test_random_nests_of_layers(drawn):
     module, x = drawn
     check_module(module, x)
 
 
+@pytest.mark.thorough
 def test_a_strategy_of_inputs():
     check_module(nn.Linear(3, 2), arrays((2, 3), layouts=False))
     rng = np.random.default_rng(3)
@@ -433,6 +435,7 @@ def returning(result):
     return scaled(lambda self, x: result(x * self.scale))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
 def test_nested_results(result):
     check_module(returning(result), X)
@@ -454,6 +457,7 @@ def test_a_result_without_a_floating_point_array(result):
         check_module(returning(result), X)
 
 
+@pytest.mark.thorough
 def test_nested_inputs():
     lstm, state = nn.LSTM(3, 2, rng=np.random.default_rng(0)), (np.ones((1, 2)), np.zeros((1, 2)))
     check_module(lstm, X, state)

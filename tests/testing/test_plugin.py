@@ -131,6 +131,7 @@ RUNS = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", thorough(RUNS, quick=["dev"]))
 def test_a_profile_says_how_many_examples_and_the_suite_the_rest(name):
     options, files, expected = RUNS[name]
@@ -154,6 +155,7 @@ def test_the_generator_is_another_in_each_test_and_the_same_in_each_run():
     assert [first[f"rng {n}"] for n in (0, 1)] == [second[f"rng {n}"] for n in (0, 1)]
 
 
+@pytest.mark.thorough
 def test_without_hypothesis_the_option_says_so_in_one_line(tmp_path):
     (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
     (tmp_path / "hypothesis.py").write_text("raise ModuleNotFoundError('not installed')\n")
@@ -178,6 +180,7 @@ pluggy.__version__ = "1.0.0"
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("plugins", "has_hooks"), [(["old_pluggy", "tinygrad_edu"], False), (["tinygrad_edu"], True)])
 def test_an_old_pluggy_loads_no_hooks_and_stops_no_suite(tmp_path, plugins, has_hooks):
     (tmp_path / "old_pluggy.py").write_text(OLD_PLUGGY)
@@ -193,6 +196,7 @@ def test_an_old_pluggy_loads_no_hooks_and_stops_no_suite(tmp_path, plugins, has_
     assert "1 passed" in loaded.stdout
 
 
+@pytest.mark.thorough
 def test_another_plugin_may_define_the_names_without_our_prefix(tmp_path):
     (tmp_path / "other.py").write_text(
         "from hypothesis import settings\n"
@@ -213,6 +217,7 @@ def test_another_plugin_may_define_the_names_without_our_prefix(tmp_path):
     assert both.returncode == 0, both.stdout + both.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("first", thorough(["hypothesis", "tinygrad_edu"], quick=["hypothesis"]))
 def test_the_import_of_hypothesis_imports_nothing_of_ours_and_still_knows_tensors(first):
     program = f"""
@@ -290,6 +295,7 @@ KEY = "tinygrad_edu_max_inconclusive"
 VALUES = ["0", "1", "0.25", "half", "", "1.5", "-0.1", "nan", "inf", "50%"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("value", thorough(VALUES, quick=["0.25", "half", "1.5"]))
 def test_the_limit_of_the_configuration_is_a_number_from_0_to_1(tmp_path, value):
     code, out = outcome(tmp_path, "pytest.ini", f"[pytest]\n{KEY} = {value}\n")
@@ -473,6 +479,7 @@ def test_junit_has_the_checks_as_properties():
     assert sorted(values["test_drawn"][3].split("; ")) == ["slope", "slope, derivative 2"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", ["report.txt", "report", "test_it.py/report.json"])
 def test_a_report_that_cannot_be_written_stops_the_run_at_once(tmp_path, path):
     (tmp_path / "test_it.py").write_text("def test_it():\n    print('it ran')\n")

@@ -119,6 +119,7 @@ def test_the_second_derivative_of_a_small_function(size, factor):
         check_vjp(cube, X)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", [2, 3])
 @pytest.mark.parametrize("factor", [1.0, 0.0, 1.0001, -1.0])
 def test_a_gradient_that_is_wrong_as_a_function_of_the_cotangent(order, factor):
@@ -158,6 +159,7 @@ def wrong_where(holds):
     return broken("sin", x=lambda g, x: g * tg.cos(x) * (1.003 if holds(g) else 1.0))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", SHOWS_WHERE_G_IS)
 def test_a_vjp_that_is_wrong_for_some_cotangents_is_caught_and_says_for_which(kind):
     wrong = wrong_where(SHOWS_WHERE_G_IS[kind])
@@ -405,6 +407,7 @@ def test_the_estimate_is_honest_and_sees_no_kink_in_a_smooth_function(name, scal
     assert np.median(found.error) <= 1e-7 * np.max(np.abs(slope(x)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("draws", thorough([10, 200], quick=[10]))
 @pytest.mark.parametrize("name", thorough(SMOOTH, quick=[*SMOOTH][::3]))
 def test_no_false_alarm_and_no_excuse(name, draws):
@@ -432,6 +435,7 @@ def test_beside_a_kink_the_derivative_is_checked(away):
         check_gradient(lambda x: np.sum(np.abs(x)), lambda x: -np.sign(x), [away, -away])
 
 
+@pytest.mark.thorough
 def test_inside_hypothesis_a_jump_is_rejected_and_the_rest_is_checked():
     seen = []
 
@@ -456,6 +460,7 @@ def test_inside_hypothesis_a_jump_is_rejected_and_the_rest_is_checked():
 # --- Without Hypothesis ---
 
 
+@pytest.mark.thorough
 def test_the_checks_need_no_hypothesis_and_the_strategies_say_what_they_need():
     program = """
 import sys
@@ -474,6 +479,7 @@ else:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.thorough
 def test_no_false_alarm_where_all_terms_cancel():
     """Only rounding remains, and it depends on the layout."""
     settings = {"kernel_size": (1, 1), "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
@@ -494,6 +500,7 @@ def test_where_the_terms_of_a_value_cancel_a_wrong_value_is_found():
         check_op(summed, np.arange(-13.0, 14.0).reshape(3, 3, 3))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("x", thorough([4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 40.0], quick=[4.0, 10.0, 20.0]))
 def test_no_false_alarm_where_tanh_is_saturated(x):
     for seed in range(20):

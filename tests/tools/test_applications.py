@@ -33,6 +33,7 @@ def test_gradients_are_clipped_each_on_its_own(digits):
     assert min(lengths) < page["CLIP"] < max(lengths)
 
 
+@pytest.mark.thorough
 def test_an_ensemble_has_the_derivatives_of_its_networks(rng):
     page = program("ensemble", 1)
     stacked = {name: rng.normal(size=(3, *p.shape[1:])) for name, p in page["stacked"].items()}
@@ -43,6 +44,7 @@ def test_an_ensemble_has_the_derivatives_of_its_networks(rng):
         np.testing.assert_allclose(page["ensemble"](stacked, x)[k], alone, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_influence_solves_with_the_hessian_and_multiplies_by_each_gradient():
     page = program("influence", 2)
     w, x, y = page["w"], page["x"], page["y"]

@@ -112,15 +112,18 @@ def unchanged(tmp_path_factory):
     return drawn(tmp_path_factory.mktemp("pictures") / "unchanged.png")
 
 
+@pytest.mark.thorough
 def test_the_same_picture_has_no_differences(unchanged, tmp_path):
     assert list(differences(unchanged, drawn(tmp_path / "same.png"), catalog.PIXELS)) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("changes", CHANGED.values(), ids=list(CHANGED))
 def test_the_check_finds(changes, unchanged, tmp_path):
     assert list(differences(unchanged, drawn(tmp_path / "new.png", **changes), catalog.PIXELS)) != []
 
 
+@pytest.mark.thorough
 def test_small_differences_of_numbers_and_fonts_are_none(tmp_path, monkeypatch):
     old = drawn(tmp_path / "old.png")
     near = drawn(tmp_path / "near.png", heights=(1.001, 2.0, 3.0), power=1.001)
@@ -129,6 +132,7 @@ def test_small_differences_of_numbers_and_fonts_are_none(tmp_path, monkeypatch):
     assert list(differences(old, drawn(tmp_path / "font.png"), catalog.PIXELS)) == []
 
 
+@pytest.mark.thorough
 def test_the_check_finds_pixels_that_the_content_does_not_show(tmp_path):
     old, new = drawn(tmp_path / "old.png"), drawn(tmp_path / "new.png")
     painted = Image.open(new).convert("RGB")
@@ -138,6 +142,7 @@ def test_the_check_finds_pixels_that_the_content_does_not_show(tmp_path):
     assert any("brightness" in line for line in differences(old, new, catalog.PIXELS))
 
 
+@pytest.mark.thorough
 def test_the_check_finds_a_picture_that_was_not_made_by_the_command(tmp_path):
     new = drawn(tmp_path / "new.png")
     assert list(differences(tmp_path / "none.png", new, 0.1)) == ["the picture is missing"]
@@ -156,6 +161,7 @@ def test_the_check_finds_a_changed_frame(tmp_path):
     assert list(differences(old, tmp_path / "short.gif", 0.02)) == ["3 frames, now 2"]
 
 
+@pytest.mark.thorough
 def test_the_command_reports_what_differs_and_remakes_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "place", lambda name: tmp_path / name)
     assert command.main(["tree", "--check"]) == 1

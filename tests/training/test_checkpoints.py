@@ -41,6 +41,7 @@ from tinygrad_edu.training.serialization import pack, unpack
 X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", thorough([0, 1], quick=[0]))
 def test_killed_at_twenty_random_moments_a_run_ends_with_the_bits_of_an_undisturbed_one(seed):
     memory = Path("/dev/shm")  # in memory: writes of a killed process survive, without waiting for a disk
@@ -232,6 +233,7 @@ def test_that_of_a_newer_version_is_refused(tmp_path):
     assert "a newer tinygrad_edu wrote it in format 2; this version reads format 1" in refusal(Run(), tmp_path)
 
 
+@pytest.mark.thorough
 def test_any_damage_is_told_in_one_line_and_the_one_before_it_can_take_its_place(tmp_path):
     first = Run().step()
     first.checkpoints(tmp_path).save(epoch=1)
@@ -426,6 +428,7 @@ USES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("use", USES)
 def test_the_second_program_says_who_the_first_one_is_before_it_trains(use, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_lock, "GRACE", 0.0)
@@ -443,6 +446,7 @@ def test_the_second_program_says_who_the_first_one_is_before_it_trains(use, tmp_
     USES[use](Run(), tmp_path / "other")
 
 
+@pytest.mark.thorough
 def test_on_workers_the_first_locks_for_all_and_all_hear_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_lock, "GRACE", 0.0)
 
@@ -526,6 +530,7 @@ leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) 
 keys = st.text(max_size=2) | st.integers() | st.sampled_from(["array", "dict", "tuple"])
 
 
+@pytest.mark.thorough
 @given(
     st.recursive(
         leaves,

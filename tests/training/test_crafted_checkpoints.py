@@ -222,6 +222,7 @@ BITS = [np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philo
 PLACES = (*VALUES, 4, 5, 624, 625, 10**9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bits", BITS)
 def test_a_generator_gets_a_state_of_its_kind_or_keeps_its_own(bits, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "sync", lambda path: None)

@@ -91,6 +91,7 @@ def trained(name, threads=0, stop_at=None, worker=None, every_steps=1, **setting
     return [tensor.tobytes() for tensor in model.state_dict().values()], told, rng.random()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", LOADERS)
 def test_a_training_has_the_bits_of_one_without_workers_and_without_stops(name, tmp_path):
     wanted = trained(name)

@@ -18,6 +18,7 @@ Y = (X[:, 0] > 0).astype(int)
 METRICS = {"accuracy": Accuracy(), "matrix": ConfusionMatrix(), "loss": nn.cross_entropy}
 
 
+@pytest.mark.thorough
 def test_without_threadpoolctl_fit_is_the_plain_loop():
     program = (
         "import sys; import tinygrad_edu.training; sys.modules['threadpoolctl'] = None\n"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing import check_gradient, check_vjp
@@ -53,8 +54,8 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", DERIVATIVES)
+@with_each("dtype", [np.float64, np.float32])
+@with_each("name", DERIVATIVES)
 def test_the_derivative_by_an_array_is_an_array_and_by_a_tensor_a_tensor(name, dtype):
     x, v = X.astype(dtype), V.astype(dtype)
     found, by_tensor = DERIVATIVES[name](x, v), DERIVATIVES[name](Tensor(x), Tensor(v))

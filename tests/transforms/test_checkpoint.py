@@ -41,6 +41,7 @@ def nested(x):
     return tg.checkpoint(lambda y: tg.checkpoint(tg.tanh)(y) * tg.checkpoint(lambda z: tg.exp(z) * x)(y))(x)
 
 
+@pytest.mark.thorough
 def test_nested_at_every_order():
     check_vjp(nested, X[0], order=3)
 
@@ -138,6 +139,7 @@ def test_without_gradients_it_is_f_itself():
         tg.checkpoint(3)
 
 
+@pytest.mark.thorough
 def test_the_peak_of_twelve_blocks_is_below_a_third():
     rng = np.random.default_rng(0)
     blocks = [nn.TransformerEncoderLayer(16, 2, 64, rng=rng) for _ in range(12)]

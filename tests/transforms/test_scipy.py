@@ -45,6 +45,7 @@ METHODS = {  # and the second derivatives that each can use
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("method", "second"), [(m, s) for m, names in METHODS.items() for s in names])
 def test_every_method_of_minimize_that_takes_a_gradient(method, second):
     start = np.array([1.2, 1.4]) if method == "dogleg" else START
@@ -54,6 +55,7 @@ def test_every_method_of_minimize_that_takes_a_gradient(method, second):
     np.testing.assert_allclose(found.x, 1, atol=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("f", [rosenbrock_with_ops, rosenbrock_with_numpy, lambda x, f=rosenbrock: f(x).reshape(1)])
 def test_a_function_may_use_ops_or_numpy_and_return_one_element(f):
     found = optimize.minimize(tg.value_and_grad(f), START, jac=True, method="L-BFGS-B")
@@ -121,6 +123,7 @@ def at_the_end():
     return integrate.solve_ivp(stiff, (0, 2), [0.0, 0.0], method="DOP853", rtol=1e-10, atol=1e-12).y[:, -1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", thorough(["Radau", "BDF", "LSODA"], quick=["BDF"]))
 def test_every_stiff_method_of_solve_ivp(method, at_the_end):
     calls = []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import (
     DTypeError,
@@ -315,9 +316,9 @@ MIXED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("f", MIXED)
-@pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
-@pytest.mark.parametrize("k", [0, 1])
+@with_each("f", MIXED)
+@with_each("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
+@with_each("k", [0, 1])
 def test_both_floats_in_one_function_have_every_product(f, dtypes, k):
     def products(dtypes):
         args = [Tensor(np.array(v, t)) for v, t in zip((1.25, 2.5), dtypes, strict=True)]

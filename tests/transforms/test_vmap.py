@@ -112,6 +112,7 @@ def test_equals_a_loop(name):
     check_vmap(f, *arrays, in_axes=axes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["gradients of shared weights", "vmap", "custom_vjp", "checkpoint"])
 def test_derivatives_of_vmap_equal_finite_differences(name):
     f, arrays, axes = CASES[name]

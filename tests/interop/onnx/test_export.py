@@ -326,6 +326,7 @@ def test_an_export_does_not_change_the_model(tmp_path):
     np.testing.assert_array_equal(model.state_dict()["0.weight"], before)
 
 
+@pytest.mark.thorough
 def test_the_error_without_onnx_names_the_extra():
     program = "import sys; sys.modules['onnx'] = None; import tinygrad_edu.interop.onnx"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

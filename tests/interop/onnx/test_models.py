@@ -64,6 +64,7 @@ MODELS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_of_models_computes_the_same_in_onnx_runtime(name, tmp_path):
     make, inputs = MODELS[name]

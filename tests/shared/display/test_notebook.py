@@ -99,6 +99,7 @@ def test_nested_modules_fold_and_tensors_have_pictures():
     assert "bend: tanh" in page.texts
 
 
+@pytest.mark.thorough
 def test_treescope_shows_the_parts():
     text = treescope.render_to_text(nn.Sequential(nn.Linear(2, 3)), ignore_exceptions=False)
     assert "Linear(" in text

@@ -63,6 +63,7 @@ def is_locked(folder):
     return False
 
 
+@pytest.mark.thorough
 def test_the_second_process_says_who_the_first_one_is(tmp_path, impatient):
     with holding(tmp_path) as process:
         said = refused(tmp_path)
@@ -76,6 +77,7 @@ def test_the_second_process_says_who_the_first_one_is(tmp_path, impatient):
     FolderLock(tmp_path).release()
 
 
+@pytest.mark.thorough
 def test_what_a_killed_process_leaves_is_no_lock(tmp_path):
     with holding(tmp_path) as process:
         process.send_signal(signal.SIGKILL)
@@ -151,6 +153,7 @@ os.wait()
 """
 
 
+@pytest.mark.thorough
 def test_a_child_that_lives_longer_than_a_killed_process_does_not_keep_its_lock(tmp_path):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", FORKS, tmp_path], **pipes) as process:
@@ -191,6 +194,7 @@ def test_it_stays_behind_with_a_folder_that_is_moved(tmp_path):
 CONTENTS = [b"", b"no", b"[]", b"{}", b"null", b"[" * 5000, b"\xff\x00", b'{"process": 1}', b"9" * 5000]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("content", CONTENTS)
 def test_any_content_of_the_file_is_no_more_than_a_word(content, tmp_path, impatient):
     with holding(tmp_path):
@@ -201,6 +205,7 @@ def test_any_content_of_the_file_is_no_more_than_a_word(content, tmp_path, impat
         assert b"process" in (tmp_path / LOCK_FILE).read_bytes()
 
 
+@pytest.mark.thorough
 def test_what_the_file_says_breaks_no_line(tmp_path, impatient):
     with holding(tmp_path):
         told = '{"process": "\\u001b[31m", "host": "a\\nb", "since": {}, "command": []}'
@@ -268,6 +273,7 @@ print("done")
 """
 
 
+@pytest.mark.thorough
 def test_no_two_processes_have_it_at_once(tmp_path):
     """Each process removes the file at its end, after another one may have opened it."""
     pauses = "folder_lock.GRACE, folder_lock.PAUSE = 60.0, 0.0"

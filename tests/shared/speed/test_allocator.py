@@ -30,6 +30,7 @@ def page_faults(module, **variables):
     return int(done.stdout)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_only_programs_with_networks_keep_freed_memory():
     assert page_faults("tinygrad_edu.nn") < 1000

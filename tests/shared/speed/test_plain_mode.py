@@ -21,6 +21,7 @@ def run_plainly(*command, timeout=None):
     return subprocess.run([sys.executable, *command], cwd=PROJECT, check=False, **settings)
 
 
+@pytest.mark.thorough
 def test_a_training_step_runs_nothing_that_is_only_faster():
     run = run_plainly("-m", "tools.core_lines")
     files = re.findall(r"^ *\d+ lines  (\S+)$", run.stdout, re.MULTILINE)
@@ -47,6 +48,7 @@ def test_a_fast_function_is_replaced_in_plain_mode():
     assert PLAIN or fast.plain is plain
 
 
+@pytest.mark.thorough
 def test_few_tests_are_about_the_fast_mode_alone():
     marked = [
         f"{path.name}::{node.name}"

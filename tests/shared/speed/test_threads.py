@@ -185,6 +185,7 @@ def test_a_mode_that_a_shard_sets_stays_in_it():
     assert tg.is_grad_enabled()
 
 
+@pytest.mark.thorough
 def test_a_map_inside_a_shard_ends():
     """Threads that wait for their own pool would deadlock. It runs in a subprocess, which can be ended."""
     program = """
@@ -425,6 +426,7 @@ def test_a_forked_process_goes_on_without_the_threads_that_it_has_not(program, s
     assert shown in run_forking(program)
 
 
+@pytest.mark.thorough
 @pytest.mark.fast
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
 def test_a_process_that_is_forked_while_another_thread_generates_a_call_goes_on():

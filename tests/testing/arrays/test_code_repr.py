@@ -133,6 +133,7 @@ def test_tensors_of_torch_are_made_again():
     assert again(torch.device("cpu")) == torch.device("cpu")
 
 
+@pytest.mark.thorough
 def test_arrays_of_jax_are_made_again():
     jax = pytest.importorskip("jax")
     x = jax.numpy.arange(6.0).reshape(2, 3)

@@ -15,6 +15,7 @@ KNOWN = [mutant for mutant in EVERY if mutant.kind not in {**CONDITIONS_ON_X, **
 SAMPLE = [KNOWN[i] for i in np.random.default_rng(3).choice(len(KNOWN), 60, replace=False)]
 
 
+@pytest.mark.thorough
 def test_there_are_many_of_every_op():
     for name, op in registry.items():
         for argument in op.vjp_functions:
@@ -30,6 +31,7 @@ def test_a_mutant_is_killed(mutant):
     assert breaks_a_convention(mutant.wrong()) or fate_of(mutant).error
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", thorough(["sin", "multiply", "sum", "matmul", "getitem"], quick=["multiply", "getitem"])
 )

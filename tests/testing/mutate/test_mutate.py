@@ -190,6 +190,7 @@ def test_the_checks_judge_the_mutants_of_ops(ops, capsys):
     assert capsys.readouterr().out == ("cube.x: 3 GradientMismatch\nscore 100.0 %: 3 of 3 mutants killed\n")
 
 
+@pytest.mark.thorough
 def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
     monkeypatch.setattr("tinygrad_edu.testing.mutate.ops.check_op", lambda call: None)
     monkeypatch.setattr("tinygrad_edu.testing.mutate.ops.check_vjp", lambda call, x, order: None)
@@ -202,6 +203,7 @@ def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
     assert main([*arguments, "--fail-under", "0"]) == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("few_examples")
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -229,6 +231,7 @@ def test_a_report_names_the_law_that_kills_a_mutant(ops):
     assert report["counts"] == {"survived": 0, "condition never met": 0, "killed": 3}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("few_examples")
 def test_a_report_that_cannot_be_written_is_an_error(ops, capsys):
     assert main(["my_ops.py:cube", "-k", "factor 2", "--json", "missing/mutants.json"]) == 2

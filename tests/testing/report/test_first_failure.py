@@ -42,6 +42,7 @@ def test_the_first_failure_is_told_beside_the_smallest():
     )
 
 
+@pytest.mark.thorough
 def test_no_test_is_told_of_the_failure_of_another(monkeypatch):
     assert "First failure" in message_of(check, without_sign, shapes(1))
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "the next test (call)")
@@ -53,6 +54,7 @@ def test_no_test_is_told_of_the_failure_of_another(monkeypatch):
     assert "First failure" not in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_shrinking_compares_no_elements(monkeypatch):
     asked = []
     guess = mismatch.guess_of

@@ -25,6 +25,7 @@ def message_of(f, grad, *arrays):
     return str(caught.value).partition("\nTo reproduce:")[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [10, 400, 402, 10_000])
 @pytest.mark.parametrize(("factor", "beside", "cancels"), [(1.001, 1, False), (2, 1000, False), (1.001, 1, True)])
 def test_a_wrong_element_is_found_among_any_number(size, factor, beside, cancels, speed):
@@ -48,6 +49,7 @@ def test_a_wrong_element_is_found_among_any_number(size, factor, beside, cancels
         assert f"wrong: {size - 1 - cancels} of {size} elements are correct, so a term or a case is missing." in message
 
 
+@pytest.mark.thorough
 def test_where_everything_is_wrong_not_everything_is_counted():
     x = np.random.default_rng(0).uniform(0.3, 1.0, 5000)
     message = message_of(lambda x: np.sum(x**3), lambda x: 2 * x**2, x)
@@ -55,6 +57,7 @@ def test_where_everything_is_wrong_not_everything_is_counted():
     assert "Mismatched elements: at least " in message
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("speed")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_factor_is_named_for_a_function_in_float32(seed):
@@ -63,6 +66,7 @@ def test_a_factor_is_named_for_a_function_in_float32(seed):
     assert re.search("is wrong: it is 1.0(1|09|10)[0-9]* times the correct gradient", message)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("speed")
 def test_a_large_gradient_is_explained_as_a_small_one():
     rng = np.random.default_rng(1)
@@ -109,6 +113,7 @@ class Counted:
         return self.f(*arguments)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("f", [np.sin, lambda x: np.sum(np.sin(x))], ids=["elements", "sum"])
 @pytest.mark.parametrize("wrong", thorough([[16_000], [7, 16_000], [16_000, 16_001, 16_002]], quick=[[7, 16_000]]))
 def test_the_explanation_of_a_slow_function_takes_at_most_200_calls(f, wrong, monkeypatch):
@@ -130,6 +135,7 @@ def test_the_explanation_of_a_slow_function_takes_at_most_200_calls(f, wrong, mo
         assert message.startswith("Counted: the gradient of x0 is wrong.\n  Mismatched elements: at least 1 / 20000\n")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("speed")
 @pytest.mark.parametrize("later", thorough(range(0, 200, 7), quick=range(0, 200, 70)))
 def test_an_exception_in_the_explanation_does_not_replace_the_mismatch(later, monkeypatch):

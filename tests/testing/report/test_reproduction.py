@@ -299,6 +299,7 @@ def test_a_hundred_failures_are_the_same_when_they_are_pasted():
     assert found == dict(zip(FAILURES, heads, strict=True))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", thorough(["a local module", "an array: large"], quick=["a local module"]))
 def test_lines_can_be_pasted_at_a_prompt(name, tmp_path):
     (kind, head), lines = printed(name)
@@ -333,6 +334,7 @@ def test_what_cannot_be_written_is_said():
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [1000, 1001, 5000])
 def test_a_large_array_is_compressed_text(size):
     x = np.random.default_rng(size).normal(size=size)
@@ -344,6 +346,7 @@ def test_a_large_array_is_compressed_text(size):
     assert len("".join(lines)) < 2 * 11 * 5000 + 1000
 
 
+@pytest.mark.thorough
 def test_a_large_array_is_reduced_to_a_part_with_a_wrong_element(tmp_path):
     def grad(table, weights, cotangent):
         wrong = 2 * cotangent * weights * table

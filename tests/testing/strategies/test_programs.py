@@ -1,6 +1,7 @@
 """Random programs: their derivatives, and their repr."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 
 import tinygrad_edu as tg
@@ -34,6 +35,7 @@ def test_every_op_is_a_step_of_programs():
     assert set(registry) - NOT_IN_PROGRAMS <= set(STEPS)
 
 
+@pytest.mark.thorough
 @given(programs())
 def test_derivatives_of_programs(program):
     check_vjp(program, *program.arrays, order=2)

@@ -51,6 +51,7 @@ def draws(strategy, condition):
 # --- Variety ---
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wanted", [(), (1,), (0,), (2, 3), (1, 0), (2, 1, 2), (8,), (6, 2), (1, 2, 2, 1), (2,) * 5])
 def test_shapes_of_every_kind(wanted):
     assert finds(shapes(), lambda shape: shape == wanted) == wanted
@@ -191,6 +192,7 @@ def added_is_not_assigned(index, shape):
     return not np.array_equal(added, assigned)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["getitem", "scatter_add"])
 def test_25_examples_find_that_repeated_positions_are_assigned(name):
     def shows(call):
@@ -247,6 +249,7 @@ DRAWN = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", DRAWN)
 def test_examples_of_every_kind(kind):
     strategy, wanted = DRAWN[kind]
@@ -275,6 +278,7 @@ def test_arrays_shrink_to_round_numbers():
     assert code(x) in ("np.array([0.0, 2.0])", "np.array([2.0, 0.0])", "np.array([1.0, 1.0])")
 
 
+@pytest.mark.thorough
 def test_calls_shrink_to_something_small():
     call = finds(calls("sum"), lambda call: call.arrays[0].size > 1)
     assert repr(call).count(",") <= 4
@@ -283,6 +287,7 @@ def test_calls_shrink_to_something_small():
 # --- Tensors, in a suite that never imports the strategies ---
 
 
+@pytest.mark.thorough
 def test_tensors_with_and_without_a_gradient():
     assert finds(tensors(), lambda t: t.requires_grad and t.size > 1).requires_grad
     assert not finds(tensors(False), lambda t: t.size > 1).requires_grad

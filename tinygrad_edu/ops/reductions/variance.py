@@ -101,9 +101,9 @@ def scale_along(x: Any, axis: Axis) -> Any:
 def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
     """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, the gradient is 0.
 
-    The divisor is n - ddof for n elements; the default is 0 as in NumPy, and PyTorch's is 1. As in NumPy, elements where
-    `where` is False do not count. The result has the dtype of x. For integers it is float32 for a Tensor, and float64
-    for an array.
+    The divisor is n - ddof for n elements; the default is 0 as in NumPy, and PyTorch's is 1. As in NumPy, elements
+    where `where` is False do not count. The result has the dtype of x. For integers it is float32 for a Tensor, and
+    float64 for an array.
 
     Notes
     -----
