@@ -17,9 +17,9 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Op, Tensor
 from tinygrad_edu.shared.display.command_line import Parser
+from tinygrad_edu.testing.mutate.faults import NOT_MET
 from tinygrad_edu.testing.mutate.ops import Mutant, fate_of, mutants
 from tinygrad_edu.testing.mutate.score import Score
-from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
 def every_mutant() -> Iterator[Mutant]:

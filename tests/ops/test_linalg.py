@@ -10,7 +10,7 @@ from tests.effort import with_each
 from tests.ops.groups import written
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, MissingVJPError, ShapeError
-from tinygrad_edu.ops.products.contraction import _einsum_path
+from tinygrad_edu.ops.products.einsum import _einsum_path
 from tinygrad_edu.testing import check_vjp
 
 RNG = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """Values, first and second gradients of every line of ``torch/*.txt`` equal PyTorch's, up to rounding errors.
 
 `vmap` of every line equals a loop over samples of its inputs, so that it equals PyTorch's results, too.
+`tools.torch_table` reads the columns of a line and computes PyTorch's results.
 """
 
 import re

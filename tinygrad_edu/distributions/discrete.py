@@ -21,7 +21,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import broadcast_to, exp, log, moveaxis, reshape, sigmoid, stack, sum, take_along_axis, where
 from tinygrad_edu.ops.draws import bernoulli, floating_dtype, multinomial
 from tinygrad_edu.ops.elementwise.sigmoids import logit, logsigmoid
-from tinygrad_edu.ops.networks.classification import log_softmax
+from tinygrad_edu.ops.networks.softmax import log_softmax
 
 
 class Discrete(Distribution):

@@ -1,4 +1,7 @@
-"""The backward pass of the library: hooks and retained gradients; and one towards targets, which may be recorded."""
+"""The backward pass of the library: hooks and retained gradients; and one towards targets, which may be recorded.
+
+`core.engine` has the loop. By default the loop of `fast.backward` runs.
+"""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Op(core.Op):
         """Show the source of each vjp."""
         from html import escape  # imported at the first display
 
-        from tinygrad_edu.shared.display.notebook import fold_html
+        from tinygrad_edu.shared.display.html import fold_html
 
         vjps = [(argument, _source_text(function)) for argument, function in self.vjp_functions.items()]
         table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in vjps)

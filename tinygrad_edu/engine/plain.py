@@ -1,4 +1,4 @@
-"""Plain twins of functions in the folder ``fast`` of the engine."""
+"""Plain twins of functions in the folder ``fast`` of the engine. `shared.speed.plain_mode` chooses."""
 
 import inspect
 from collections.abc import Callable, Iterable

@@ -20,13 +20,7 @@ from tinygrad_edu.engine.memory import TrackedArray, share, tracked_view, writin
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import leaf
 from tinygrad_edu.engine.scalar_protocol import NumberProtocol
-from tinygrad_edu.errors import (
-    DTypeError,
-    MappedValueError,
-    NoGraphError,
-    ReadOnlyError,
-    ShapeError,
-)
+from tinygrad_edu.errors import DTypeError, MappedValueError, NoGraphError, ReadOnlyError, ShapeError
 from tinygrad_edu.shared.speed.plain_mode import PLAIN
 
 if TYPE_CHECKING:
@@ -401,7 +395,7 @@ class Tensor(NumberProtocol, Surface, core.Tensor):
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{suffix})"
 
     def _repr_html_(self) -> str:
-        from tinygrad_edu.shared.display.notebook import array_html  # imported only in a notebook
+        from tinygrad_edu.shared.display.html import array_html  # imported only in a notebook
 
         text = f"{self.dtype} {self.shape}{', requires_grad=True' if self.is_leaf and self.requires_grad else ''}"
         op_text = "" if self._node is None or self._node.op is None else f", op={self._node.op.name}"

@@ -25,7 +25,7 @@ from tinygrad_edu.nn.documentation import complete
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.weights.saving import read_state_dict, write_arrays
 from tinygrad_edu.nn.weights.state import IncompatibleKeys, SavedValues, change_dtype, write_state
-from tinygrad_edu.shared.display.notebook import array_html, fold_html
+from tinygrad_edu.shared.display.html import array_html, fold_html
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import HasForward, Inputs, Output

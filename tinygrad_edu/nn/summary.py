@@ -16,7 +16,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.containers import Lambda
 from tinygrad_edu.nn.module import Module, duplicate, is_buffer, library_layer, name_of, warn_of_made_results
 from tinygrad_edu.nn.randomness import random_stream
-from tinygrad_edu.shared.display.notebook import table_html
+from tinygrad_edu.shared.display.html import table_html
 
 _COLUMNS = ("Name", "Layer", "Output shape", "Parameters", "Frozen", "Buffers")
 

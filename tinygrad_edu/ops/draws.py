@@ -23,8 +23,8 @@ from tinygrad_edu.engine import (
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.ops.elementwise.arithmetic import as_floating
-from tinygrad_edu.ops.networks.classification import softmax
 from tinygrad_edu.ops.networks.dropout import random_dropout
+from tinygrad_edu.ops.networks.softmax import softmax
 
 __all__ = ["bernoulli", "dropout", "gumbel_softmax", "multinomial"]
 

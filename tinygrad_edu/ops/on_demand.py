@@ -45,7 +45,7 @@ OPS_FILES = _files({
     "tiling.repeating": "meshgrid repeat tile",
     "tiling.padding": "pad",
     "products.products": "bilinear bmm dot inner kron linear matmul outer tensordot vdot",
-    "products.contraction": "einsum",
+    "products.einsum": "einsum",
     "products.vectors": "block_diag cross vander vecdot",
     "linear_algebra.diagonals": "diag diag_embed diagflat diagonal trace tril triu",
     "linear_algebra.covariance": "corrcoef cov",
@@ -63,7 +63,7 @@ OPS_FILES = _files({
         "celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu mish prelu relu relu6 selu silu "
         "softshrink softsign tanhshrink threshold"
     ),
-    "networks.classification": "log_softmax softmax softmin",
+    "networks.softmax": "log_softmax softmax softmin",
     "networks.cross_entropies": "cross_entropy",
     "networks.normalization": (
         "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm normalize "

@@ -12,7 +12,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.errors.extras import missing_extra
-from tinygrad_edu.shared.display.notebook import Inline
+from tinygrad_edu.shared.display.html import Inline
 from tinygrad_edu.shared.files import write_result
 from tinygrad_edu.tape.naming import Names
 from tinygrad_edu.tape.reading import TapeRow, grouped

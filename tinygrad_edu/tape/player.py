@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.shared.display.notebook import Inline
+from tinygrad_edu.shared.display.html import Inline
 from tinygrad_edu.shared.files import write_result
 from tinygrad_edu.tape.encoding import Encoder
 from tinygrad_edu.tape.naming import Names, named_tensors

@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Node, Storage, Tensor, backward_pass, input_names, is_shared
-from tinygrad_edu.shared.display.notebook import table_html
+from tinygrad_edu.shared.display.html import table_html
 from tinygrad_edu.tape.naming import Names, named_tensors
 from tinygrad_edu.tape.reading import RowGroup, TapeRow, grouped, node_of, rows_behind
 from tinygrad_edu.tape.values import array_of, in_a_word, kinds_of

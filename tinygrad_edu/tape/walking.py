@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Node, Observer, PassObserver, Tensor
 from tinygrad_edu.engine.modes import Mode
-from tinygrad_edu.shared.display.notebook import array_html, fold_html
+from tinygrad_edu.shared.display.html import array_html, fold_html
 from tinygrad_edu.tape.reading import TapeRow, node_of, rows_behind
 from tinygrad_edu.tape.values import array_of, copied, in_a_word, kinds_of
 from tinygrad_edu.tape.vjps import substituted, vjp_source

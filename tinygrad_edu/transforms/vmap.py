@@ -1,4 +1,8 @@
-"""vmap: a function of one sample as a function of many, which computes all samples at once."""
+"""vmap: a function of one sample as a function of many, which computes all samples at once.
+
+The batching rule of an op is next to the op, as ``@op(batching=...)``. `engine.batching` has the general rules, and
+`ops.images.convolution_by_sample` those of convolutions.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.elementwise import trigonometry  # noqa: F401 (batching of core ops)
 from tinygrad_edu.ops.images import patches  # noqa: F401 (batching of core ops)
 from tinygrad_edu.ops.indices import indexing  # noqa: F401 (batching of core ops)
-from tinygrad_edu.ops.networks import classification  # noqa: F401 (batching of core ops)
+from tinygrad_edu.ops.networks import softmax  # noqa: F401 (batching of core ops)
 from tinygrad_edu.ops.shapes.shape import moveaxis
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function

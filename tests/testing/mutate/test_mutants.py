@@ -6,8 +6,8 @@ import pytest
 from tests.effort import thorough
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing.mutate import ops as hunt
+from tinygrad_edu.testing.mutate.faults import CONDITIONS_ON_G, CONDITIONS_ON_X
 from tinygrad_edu.testing.mutate.ops import calls_of, fate_of, first_error
-from tinygrad_edu.testing.mutate.wrappers import CONDITIONS_ON_G, CONDITIONS_ON_X
 from tools.mutants import breaks_a_convention, every_mutant, is_equivalent, judge
 
 EVERY = list(every_mutant())

@@ -10,9 +10,9 @@ from tinygrad_edu.ops import registry
 from tinygrad_edu.testing.mutate import ANYWHERE, mutant
 from tinygrad_edu.testing.mutate import ops as hunt
 from tinygrad_edu.testing.mutate.__main__ import main
+from tinygrad_edu.testing.mutate.faults import CONDITIONS_ON_G, CONDITIONS_ON_X
 from tinygrad_edu.testing.mutate.sources import Source, changes, vjps_in, wrapped
 from tinygrad_edu.testing.mutate.suites import ChangedFile, Suite
-from tinygrad_edu.testing.mutate.wrappers import CONDITIONS_ON_G, CONDITIONS_ON_X
 
 # --- Wrappers ---
 

@@ -14,7 +14,6 @@ from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
 from tinygrad_edu.ops.elementwise.arithmetic import as_floating
 from tinygrad_edu.ops.elementwise.selection import keep
-from tinygrad_edu.ops.networks.classification import clamped_cross_entropy, label_index, sigmoid_cross_entropy
 from tinygrad_edu.ops.networks.cross_entropies import (
     check_labels,
     class_weight,
@@ -24,6 +23,7 @@ from tinygrad_edu.ops.networks.cross_entropies import (
     reduce_losses,
     require_reduction,
 )
+from tinygrad_edu.ops.networks.softmax import clamped_cross_entropy, label_index, sigmoid_cross_entropy
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MultiLabelSoftMarginLoss", "NLLLoss", "binary_cross_entropy",

@@ -14,7 +14,6 @@ from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
 from tinygrad_edu.ops.elementwise.arithmetic import as_floating
 from tinygrad_edu.ops.elementwise.selection import keep
-from tinygrad_edu.ops.networks.classification import label_index
 from tinygrad_edu.ops.networks.cross_entropies import (
     check_labels,
     class_weight,
@@ -23,6 +22,7 @@ from tinygrad_edu.ops.networks.cross_entropies import (
     reduce_losses,
     require_reduction,
 )
+from tinygrad_edu.ops.networks.softmax import label_index
 
 __all__ = [
     "HingeEmbeddingLoss", "MultiLabelMarginLoss", "MultiMarginLoss", "SoftMarginLoss", "hinge_embedding_loss",

@@ -139,7 +139,7 @@ def _one_image(x: ndarray) -> ndarray:
     return (x if count == 1 else x.transpose(0, 2, 3, 1, 4)).reshape(n, groups, rows, count * length)
 
 
-# --- Batching rules of the ops in `convolution` ---
+# --- Batching rules of the ops in `correlation` ---
 
 
 def _merge_images(batch: MappedCall) -> Any:

@@ -1,4 +1,7 @@
-"""Correlation of images: three ops that are one another's vjps, and two ops with a bias."""
+"""Correlation of images: three ops that are one another's vjps, and two ops with a bias.
+
+`convolution_by_sample` has their batching rules.
+"""
 
 from typing import Any
 

@@ -13,8 +13,8 @@ from tinygrad_edu.engine import Array, Mapped, Tensor, TensorLike, anywhere, bat
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.elementwise.selection import keep, where
 from tinygrad_edu.ops.fast.networks.attention import MIN_WEIGHTS, attention_gradients, attention_values
-from tinygrad_edu.ops.networks.classification import softmax
 from tinygrad_edu.ops.networks.dropout import random_dropout
+from tinygrad_edu.ops.networks.softmax import softmax
 from tinygrad_edu.ops.products.packed_rows import Shapes, packed, recorded_vjp, unpacked
 from tinygrad_edu.ops.products.products import matmul
 from tinygrad_edu.ops.shapes.shape import broadcast_to, expand_dims, reshape, shaped, swapaxes

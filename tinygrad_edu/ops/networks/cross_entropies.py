@@ -15,11 +15,7 @@ from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.ops.elementwise.arithmetic import astype, in_dtype_of, multiply
 from tinygrad_edu.ops.elementwise.selection import keep
 from tinygrad_edu.ops.indices.indexing import getitem
-from tinygrad_edu.ops.networks.classification import (
-    as_probabilities,
-    cross_entropy_of_labels,
-    cross_entropy_of_probabilities,
-)
+from tinygrad_edu.ops.networks.softmax import as_probabilities, cross_entropy_of_labels, cross_entropy_of_probabilities
 from tinygrad_edu.ops.reductions.reduction import mean, sum
 from tinygrad_edu.ops.shapes.shape import expand_dims, holds_floats, reshape, shaped
 from tinygrad_edu.shared.speed.plain_mode import PLAIN

@@ -29,10 +29,10 @@ from tinygrad_edu.engine import Op, op
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing import Call, check_op, check_vjp
 from tinygrad_edu.testing.laws.op_laws import differentiable
-from tinygrad_edu.testing.mutate import wrappers
+from tinygrad_edu.testing.mutate import faults
+from tinygrad_edu.testing.mutate.faults import ANYWHERE, CONDITIONS_ON_X, OURS, VJPFunction, condition_hits, mutant
 from tinygrad_edu.testing.mutate.score import Fate
 from tinygrad_edu.testing.mutate.sources import Change, FunctionNode, Source, changes, vjps_of_ops
-from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, CONDITIONS_ON_X, OURS, VJPFunction, condition_hits, mutant
 from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
 
@@ -96,7 +96,7 @@ def mutants(original: Op) -> Iterator[Mutant]:
     for argument, vjp in original.vjp_functions.items():
         saves_arrays = any(name in (*original.inputs, "out") for name in inspect.signature(vjp).parameters)
         for kind in (*ANYWHERE, *OURS):
-            if kind not in wrappers.NEED_SAVED_ARRAYS or saves_arrays:
+            if kind not in faults.NEED_SAVED_ARRAYS or saves_arrays:
                 yield Mutant(original, argument, kind, mutant(kind)(vjp))
         source = _source_of(original)
         function = _vjps(source).get((original.name, argument))
@@ -154,7 +154,7 @@ def fate_of(broken: Mutant) -> Fate:
     condition_hits.clear()
     failure = _first_failure(broken)
     if failure is None:
-        error = wrappers.NOT_MET if broken.kind in CONDITIONS_ON_X and not condition_hits["met"] else ""
+        error = faults.NOT_MET if broken.kind in CONDITIONS_ON_X and not condition_hits["met"] else ""
         return Fate(error, seconds=time.perf_counter() - start)
     report = getattr(failure, "report", None)
     return Fate(type(failure).__name__, report.verdicts[0].law if report else "", time.perf_counter() - start)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from tinygrad_edu.testing.mutate.wrappers import NOT_MET
+from tinygrad_edu.testing.mutate.faults import NOT_MET
 
 
 class AnyMutant(Protocol):

@@ -18,9 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType
 
+from tinygrad_edu.testing.mutate.faults import ANYWHERE, CONDITIONS_ON_X, NOT_MET, condition_hits, mutant
 from tinygrad_edu.testing.mutate.score import Fate
 from tinygrad_edu.testing.mutate.sources import Change, Source, changes, vjps_in, wrapped
-from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, CONDITIONS_ON_X, NOT_MET, condition_hits, mutant
 
 _NAME = "tinygrad_edu.testing.mutate.suites"  # not __name__, which is "__main__" in a run
 PASSED_UNMET = 100  # the exit code if the tests pass and the condition of the wrapper was never met

@@ -11,7 +11,7 @@ from tinygrad_edu.interop.onnx.symbolic_batch import Repeated
 from tinygrad_edu.interop.onnx.tracing import Variable
 from tinygrad_edu.ops.indices import indexing, positions
 from tinygrad_edu.ops.networks import embeddings
-from tinygrad_edu.ops.products import contraction
+from tinygrad_edu.ops.products import einsum
 
 # --- Indexing ---
 
@@ -155,9 +155,9 @@ def _broadcast(*shapes: Any) -> list[Any]:
 # --- Diagonals ---
 
 
-@rule(contraction.take_diagonal)
+@rule(einsum.take_diagonal)
 def _take_diagonal(g: Graph, x: Any, labels: Any) -> Any:
-    letters = ["".join(chr(ord("a") + label) for label in axes) for axes in contraction.to_sublists(labels)]
+    letters = ["".join(chr(ord("a") + label) for label in axes) for axes in einsum.to_sublists(labels)]
     return g.add("Einsum", x, equation="->".join(letters))
 
 

@@ -10,7 +10,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.interop.onnx.graph import Graph
 from tinygrad_edu.interop.onnx.operators.table import OPERATORS, Emitter, axes_of, rule
 from tinygrad_edu.ops.indices import sorting
-from tinygrad_edu.ops.networks import classification
+from tinygrad_edu.ops.networks import softmax
 from tinygrad_edu.ops.products import products
 
 # --- Reductions and scans ---
@@ -78,8 +78,8 @@ def _softmax(op_type: str) -> Emitter:
     return emit
 
 
-OPERATORS[classification.softmax_along] = _softmax("Softmax")
-OPERATORS[classification.log_softmax_along] = _softmax("LogSoftmax")
+OPERATORS[softmax.softmax_along] = _softmax("Softmax")
+OPERATORS[softmax.log_softmax_along] = _softmax("LogSoftmax")
 
 
 # --- Products ---

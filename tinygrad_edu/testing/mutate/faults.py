@@ -1,4 +1,4 @@
-"""Mutants from wrappers: tables of functions that turn a correct vjp into a wrong one.
+"""Faults: tables of wrappers, functions that turn a correct vjp into a wrong one.
 
 A vjp maps a cotangent and saved values to one or several gradients. The wrappers in `ANYWHERE` use only operators, so
 they work for vjps of NumPy, PyTorch, JAX and autograd. The wrappers in `OURS` require a vjp of an `Op`: they change

@@ -1,4 +1,4 @@
-"""einsum, computed as a sequence of pairwise matrix products."""
+"""einsum: a composition of pairwise matrix products, which have the derivatives. Only diagonals have vjps here."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn, tape
-from tinygrad_edu.shared.display.notebook import array_html
+from tinygrad_edu.shared.display.html import array_html
 
 
 class Balanced(HTMLParser):
