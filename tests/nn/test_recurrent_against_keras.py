@@ -4,11 +4,14 @@ Keras has one bias instead of PyTorch's two, except in its GRU, which has the up
 """
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.nn.test_against_keras import agree, built, drawn, few, seeds, sizes, theirs
 from tinygrad_edu import nn
+
+pytestmark = pytest.mark.thorough
 
 
 def gates_of_keras(weight, kind):
