@@ -24,7 +24,7 @@ def thorough(values, quick=()):
 
 @contextmanager
 def named(*values):
-    """Add the values that a step of a test is about to its error."""
+    """Add values to the notes of an error, so that it names the step of a loop."""
     try:
         yield
     except BaseException as error:

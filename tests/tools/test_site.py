@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 SHOW = "import sys; from pathlib import Path; from tools.site.__main__ import serve; serve(Path(sys.argv[1]), 0)"
 MAIN = [
     "", "install/", "engine/", "testing_gradients/", "models/mnist_lenet/", "speed/", "functions/", "reference/",
-    "reference/engine/tensor/", "reference/nn/transformer/",
+    "reference/engine/tensor/", "reference/nn/sequences/transformer/",
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from tinygrad_edu.testing.failures import GradientMismatch, LawBroken, NotDeterm
 keras = pytest.importorskip("keras", reason="needs the extra keras")
 jax = pytest.importorskip("jax")
 jnp, layers = jax.numpy, keras.layers
+pytestmark = pytest.mark.thorough
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 PARAMS = {"w": jnp.ones((3, 2)), "b": [jnp.zeros(2), "bias"], "steps": 2}
