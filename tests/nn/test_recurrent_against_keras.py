@@ -4,11 +4,15 @@ Keras has one bias instead of PyTorch's two, except in its GRU, which has the up
 """
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.nn.test_against_keras import agree, built, drawn, few, pytestmark, seeds, sizes, theirs  # noqa: F401
 from tinygrad_edu import nn
+
+pytest.importorskip("jax", reason="needs the extra keras")
+
+from tests.nn.test_against_keras import agree, built, drawn, few, pytestmark, seeds, sizes, theirs  # noqa: E402, F401
 
 
 def gates_of_keras(weight, kind):
