@@ -103,7 +103,8 @@ def test_a_classifier_exists_for_each_python_in_ci():
 def test_actions_have_commits_and_no_address_has_a_token():
     for path in WORKFLOWS.glob("*.yml"):
         text = path.read_text(encoding="utf-8")
-        assert all(re.search(r"@(sha256:)?[0-9a-f]{40,64}( # v[\d.]+)?$", use) for use in re.findall(r"uses: (.*)", text))
+        uses = re.findall(r"uses: (.*)", text)
+        assert all(re.search(r"@(sha256:)?[0-9a-f]{40,64}( # v[\d.]+)?$", use) for use in uses)
         assert "@github.com" not in text
 
 
@@ -112,10 +113,14 @@ def test_the_citation_names_the_licences_of_the_package():
 
 
 def test_the_readme_has_the_size_of_the_core_and_of_the_library():
-    core, library = ([path for path in files if path.suffix == ".py"]
-                     for files in (reading_order(), (ROOT / "tinygrad_edu").rglob("*.py")))
-    found = re.search(r"The core: ([\d,]+) lines in (\d+) files; the whole\s+library: ([\d,]+) lines in (\d+) files",
-                      TEXTS["README.md"])
+    core, library = (
+        [path for path in files if path.suffix == ".py"]
+        for files in (reading_order(), (ROOT / "tinygrad_edu").rglob("*.py"))
+    )
+    found = re.search(
+        r"The core: ([\d,]+) lines in (\d+) files; the whole library:\s+([\d,]+) lines in (\d+) files",
+        TEXTS["README.md"],
+    )
     lines, files, all_lines, all_files = (int(number.replace(",", "")) for number in found.groups())
     assert (lines, files) == (sum(map(lines_of, core)), len(core))
     assert all_lines == pytest.approx(sum(map(lines_of, library)), rel=0.05)

@@ -10,7 +10,7 @@ from tinygrad_edu import nn
 
 pytest.importorskip("jax", reason="needs the extra keras")
 
-from tests.nn.test_against_keras import agree, drawn, few, jax, seeds, sizes, stateless, theirs  # noqa: E402
+from tests.nn.test_against_keras import agree, drawn, few, jax, seeds, sizes, stateless, theirs
 
 pytestmark = pytest.mark.thorough
 fewer = settings(max_examples=share(5), deadline=None)  # for functions that JAX compiles in seconds

@@ -12,7 +12,7 @@ from tinygrad_edu import nn
 
 pytest.importorskip("jax", reason="needs the extra keras")
 
-from tests.nn.test_against_keras import agree, built, drawn, few, pytestmark, seeds, sizes, theirs  # noqa: E402, F401
+from tests.nn.test_against_keras import agree, built, drawn, few, pytestmark, seeds, sizes, theirs  # noqa: F401
 
 
 def gates_of_keras(weight, kind):
