@@ -10,6 +10,7 @@ from hypothesis import settings
 
 import tinygrad_edu as tg
 from models.shared import groups
+from tinygrad_edu.core_copy import reading_order
 from tinygrad_edu.errors import extras
 from tools.project import ROOT, pyproject, repository, site
 
@@ -81,22 +82,54 @@ def test_both_commands_of_errors_run_from_a_checkout():
 
 
 def test_every_address_of_the_repository_and_of_the_site_is_the_declared_one():
-    project = repository().rpartition("/")[2]
     found = {
         address
         for text in TEXTS.values()
-        for address in re.findall(rf"https://(?:github\.com|[\w-]+\.github\.io)/[\w/-]*\b{project}\b", text)
+        for address in re.findall(r"https://(?:github\.com|[\w-]+\.github\.io)/[\w/-]*tinygrad[-_]edu\b", text)
     }
-    assert found <= {repository(), site().rstrip("/")}
+    assert found <= {repository(), site().rstrip("/")} - {""}
 
 
 def test_a_classifier_exists_for_each_python_in_ci():
     tested = re.search(r"python: (\[.*\])", TEXTS[".github/workflows/ci.yml"])[1]
-    versions = set(re.findall(r"\"(3\.\d+)t?\"", tested))
+    versions = set(re.findall(r"\"(3\.\d+)\"", tested))
     declared = {each.rpartition(" ")[2] for each in PROJECT["classifiers"] if ":: 3." in each}
     assert declared == versions
     assert PROJECT["requires-python"] == f">={min(versions, key=lambda each: int(each[2:]))}"
-    assert ("t" in tested) == any("Free Threading" in each for each in PROJECT["classifiers"])
+    free_threaded = re.findall(r"python-version: \"(3\.\d+)t\"", TEXTS[".github/workflows/ci.yml"])
+    assert set(free_threaded) <= versions
+    assert bool(free_threaded) == any("Free Threading" in each for each in PROJECT["classifiers"])
+
+
+def test_actions_have_commits_and_no_address_has_a_token():
+    for path in WORKFLOWS.glob("*.yml"):
+        text = path.read_text(encoding="utf-8")
+        uses = re.findall(r"uses: (.*)", text)
+        assert all(re.search(r"@(sha256:)?[0-9a-f]{40,64}( # v[\d.]+)?$", use) for use in uses)
+        assert "@github.com" not in text
+
+
+def test_the_citation_names_the_licences_of_the_package():
+    assert re.findall(r"^  - (MIT|CC-.*)$", TEXTS["CITATION.cff"], re.MULTILINE) == PROJECT["license"].split(" AND ")
+
+
+def test_the_readme_has_the_size_of_the_core_and_of_the_library():
+    core, library = (
+        [path for path in files if path.suffix == ".py"]
+        for files in (reading_order(), (ROOT / "tinygrad_edu").rglob("*.py"))
+    )
+    found = re.search(
+        r"The core: ([\d,]+) lines in (\d+) files; the whole library:\s+([\d,]+) lines in (\d+) files",
+        TEXTS["README.md"],
+    )
+    lines, files, all_lines, all_files = (int(number.replace(",", "")) for number in found.groups())
+    assert (lines, files) == (sum(map(lines_of, core)), len(core))
+    assert all_lines == pytest.approx(sum(map(lines_of, library)), rel=0.05)
+    assert all_files == pytest.approx(len(library), rel=0.05)
+
+
+def lines_of(path):
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
 def test_ci_runs_the_oldest_numpy_that_the_package_accepts():

@@ -15,6 +15,8 @@ HEADINGS = {
     "tg.optim": "### `tg.optim` for `torch.optim`",
     "tg.optim.schedules": "### `tg.optim.schedules` for `torch.optim.lr_scheduler`",
     "tg.data": "### `tg.data` for `torch.utils.data`",
+    "tg.distributions": "### `tg.distributions` for `torch.distributions`",
+    "Distribution": "### Methods of a distribution",
 }
 
 # The most common lines that differ: PyTorch's, and ours.

@@ -18,7 +18,7 @@ from typing import Any
 from models.shared.groups import missing_group
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
 from tinygrad_edu.shared.display.command_line import Parser
-from tools.project import ROOT, pyproject, repository, site
+from tools.project import ROOT, pyproject, repository, site, version
 from tools.site import pages
 
 PAGES = {
@@ -36,7 +36,7 @@ INSTALL = """\
 from importlib.util import find_spec
 
 if find_spec("tinygrad_edu") is None:  # otherwise it is installed, for example from a checkout
-    %pip install -q "{name}[testing,scipy,draw] @ git+{repository}"
+    %pip install -q "{name}[testing,scipy,draw] @ git+{repository}@v{version}"
 """
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CHECK = re.compile(r"^```\npython -m tinygrad_edu\.lessons check .*?^```$", re.MULTILINE | re.DOTALL)
@@ -76,15 +76,20 @@ def links(source: str) -> str:
         return ""
     here = pages.places()[Path(source)]
     file = os.path.relpath(f"notebooks/{PLACES[source]}.ipynb", Path(here).parent)
+    download = f"[Download this page as a notebook]({file}){{ download }}"
+    if not repository():
+        return f"{download}.\n"
     owner = repository().removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{owner}/blob/{BRANCH}/{PLACES[source]}.ipynb"
-    return f"[Download this page as a notebook]({file}){{ download }}, or [open it in Colab]({colab}).\n"
+    return f"{download}, or [open it in Colab]({colab}).\n"
 
 
 def _install() -> Iterator[Any]:
     from nbformat.v4 import new_code_cell
 
-    yield new_code_cell(INSTALL.format(name=pyproject()["project"]["name"], repository=repository()).strip())
+    if repository():
+        name = pyproject()["project"]["name"]
+        yield new_code_cell(INSTALL.format(name=name, repository=repository(), version=version()).strip())
 
 
 def _page(source: str, text: str) -> Iterator[Any]:
@@ -165,7 +170,10 @@ def _standalone(text: str, source: str) -> str:
         if picture:
             data[path.name] = b64encode((ROOT / path).read_bytes()).decode()
             return f"![{label}][{path.name}]"
-        return found[0] if ":" in target else f"[{label}]({_address(path)}{anchor})"
+        if ":" in target:
+            return found[0]
+        address = _address(path)
+        return f"[{label}]({address}{anchor})" if address else label
 
     parts = pages.FENCE.split(text)  # every second part is a code block
     linked = "".join(part if k % 2 else pages.LINK.sub(link, part) for k, part in enumerate(parts))
@@ -173,7 +181,9 @@ def _standalone(text: str, source: str) -> str:
 
 
 def _address(path: Path) -> str:
-    """Return the address of the page of a file, or of the file in the repository."""
+    """Return the address of the page of a file, or of the file in the repository; "" before it is public."""
+    if not repository():
+        return ""
     place = pages.places().get(path)
     if place is None or not place.endswith(".md"):
         return f"{repository()}/{'tree' if (ROOT / path).is_dir() else 'blob'}/main/{path.as_posix()}"

@@ -16,13 +16,15 @@ def pyproject() -> dict[str, Any]:
 
 
 def repository() -> str:
-    """Return the address of the repository."""
-    return str(pyproject()["project"]["urls"]["Repository"])
+    """Return the address of the repository, or "" before it is public."""
+    return str(pyproject()["project"]["urls"].get("Repository", ""))
 
 
 def site() -> str:
-    """Return the address of the site, which ends with a slash."""
-    return str(pyproject()["project"]["urls"]["Documentation"])
+    """Return the address of the site on GitHub Pages, which ends with a slash, or "" before it is public."""
+    _, _, path = repository().partition("github.com/")
+    owner, _, name = path.partition("/")
+    return f"https://{owner}.github.io/{name}/" if path else ""
 
 
 def version() -> str:

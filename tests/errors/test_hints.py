@@ -22,6 +22,7 @@ from tools.names_elsewhere import main as main_of_names_elsewhere
 PLACES = {
     "Tensor": Tensor([1.0]), "tg": tg, "Module": tg.nn.Identity(), "tg.nn": tg.nn, "tg.nn.init": tg.nn.init,
     "tg.optim": tg.optim, "tg.optim.schedules": tg.optim.schedules, "tg.data": tg.data,
+    "tg.distributions": tg.distributions, "Distribution": tg.distributions.Normal(0.0, 1.0),
 }  # fmt: skip
 
 
@@ -62,7 +63,9 @@ def a_script(t):
         "start_factor": 0.1, "factor": 0.5, "total_iters": 5, "power": 2, "milestone": 2, "function": math.exp,
         "logits": t, "weights": [1 / len(numbers)] * len(numbers) if t.ndim else [], "f": tg.sum,
         "schedule": tg.optim.schedules.constant(0.1), "first": math.exp, "second": math.exp,
-        "optimizer": tg.optim.SGD(layer.parameters()),
+        "optimizer": tg.optim.SGD(layer.parameters()), **vars(tg.distributions),
+        "dist": tg.distributions.Normal(0.0, 1.0), "loc": 0.0, "scale": 1.0, "q": 0.5,
+        "log_weights": np.log([0.5, 0.5]),
     }  # fmt: skip
 
 
@@ -85,7 +88,7 @@ def test_what_is_named_instead_runs(place, tmp_path, monkeypatch):
 
 @pytest.mark.thorough
 def test_an_answer_for_a_name_elsewhere_names_what_is_here():
-    places = {**PLACES, "tg.linalg": tg.linalg, "tg.distributions": tg.distributions}
+    places = {**PLACES, "tg.linalg": tg.linalg}
     for place, libraries in elsewhere.NAMES_BY_LIBRARY.items():
         for name in (name for listed in libraries.values() for name in listed.split() if name[0] != "_"):
             with pytest.raises(AttributeError, match=f"has no '{name}': ") as caught:

@@ -7,9 +7,10 @@ from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 
 import pytest
 
+import tinygrad_edu as tg
 from tinygrad_edu.lessons.lesson import Lesson
 from tools import notebooks
-from tools.project import ROOT, repository, site
+from tools.project import ROOT
 
 pytestmark = pytest.mark.notebooks
 
@@ -120,7 +121,25 @@ def pages_text(text):
     return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
 
 
-def test_links_lead_to_the_site_or_the_repository():
+def test_before_the_repository_is_public_links_are_plain_text_and_no_address_is_named(monkeypatch):
+    monkeypatch.setattr(notebooks, "repository", lambda: "")
+    text = "\n".join(cell.source for cell in notebooks.notebook("docs/tape.md").cells)
+    assert "the engine](" not in text
+    assert "git+" not in text
+    assert "Colab" not in notebooks.links("docs/tape.md")
+
+
+def test_links_lead_to_the_site_or_the_repository(monkeypatch):
+    def repository():
+        return "https://github.com/someone/something"
+
+    def site():
+        return "https://someone.github.io/something/"
+
+    monkeypatch.setattr(notebooks, "repository", repository)
+    monkeypatch.setattr(notebooks, "site", site)
+    assert f'@ git+{repository()}@v{tg.__version__}"' in notebooks.notebook("docs/tape.md").cells[0].source
+    assert "colab.research.google.com/github/someone/something/" in notebooks.links("docs/tape.md")
     text = "\n".join(cell.source for cell in notebooks.notebook("docs/tape.md").cells)
     assert f"]({site()}engine/)" in text
     assert f"]({site()}engine/#where-did-the-nan-come-from)" in text

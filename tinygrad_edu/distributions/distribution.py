@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, everywhere, real_numbers, values_of
 from tinygrad_edu.errors import DataError, ShapeError
-from tinygrad_edu.errors.hints import KeywordHints
+from tinygrad_edu.errors.hints import KeywordHints, attribute_error
 from tinygrad_edu.ops import broadcast_to, log, log1p, sqrt, where
 from tinygrad_edu.ops.elementwise.arithmetic import as_floating
 
@@ -45,6 +45,11 @@ class Distribution(KeywordHints):
         self, batch_shape: tuple[int, ...], event_shape: tuple[int, ...] = (), dtype: DTypeLike = np.float32
     ) -> None:
         self.batch_shape, self.event_shape, self.dtype = batch_shape, event_shape, np.dtype(dtype)
+
+    if not TYPE_CHECKING:  # a visible __getattr__ would make every name valid
+
+        def __getattr__(self, name):
+            raise attribute_error("Distribution", name, dir(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(batch_shape={self.batch_shape}, event_shape={self.event_shape})"

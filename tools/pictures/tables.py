@@ -31,6 +31,7 @@ LIBRARIES = {  # arrays, derivatives, modules
     "tinygrad": ["its own, GPU", "any order", "yes"],
     "PyTorch": ["its own, GPU", "any order", "yes"],
 }
+WORKLOADS = {"conv net": "1", "LeNet": "3", "MLP": "5", "small op": "6", "LSTM": "10", "transformer": "11"}
 RECIPES = {
     "augmented": " (the default): rotated, scaled and distorted images",
     "tuned": ": images shifted by up to two pixels",
@@ -167,6 +168,12 @@ def _libraries() -> str:
     return _markdown(["", "arrays", "derivatives", "modules", "wrong vjps caught", "conv net"], [own, *rows])
 
 
+def _pytorch() -> str:
+    times = {row.workload: row.ratio for row in ratios.read(FOLDER / "benchmarks.csv")
+             if (row.peer, row.cores) == ("PyTorch", 1)}  # fmt: skip
+    return _markdown(["one core", *WORKLOADS], [["PyTorch", *(f"{times[key]:.2g}" for key in WORKLOADS.values())]])
+
+
 def _reading() -> str:
     rows = {(row["method"], row["megabytes"]): row for row in _trials("reading.csv")}
     sizes = list(dict.fromkeys(megabytes for _, megabytes in rows))
@@ -203,6 +210,7 @@ def _scaling() -> str:
 
 TABLES = {
     "libraries": Table("README.md", _libraries, ("checkers.csv", "benchmarks.csv")),
+    "pytorch": Table("README.md", _pytorch, ("benchmarks.csv",)),
     "ladder": Table("docs/from_87_to_98.md", partial(_ingredients, "ladder"), ("from_87_to_98.csv",)),
     "without": Table("docs/from_87_to_98.md", partial(_ingredients, "without"), ("from_87_to_98.csv",)),
     "recipes": Table("docs/models/mnist_conv.md", _recipes, ("mnist_conv_recipes.csv",)),

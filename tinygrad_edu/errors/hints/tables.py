@@ -247,6 +247,20 @@ NAMES: dict[str, dict[str, str]] = {
         "Sampler": "leave it out: a sampler is any object with a length that yields indices",
         "batches": "`data.DataLoader(x, y, batch_size=size, rng=rng)`", "one_hot": "`tg.one_hot(index, n)`",
     },
+    "tg.distributions": {
+        "Independent": "`dist.log_prob(x).sum(-1)`",
+        "LogNormal": "`tg.exp(dist.rsample(rng=rng))` of a Normal, and log_prob `dist.log_prob(tg.log(x)) - tg.log(x)`",
+        "TransformedDistribution": "a function of `dist.rsample(rng=rng)`, such as `tg.exp`",
+        "HalfNormal": "`abs(Normal(loc, scale).rsample(rng=rng))`",
+        "OneHotCategorical": "`tg.one_hot(Categorical(logits=logits).sample(rng=rng), n)`",
+        "RelaxedOneHotCategorical": "`tg.gumbel_softmax(logits, rng=rng)`",
+        "MixtureSameFamily": "`tg.logsumexp(log_weights + dist.log_prob(x[..., None]), axis=-1)`",
+    },
+    "Distribution": {
+        "cdf": "`tg.ndtr((x - loc) / scale)`, for Normal", "icdf": "`loc + scale * tg.ndtri(q)`, for Normal",
+        "perplexity": "`tg.exp(dist.entropy())`",
+        "sample_n": "`dist.sample(n, rng=rng)`",
+    },
 }  # fmt: skip
 
 # Keywords of PyTorch, with the keyword used here, or several, each in other functions.
