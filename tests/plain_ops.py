@@ -10,7 +10,9 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls
 from tools.core_lines import executed_lines
 
 EXAMPLES = 4
-ONLY_FASTER = {"attention_in_blocks", "recurrent"}  # never called in plain mode, where they are composed of other ops
+# Never called in plain mode, where they are composed of other ops.
+ONLY_FASTER = {"attention_in_blocks", "recurrent", "affine_images", "affine_maps"}
+ONLY_FASTER |= {"correlate", "correlate_images", "correlate_kernels"}
 
 
 def fast_files(call):

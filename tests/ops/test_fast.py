@@ -12,7 +12,7 @@ import tinygrad_edu as tg
 from tests.effort import thorough, with_each
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops import fast
+from tinygrad_edu.ops import fast, ranks
 from tinygrad_edu.ops.elementwise import error_function
 from tinygrad_edu.ops.fast import transpose
 from tinygrad_edu.ops.fast.images import conv_columns, conv_gemm, convolution, depthwise, polyphase, ring_buffer
@@ -119,11 +119,11 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
     for row in product(special, repeat=6):
         x = np.array(row)
         for k in (1, 2):
-            wanted, first = fast.partition.plain_first_indices(x, k, descending), fast.partition.first_indices
+            wanted, first = ranks.plain_first_indices(x, k, descending), fast.partition.first_indices
             np.testing.assert_array_equal(first(x, k, descending), wanted)
             np.testing.assert_array_equal(first(np.stack([x, x[::-1]]), k, descending)[0], wanted)
             at = np.arange(k)
-            np.testing.assert_array_equal(fast.partition.rank_indices(x, at), fast.partition.plain_rank_indices(x, at))
+            np.testing.assert_array_equal(fast.partition.rank_indices(x, at), ranks.plain_rank_indices(x, at))
 
 
 # --- Products of all elements ---

@@ -617,5 +617,5 @@ WITHOUT_A_TWIN = {
     "products.product_on_threads": "the twin of product, and test_fast.py",
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",
-    "transpose.items_of": "a view", "transpose.padded_copy": "a copy", "partition.stable_argsort": "the plain sort",
+    "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip

@@ -11,7 +11,7 @@ from tinygrad_edu.core.arrays import Axis, numpy_axis
 from tinygrad_edu.engine import Array, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.errors.checks import integer
-from tinygrad_edu.ops.fast.partition import stable_argsort
+from tinygrad_edu.ops.ranks import stable_argsort
 
 __all__ = [
     "all", "any", "argmax", "argmin", "argsort", "count_nonzero", "digitize", "flatnonzero", "isclose", "isfinite",
