@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.ranks import plain_first_indices, plain_rank_indices
+from tinygrad_edu.ops.ranks import plain_first_indices, plain_rank_indices, stable_argsort
 from tinygrad_edu.shared.speed.plain_mode import faster_than
 from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
