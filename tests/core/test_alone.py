@@ -75,7 +75,7 @@ MUTANTS = {
     "checks.py": [
         ("if name in node.storages and node", "if False and node"),
         ("tensor._storage.version > node.time", "False"),
-        ("if node.saved is None:", "if False:"),
+        ("if (saved := node.saved) is None:", "if False:"),
         ("if name not in known:", "if False:"),
         ("if tensor._node is None:", "if False:"),
         ("if values.shape != tensor.shape:", "if False:"),
