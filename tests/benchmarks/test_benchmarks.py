@@ -71,6 +71,7 @@ def test_both_compute_the_same(report, key):
     assert both[OURS]["values"] == pytest.approx(both[LOWER_BOUND]["values"], rel=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", ["1", "2", "6", "7"])
 def test_times(report, key):
     ours = results(report, key)[OURS]

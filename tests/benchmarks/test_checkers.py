@@ -34,6 +34,7 @@ def some(rules):
     return [pytest.param(rule, id=rule.name, marks=[pytest.mark.slow] * bool(k % 8)) for k, rule in enumerate(rules)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rule", some(WRONG))
 def test_a_wrong_rule_is_caught_and_its_right_twin_is_not(check, rule):
     found, said, _ = said_of(OURS, check, rule)

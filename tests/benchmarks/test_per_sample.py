@@ -19,5 +19,6 @@ def test_all_ways_compute_the_same_gradients(name):
             np.testing.assert_allclose(g, wanted, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_each_way_is_measured():
     assert {"vmap", "loop"} <= measure("MLP", rounds=1, samples=2).keys()

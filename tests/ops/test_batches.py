@@ -67,6 +67,7 @@ def together(parts, axis):
 # --- Sizes beyond the actual thresholds ---
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("names", **in_groups(BATCHES))
 @given(data=st.data(), size=st.sampled_from([2**12, 2**15]))
 def test_a_large_batch_equals_a_small_one_many_times(names, data, size):

@@ -1,4 +1,4 @@
-"""The laws of differentiable functions, whoever makes them, and run_laws, which runs them."""
+"""Laws of differentiable functions in any framework. `run_laws` runs them."""
 
 from __future__ import annotations
 
