@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import redirect_stdout
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,18 +28,17 @@ settings.register_profile("anew", max_examples=5, deadline=None, suppress_health
 settings.register_profile("quick", settings.get_profile("anew"), derandomize=True)
 
 
-# Pages with programs of seconds; their blocks have the mark `thorough`.
-THOROUGH_PAGES = (
-    *("ensemble", "influence", "maml", "odeint", "private_training", "compose_your_own_model", "many_machines"),
-    *("diffusion", "mnist_lenet", "vit", "seven_findings", "sklearn", "testing_gradients", "your_own_op"),
-)
+@cache
+def is_thorough(page: Path) -> bool:
+    """Return whether a page says that its programs take seconds."""
+    return page.suffix == ".md" and "<!-- thorough -->" in page.read_text("utf-8")
 
 
 @pytest.hookimpl(tryfirst=True)  # before the selection by marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the blocks of pages that take seconds, and deselect the tests with the mark `fast` in plain mode."""
     for item in items:
-        if item.path.suffix == ".md" and item.path.stem in THOROUGH_PAGES:
+        if is_thorough(item.path):
             item.add_marker(pytest.mark.thorough)
     left_out = [item for item in items if PLAIN and item.get_closest_marker("fast")]
     config.hook.pytest_deselected(items=left_out)
