@@ -47,7 +47,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     test = {"x_test": DIGITS.x_test[-50:], "y_test": DIGITS.y_test[-50:]}
     np.savez(folder / "mnist.npz", x_train=DIGITS.x_train, y_train=DIGITS.y_train, **test)
-    options = ["--epochs", "6", "--data", str(folder / "mnist.npz"), "--quiet", "--output", str(folder)]
+    options = ["--epochs", "3", "--data", str(folder / "mnist.npz"), "--quiet", "--output", str(folder)]
     assert mnist_conv.main(options) == 0
     return folder
 

@@ -32,11 +32,11 @@ def blas_on_one_thread():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Return the folder of a short training that reaches 96 %."""
+    """Return the folder of a short training on all digits."""
     folder = tmp_path_factory.mktemp("run")
     test = {"x_test": DIGITS.x_test[-50:], "y_test": DIGITS.y_test[-50:]}
     np.savez(folder / "mnist.npz", x_train=DIGITS.x_train, y_train=DIGITS.y_train, **test)
-    options = ["--epochs", "4", "--views", "0", "--data", str(folder / "mnist.npz"), "--quiet", "--output", str(folder)]
+    options = ["--epochs", "2", "--views", "0", "--data", str(folder / "mnist.npz"), "--quiet", "--output", str(folder)]
     assert mnist_lenet.main(options) == 0
     return folder
 
