@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygrad_edu.core.engine import sum_dtype, unbroadcast
 from tinygrad_edu.core.op import op
+
+if TYPE_CHECKING:  # numpy.typing takes a millisecond to import
+    from numpy.typing import DTypeLike
 
 Axis = int | Sequence[int] | None
 

@@ -18,12 +18,10 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_edu.core import checks
 
-Array = NDArray[Any]
-
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
 clock = count(1)
 
 

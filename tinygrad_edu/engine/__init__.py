@@ -46,13 +46,11 @@ from tinygrad_edu.engine.mapped import (
     with_levels,
     with_levels_of,
 )
-from tinygrad_edu.engine.mapped_numpy import call_on_mapped
 from tinygrad_edu.engine.memory import guard, is_shared, share, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import ArgumentNode, input_names, leaf
 from tinygrad_edu.engine.op import Array, Op, Operand, PlainArrayLike, TensorLike
 from tinygrad_edu.engine.run_backward import backward_pass
-from tinygrad_edu.engine.swap import swap_storage
 from tinygrad_edu.engine.tensor import (
     BUFFER,
     PARAMETER,
@@ -103,7 +101,6 @@ __all__ = [
     "backward_pass",
     "bare",
     "batched",
-    "call_on_mapped",
     "clock",
     "composite",
     "demand_shape",
@@ -144,7 +141,6 @@ __all__ = [
     "share",
     "spread",
     "sum_first",
-    "swap_storage",
     "time_of",
     "to_array",
     "unbroadcast",

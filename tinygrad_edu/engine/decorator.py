@@ -142,10 +142,8 @@ def extend(made: core.Op, batching: str | BatchingRule, promotes: bool = True, d
 def _adopt_core_ops() -> None:
     """Make the ops of the core, which are older than this class, ops of this class."""
     for made in [x for x in vars(core).values() if isinstance(x, core.Op)]:
-        functions = made.vjp_functions
         made.__class__ = TypedOp
-        made.__init__(made.forward, made.broadcasts)  # type: ignore[misc]
-        made.vjps(**functions)
+        Op.declare(made, True, rule_of(made.name, None))  # type: ignore[arg-type]
 
 
 _adopt_core_ops()

@@ -12,7 +12,6 @@ from inspect import Parameter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_edu import core
 from tinygrad_edu.core import checks
@@ -20,7 +19,7 @@ from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.errors.hints import nearest, raise_unexpected_keyword
 
-Array = NDArray[Any]
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
 Operand = Array | float
 PlainArrayLike = Array | np.generic | float | Sequence[Any]  # NumPy's ArrayLike includes Tensors
 TensorLike = Any  # a Tensor or a PlainArrayLike: tools/stubs.py declares the results for both
@@ -92,7 +91,12 @@ class Op(core.Op):
         batching: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(forward, broadcasts)
-        self.name, self.batching = name or self.name, batching
+        self.name = name or self.name
+        self.declare(promotes, batching)
+
+    def declare(self, promotes: bool | Iterable[str], batching: Callable[..., Any] | None) -> None:
+        """Set what the library declares about an op, in addition to the core."""
+        self.batching = batching
         self.composition: Callable[..., Any] | None = None
         self.keywords: dict[str, Any] = {}
         read = list(self.signature.parameters.values())

@@ -9,7 +9,8 @@ from weakref import WeakSet
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, swap_storage
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine.swap import swap_storage
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import refuse_in_shard

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine import Op, Tensor, call_on_mapped, innermost_level, values_of
+from tinygrad_edu.engine import Op, Tensor, innermost_level, values_of
+from tinygrad_edu.engine.mapped_numpy import call_on_mapped
 from tinygrad_edu.engine.memory import WRITERS
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops.on_demand import OPS_FILES, PACKAGE_FILES, import_function

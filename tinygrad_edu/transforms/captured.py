@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import Storage, clock
-from tinygrad_edu.engine import Tensor, swap_storage, with_levels_of, wrap
+from tinygrad_edu.engine import Tensor, with_levels_of, wrap
+from tinygrad_edu.engine.swap import swap_storage
 from tinygrad_edu.errors import StaleValueError
 
 _OPAQUE = (Tensor, np.ndarray, np.random.Generator, str, bytes, type, ModuleType)

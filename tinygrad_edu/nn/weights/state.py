@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_edu.engine import Tensor, swap_storage, values_of, write_all, writing
+from tinygrad_edu.engine import Tensor, values_of, write_all, writing
+from tinygrad_edu.engine.swap import swap_storage
 from tinygrad_edu.errors import DTypeError, StateDictError
 
 __all__ = ["IncompatibleKeys", "change_dtype", "write_state"]
