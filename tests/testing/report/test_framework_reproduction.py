@@ -63,7 +63,6 @@ def local_rules():
 
 def layer_of_keras():
     """Return a layer with a wrong rule, variables and a generator, and a model of layers, which are not built."""
-    import jax
     import keras
 
     *_, softplus = local_rules()
