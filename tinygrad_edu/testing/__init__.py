@@ -1,8 +1,8 @@
 """Check the derivatives of ops, models and any other function against finite differences.
 
-`check_gradient` takes functions of arrays; `check_torch`, `check_jax` and `check_keras` take functions of the
-frameworks PyTorch, JAX and Keras; the other checks take functions of Tensors. The Hypothesis strategies are in
-``tinygrad_edu.testing.strategies`` and need the extra ``testing``.
+`check` takes a function, layer, module or op of any framework, and is the only check that most users need. The other
+checks have options for special cases. The Hypothesis strategies are in ``tinygrad_edu.testing.strategies`` and need the
+extra ``testing``.
 
 The imports below are in reading order: `numeric` estimates derivatives, `decision` compares a claimed gradient with an
 estimate, and `report` describes a failure. `laws` contains the checks that need no numeric derivative, `interop` the
@@ -25,6 +25,7 @@ from tinygrad_edu.testing.tensor_checks import check_jvp, check_linear, check_vj
 from tinygrad_edu.testing.vmap_check import check_vmap
 from tinygrad_edu.testing.op_check import check_op
 from tinygrad_edu.testing.interop import check_jax, check_keras, check_torch
+from tinygrad_edu.testing.check import check
 
 if _typing.TYPE_CHECKING:
     from tinygrad_edu.testing.module_check import check_module
@@ -32,7 +33,7 @@ if _typing.TYPE_CHECKING:
 
 __all__ = [
     "Call", "CheckFailed", "Estimate", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic",
-    "NotDifferentiableHere", "Report", "Verdict", "check_additive", "check_gradient", "check_jax", "check_jvp",
+    "NotDifferentiableHere", "Report", "Verdict", "check", "check_additive", "check_gradient", "check_jax", "check_jvp",
     "check_keras", "check_linear", "check_module", "check_op", "check_torch", "check_vjp", "check_vmap",
     "directional_derivative", "run_check",
 ]  # fmt: skip

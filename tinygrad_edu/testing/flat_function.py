@@ -81,6 +81,11 @@ class FlatFunction:
         """The result at the point, in memory of its own."""
         return self.call(self.arguments(self.arrays), _copied_numbers)
 
+    @property
+    def returns_number(self) -> bool:
+        """Whether the result is one real number."""
+        return sum(as_real(x).size for x in self.result.arrays) == 1
+
     def arguments(self, arrays: Sequence[Array], is_copied: bool = True) -> tuple[Any, ...]:
         """Return the arguments with `arrays` as inputs, or with copies of them in the memory layouts of the point."""
         place = self.point.copied if is_copied else self.point.placed
@@ -127,9 +132,9 @@ class FlatFunction:
 
 
 def require_inputs(name: str, arrays: Sequence[Array]) -> None:
-    """Raise `DTypeError` if there is no input to differentiate with respect to."""
+    """Raise `VJPDefinitionError` if there is no input to differentiate with respect to."""
     if not arrays:
-        raise DTypeError(
+        raise VJPDefinitionError(
             f"{name}: there is no input to differentiate with respect to. Integers, strings and other objects are "
             f"constants; pass floating-point numbers such as 2.0, or floating-point arrays."
         )

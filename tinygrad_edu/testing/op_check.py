@@ -70,17 +70,18 @@ def check_op(
     <Report: right>
     """
     call = op if isinstance(op, Call) else Call(op, [np.asarray(values_of(x)) for x in inputs], **settings)
-    report, rng = Report(f"op {call.name}", skip), seeded(rng)
-    report.run("forward is plain", op_laws.forward_is_plain, call, reference)
-    report.run("no_grad", op_laws.records_nothing_under_no_grad, call)
-    out = call(*map(from_numpy, call.arrays))
-    if call.arrays and out.dtype.kind == "f" and report.status != "wrong":
-        _run_laws(report, call, rng)
+    report = Report(f"op {call.name}", skip)
+    run_op_laws(report, call, reference, seeded(rng))
     return report.conclude()
 
 
-def _run_laws(report: Report, call: Call, rng: Rng) -> None:
-    """Run the laws of the vjps of a call: those of all differentiable functions, and those of Tensors."""
+def run_op_laws(report: Report, call: Call, reference: Callable[..., Any] | None, rng: Rng) -> None:
+    """Run the laws of a call: those of its forward, of all differentiable functions, and of Tensors."""
+    report.run("forward is plain", op_laws.forward_is_plain, call, reference)
+    report.run("no_grad", op_laws.records_nothing_under_no_grad, call)
+    out = call(*map(from_numpy, call.arrays))
+    if not call.arrays or out.dtype.kind != "f" or report.status == "wrong":
+        return
     if probe := run_laws(report, op_laws.differentiable(call), rng):
         with np.errstate(all="ignore"):
             all(report.run(name, law, call, probe) for name, law in op_laws.TENSOR_LAWS.items())

@@ -28,7 +28,7 @@ from tinygrad_edu.testing.interop.foreign_function import (
     required,
 )
 from tinygrad_edu.testing.numeric.sampling import Rng
-from tinygrad_edu.testing.op_call import argument_names, title_of
+from tinygrad_edu.testing.op_call import argument_names, title_of, unbound
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import NotApplicable, Report
 
@@ -95,9 +95,9 @@ def check_torch(
         check_torch(torch.nn.Linear(3, 2), torch.randn(4, 3), order=2)
     """
     torch = required("torch", "check_torch", "run pip install torch")
-    is_module = isinstance(function, torch.nn.Module)
-    module = function if is_module else torch.nn.Module()
-    names = argument_names(function.forward if is_module else function, len(inputs))
+    owner = unbound(function)
+    module = owner if isinstance(owner, torch.nn.Module) else torch.nn.Module()
+    names = argument_names(function, len(inputs))
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     tensors_in: list[Any] = []
     point = ArrayTree(inputs, names, partial(_as_input, tensors_in))
@@ -116,6 +116,7 @@ def _title(function: Any) -> str:
     """Return a name for a module, for ``MyFunction.apply``, and for a function."""
     import torch
 
+    function = unbound(function)
     owner = getattr(function, "__self__", None)
     name = f"{owner.__name__}.{title_of(function)}" if isinstance(owner, type) else title_of(function)
     return f"module {name}" if isinstance(function, torch.nn.Module) else name
@@ -294,6 +295,9 @@ class _Torch:
             except (NotImplementedError, RuntimeError) as error:
                 raise _lacking(error, "jvp") from error
             return [torch.zeros_like(x) if t is None else torch.zeros_like(x).add_(t) for x, t in parts]
+
+    def has_only_forward(self, error: Exception) -> bool:
+        return "must implement either the backward or vjp method" in str(error)
 
     def batched(
         self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]
