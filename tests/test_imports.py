@@ -213,6 +213,18 @@ assert len(tg.data.load_embedded().x_train) == 1000
     assert asked_for(program, tmp_path) == set()
 
 
+def test_a_check_of_a_numpy_function_loads_only_what_it_needs(tmp_path):
+    program = """
+import numpy as np
+from tinygrad_edu.testing import check
+check(lambda x: np.sum(np.sin(x)), np.ones(3), grad=np.cos)
+rooms = ("data", "distributions", "nn", "optim", "parallel", "training", "transforms")
+loaded = [room for room in rooms if f"tinygrad_edu.{room}" in sys.modules]
+assert not loaded, loaded
+"""
+    assert asked_for(program, tmp_path) == set()
+
+
 @pytest.mark.thorough
 def test_a_model_runs_on_files_of_weights_with_numpy_alone(tmp_path):
     program = f"""

@@ -9,24 +9,18 @@ from inspect import Signature
 from types import ModuleType
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from tinygrad_edu.core import Module
-from tinygrad_edu.engine import Op, values_of
+from tinygrad_edu.engine import Function
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, outline
 from tinygrad_edu.testing.cotangent_argument import parameters_of
-from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_inputs
+from tinygrad_edu.testing.flat_function import FlatFunction, as_input
 from tinygrad_edu.testing.gradient_check import run_claims, value_and_derivative
-from tinygrad_edu.testing.interop import check_jax, check_keras, check_torch
 from tinygrad_edu.testing.numeric.sampling import Rng, seeded
-from tinygrad_edu.testing.op_call import BoundFunction, Call, argument_names, title_of, unbound
-from tinygrad_edu.testing.op_check import run_op_laws
+from tinygrad_edu.testing.op_call import BoundFunction, argument_names, title_of, unbound
 from tinygrad_edu.testing.report.reproduction import reproducible
-from tinygrad_edu.testing.tensor_checks import run_forward_laws, run_reverse_laws
 from tinygrad_edu.testing.verdict import Report
-from tinygrad_edu.transforms import Function
 
 FrameworkName = Literal["numpy", "torch", "jax", "keras", "tinygrad_edu"]
 
@@ -138,10 +132,7 @@ def check(
         return _check_arrays(call, given, rng)
     if package == "tinygrad_edu":
         return _check_tensors(subject, call, rng)
-    foreign: dict[str, Function] = {"torch": check_torch, "jax": check_jax, "keras": _check_keras}
-    report: Report = foreign[package](subject, *call.inputs, rng=rng)
-    report.leave_out("slope, derivative 2", f"check_{package}(..., order=2) checks it")
-    return report
+    return _check_foreign(package, subject, call.inputs, rng)
 
 
 # --- The arguments and the framework of a call ---
@@ -264,33 +255,20 @@ def _names_of_inputs(call: BoundFunction) -> list[str]:
 # --- Functions of frameworks ---
 
 
-def _check_keras(function: Any, *inputs: Any, rng: Rng | None) -> Report:
-    keras = import_module("keras")
-    is_layer = isinstance(unbound(function), keras.Layer)
-    return (check_keras if is_layer else check_jax)(function, *inputs, rng=rng)
+def _check_foreign(package: str, subject: Any, inputs: Sequence[Any], rng: Rng | None) -> Report:
+    """Check a function, layer or module of PyTorch, JAX or Keras."""
+    is_layer = package == "keras" and isinstance(unbound(subject), import_module("keras").Layer)
+    name = "jax" if package == "keras" and not is_layer else package
+    report: Report = getattr(import_module("tinygrad_edu.testing"), f"check_{name}")(subject, *inputs, rng=rng)
+    report.leave_out("slope, derivative 2", f"check_{name}(..., order=2) checks it")
+    return report
 
 
-def _check_tensors(function: Any, call: BoundFunction, rng: Rng | None) -> Report:
-    """Check a module, an op, or a function of Tensors."""
-    f, rng = call.function, seeded(rng)
-    if isinstance(f, Module):
-        report: Report = import_module("tinygrad_edu.testing.module_check").check_module(
-            function, *call.inputs, rng=rng
-        )
-        return report
-    report = Report(title_of(f))
-    point = ArrayTree(call.inputs, call.names, as_input)
-    names = tuple(leaf.name for leaf in point.leaves)
-    require_inputs(report.name, point.arrays)
-
-    def of_inputs(*tensors: Any) -> Any:
-        return function(*point.filled(tensors, lambda x: x))
-
-    run_reverse_laws(report, of_inputs, point.arrays, names, rng)
-    if report.status != "wrong":
-        run_forward_laws(report, of_inputs, point.arrays, names, rng)
-    if isinstance(f, Op) and report.status != "wrong":
-        run_op_laws(report, Call(f, [np.asarray(values_of(x)) for x in call.args], **call.kwargs), None, rng)
-    else:
-        report.leave_out("batching", "check_vmap checks it, given a batch")
+def _check_tensors(subject: Any, call: BoundFunction, rng: Rng | None) -> Report:
+    """Check a module or op of tinygrad_edu, or a function of Tensors."""
+    testing: Any = import_module("tinygrad_edu.testing")
+    if isinstance(call.function, Module):
+        return testing.check_module(subject, *call.inputs, rng=rng)  # type: ignore[no-any-return]
+    report = Report(title_of(call))
+    import_module("tinygrad_edu.testing.op_check").run_tensor_laws(report, call, seeded(rng))
     return report.conclude()

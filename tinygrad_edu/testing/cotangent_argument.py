@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.engine import Function
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.flat_function import FlatFunction
 from tinygrad_edu.testing.op_call import title_of
-from tinygrad_edu.transforms import Function
 
 _NAMES = "g", "cotangent", "grad_output", "ct"  # an optional argument with one of these names is the cotangent
 

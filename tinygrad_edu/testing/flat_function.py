@@ -12,14 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.engine import Array
+from tinygrad_edu.engine import Array, Function
 from tinygrad_edu.errors import DTypeError, VJPDefinitionError
 from tinygrad_edu.shared.pytree import tree_map_with_path
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.differentiable import require_unwritten
-from tinygrad_edu.transforms import Function
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
+from tinygrad_edu.engine import Function
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, gradient_verdicts, is_pure, run_gradient_laws
@@ -18,7 +19,6 @@ from tinygrad_edu.testing.numeric.sampling import Rng, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report
-from tinygrad_edu.transforms import Function
 
 
 @reproducible

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
+from tinygrad_edu.engine import Array, Function, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of, layout_of
@@ -28,7 +28,7 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_sig
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report, Verdict
-from tinygrad_edu.transforms import Function, jvp, vjp
+from tinygrad_edu.transforms import jvp, vjp
 
 _CANCELLATION = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
 
