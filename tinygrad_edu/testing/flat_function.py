@@ -109,6 +109,10 @@ class FlatFunction:
                 )
         return ravel_arrays(results)
 
+    def value_of(self, arrays: Sequence[Array]) -> Array:
+        """Return the result for the arrays themselves, without copies."""
+        return ravel_arrays(self.call(self.arguments(arrays, is_copied=False)).arrays)
+
     def claim(self, cotangent: Array, gradients: tuple[Array, ...]) -> Claim:
         """Return the claim that these are the gradients at the point."""
         value = ravel_arrays(self.result.arrays)

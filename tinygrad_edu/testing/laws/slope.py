@@ -74,10 +74,20 @@ def verdicts_elsewhere(d: Differentiable, claim: Claim, law: str) -> Iterator[Ve
     A comparison is necessary if they disagree with one central difference. `claim` is that at the first point.
     """
     rng = seeded(None)
+    moved = elsewhere(d)
+    if moved is not None and not _agrees_roughly(moved, claim, rng):
+        yield from wrong_elsewhere(_verdicts_here(moved, rng, law))
+
+
+def elsewhere(d: Differentiable) -> Differentiable | None:
+    """Return the function at another point, or None if it accepts none."""
     moved = next((point for move in _MOVES if (point := _accepted(d, move)) is not None), None)
-    if moved is None or _agrees_roughly(moved, claim, rng):
-        return
-    for verdict in _verdicts_here(replace(moved, name=f"{d.name}, at another point"), rng, law):
+    return moved and replace(moved, name=f"{d.name}, at another point")
+
+
+def wrong_elsewhere(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """Yield the wrong verdicts at another point, with a hint in the message."""
+    for verdict in verdicts:
         if isinstance(verdict.error, GradientMismatch):
             headline, newline, details = str(verdict.error).partition("\n")
             hint = "At the first point it is not. Compute it from the arguments of its own call only."
