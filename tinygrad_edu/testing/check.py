@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from inspect import Signature
 from types import ModuleType
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from tinygrad_edu.core import Module
-from tinygrad_edu.engine import Function
+from tinygrad_edu.engine import Function, from_numpy
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, outline
@@ -50,8 +53,9 @@ def check(
 ) -> Report:
     """Check the derivatives of a function, layer, module or op of any framework against finite differences.
 
-    With a claim (`grad`, `vjp`, `jvp`, `jac`, `hess`), f is a function of NumPy arrays. Otherwise, the types of f and
-    of its arguments select PyTorch, JAX, Keras or tinygrad_edu, which compute the derivatives themselves.
+    With a claim (`grad`, `vjp`, `jvp`, `jac`, `hess`), f and the claim are functions of NumPy arrays, or of the arrays
+    that are passed. Otherwise, the types of f and of its arguments select PyTorch, JAX, Keras or tinygrad_edu, which
+    compute the derivatives themselves.
 
     Parameters
     ----------
@@ -126,10 +130,12 @@ def check(
     given = {name: claim for name, claim in claims.items() if claim is not None}
     call = BoundFunction(f, args, dict(kwargs or {}), ())
     call = replace(call, keys=_keys(call, wrt))
-    package = _framework(call, given, framework)
+    package = _framework(call, framework, bool(given))
+    if given:
+        context, load = _arrays_of(package)
+        with context:
+            return _check_claims(replace(call, load=load), given, rng)
     subject = f if wrt is None and not kwargs else call
-    if package == "numpy":
-        return _check_arrays(call, given, rng)
     if package == "tinygrad_edu":
         return _check_tensors(subject, call, rng)
     return _check_foreign(package, subject, call.inputs, rng)
@@ -156,26 +162,24 @@ def _keys(call: BoundFunction, wrt: Any) -> tuple[int | str, ...]:
     return tuple(dict.fromkeys(places[key] for key in wanted))
 
 
-def _framework(call: BoundFunction, claims: Mapping[str, Any], given: str | None) -> str:
-    """Return the framework of a call: that of its claims, of its types, or the given one, which must agree."""
-    title = title_of(call)
+def _framework(call: BoundFunction, given: str | None, has_claims: bool) -> str:
+    """Return the framework of a call: the given one, or that of its types, which must agree."""
     if given not in (None, *get_args(FrameworkName)):
         raise VJPDefinitionError(f"check: framework must be one of {get_args(FrameworkName)}, got {given!r}.")
-    functions = [call.function, *_parts(call.function)]
+    title, functions = title_of(call), [call.function, *_parts(call.function)]
     found = _packages(module for x in (*functions, *tree_leaves((call.args, call.kwargs))) for module in _modules(x))
-    if given is None and not claims:
+    if given is None and not has_claims:
         found |= _packages(str(getattr(x, "__module__", None)) for x in functions)
     if "keras" in found:
         found -= {"jax", "torch"}  # its arrays are those of its backend
-    wanted = {"numpy"} if claims else {given} if given else set()
-    if len(found | wanted) > 1:
-        cause = "a claim makes f a function of NumPy arrays" if claims else f"framework is {given!r}"
+    if len(found) > 1 or (given and found - {given}):
+        cause = f", but framework is {given!r}" if given else ""
         raise VJPDefinitionError(
-            f"check: the types of {title} and its arguments belong to {' and '.join(sorted(found))}"
-            f"{f', but {cause}' if wanted else ''}. Pass arrays of one framework."
+            f"check: the types of {title} and its arguments belong to {' and '.join(sorted(found))}{cause}. Pass "
+            f"arrays of one framework."
         )
-    package = next(iter(found | wanted), "numpy")
-    if package == "numpy" and not claims:
+    package = given or next(iter(found), "numpy")
+    if package == "numpy" and not has_claims:
         point = ", ".join(argument_names(call.function, len(call.args)))
         raise VJPDefinitionError(
             f"check: {title} is called with NumPy arrays, so check needs its derivative, for example "
@@ -199,10 +203,21 @@ def _packages(modules: Iterable[str]) -> set[str]:
     return {_PACKAGES[root] for root in (module.partition(".")[0] for module in modules) if root in _PACKAGES}
 
 
-# --- Claims about functions of NumPy arrays ---
+# --- Claims ---
 
 
-def _check_arrays(call: BoundFunction, given: dict[str, Any], rng: Rng | None) -> Report:
+def _arrays_of(package: str) -> tuple[AbstractContextManager[Any], Callable[[Any], Any]]:
+    """Return a context for the check of claims, and the function that makes arrays of a framework."""
+    if package == "torch":
+        as_tensor = import_module("tinygrad_edu.testing.interop.torch_functions").as_tensor
+        return nullcontext(), lambda x: as_tensor(np.asarray(x, order="C"))  # transforms reject expanded tensors
+    if package in ("jax", "keras"):
+        in_64_bits = import_module("tinygrad_edu.testing.interop.jax_functions").in_64_bits
+        return in_64_bits(True), import_module("jax").numpy.asarray
+    return nullcontext(), from_numpy if package == "tinygrad_edu" else lambda x: x
+
+
+def _check_claims(call: BoundFunction, given: dict[str, Any], rng: Rng | None) -> Report:
     f: Any = call
     claims: dict[str, Any] = {
         name: claim if claim is True else _bound(call, name, claim) for name, claim in given.items()

@@ -16,6 +16,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Op
 from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.ops import linalg
+from tinygrad_edu.shared.pytree import tree_map
 from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
 
 
@@ -157,6 +158,7 @@ class BoundFunction:
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     keys: Sequence[int | str]  # the positions or the keywords of the arguments that are passed
+    load: Callable[[Array], Any] = lambda x: x  # converts each array that is passed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -171,6 +173,7 @@ class BoundFunction:
 
     def __call__(self, *given: Any) -> Any:
         """Call the function."""
+        given = tree_map(lambda x: self.load(x) if isinstance(x, np.ndarray) else x, given)
         passed = dict(zip(self.keys, given, strict=False))
         args = [passed.get(k, x) for k, x in enumerate(self.args)]
         kwargs = {name: passed.get(name, x) for name, x in self.kwargs.items()}

@@ -164,7 +164,7 @@ class Report:
             if len(self._verdicts) == first and Verdict(law) not in self._verdicts:
                 self._verdicts.append(Verdict(law))
         except NotApplicable as reason:
-            self._verdicts.append(Verdict(law, reason=str(reason)))
+            self.leave_out(law, str(reason))
         except CheckFailed as error:
             self._verdicts.append(Verdict(law, error=error))
         self.seconds[law] = self.seconds.get(law, 0.0) + time.perf_counter() - start
@@ -172,7 +172,8 @@ class Report:
 
     def leave_out(self, law: str, reason: str) -> None:
         """Keep a verdict about a law that was not checked."""
-        self._verdicts.append(Verdict(law, reason=reason))
+        verdict = Verdict(law, reason=reason)
+        self._verdicts += [verdict] if verdict not in self._verdicts else []
 
     def conclude(self) -> Report:
         """Return the report if all verdicts are right; otherwise raise the error of the worst.

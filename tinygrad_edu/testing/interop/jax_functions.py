@@ -168,7 +168,7 @@ class _JAX:
         if self._wide and dtype != self._dtype:
             self._stack.close()
             self._dtype = dtype
-            self._stack.enter_context(_in_64_bits(dtype == "float64"))
+            self._stack.enter_context(in_64_bits(dtype == "float64"))
             self._stack.enter_context(self._outer(dtype))
         return [jax.numpy.asarray(x) for x in arrays]
 
@@ -226,7 +226,8 @@ class _JAX:
             raise NotApplicable(f"JAX cannot batch the function: {first_line(error)}") from error
 
 
-def _in_64_bits(flag: bool) -> Any:
+def in_64_bits(flag: bool) -> Any:
+    """Return a context in which JAX computes in 64 bits, or does not."""
     import jax
 
     # It is experimental in older versions.

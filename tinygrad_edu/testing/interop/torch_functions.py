@@ -231,7 +231,7 @@ class _Torch:
     def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
         """Set the parameters and buffers of the module; the other inputs are new leaves."""
         devices = itertools.chain(self._devices, itertools.repeat(None))  # those of cotangents
-        tensors = [_as_tensor(x) for x in arrays]
+        tensors = [as_tensor(x) for x in arrays]
         if not self._is_on_cpu:
             tensors = [x.to(device) for x, device in zip(tensors, devices, strict=False)]
         self._set_constants(tensors[0].real.dtype if tensors[0].is_complex() else tensors[0].dtype)
@@ -250,7 +250,7 @@ class _Torch:
             part._buffers.update({name: None if x is None else converted(x) for name, x in buffers.items()})
 
     def load_like(self, array: Array, result: Any) -> Any:
-        return _as_tensor(array).to(result.device, result.dtype)
+        return as_tensor(array).to(result.device, result.dtype)
 
     def unload(self, value: Any) -> Array:
         return _as_numpy(value)
@@ -395,12 +395,12 @@ def _seeded_state() -> Any:
     return torch.Generator().manual_seed(0).get_state()
 
 
-def _as_tensor(x: Array) -> Any:
+def as_tensor(x: Array) -> Any:
     """Return a tensor with the memory of an array, or with a copy if PyTorch cannot hold it."""
     import torch
 
     if x.dtype.kind == "V":  # bfloat16
-        return _as_tensor(x.view(np.int16)).view(torch.bfloat16)
+        return as_tensor(x.view(np.int16)).view(torch.bfloat16)
     if 0 in x.strides and x.size > 1:
         once = x[tuple(slice(1 if stride == 0 else None) for stride in x.strides)]
         return torch.from_numpy(np.array(once)).expand(x.shape)
