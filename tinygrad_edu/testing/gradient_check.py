@@ -37,6 +37,8 @@ def check_gradient(
 ) -> Report:
     """Check a claimed gradient of any function of arrays, hand-written or computed by a framework.
 
+    Use it instead of `check` to declare the accuracy of f or the convention of complex gradients, or to skip laws.
+
     Parameters
     ----------
     f : callable

@@ -47,6 +47,8 @@ def check_module(
 ) -> Report:
     """Check the gradients of a module with respect to its parameters and inputs, in training and evaluation mode.
 
+    Use it instead of `check` for a contract of the module, inputs from a Hypothesis strategy, or laws to skip.
+
     The check also requires that
 
     - float32 inputs give float32 results and correct float32 gradients,

@@ -30,6 +30,8 @@ def check_op(
 ) -> Report:
     """Check the laws of an op at the given inputs. No law needs a numeric derivative.
 
+    Use it instead of `check`, which runs these laws, too, to compare an op with a reference, or to skip laws.
+
     The laws of all differentiable functions are those of `check_torch` without finite differences: "no writes",
     "linearity", "layouts", "subsets of inputs", "later calls" and "narrow dtypes". The laws of Tensors:
 

@@ -37,6 +37,8 @@ _CANCELLATION = 2.0**-48  # the rounding error of a sum that cancels, relative t
 def check_vjp(f: Function, *arrays: Any, order: int = 2, accuracy: float = 0.0, rng: Rng | None = None) -> Report:
     """Check the derivatives of a function of Tensors against finite differences, up to the given order.
 
+    Use it instead of `check` for the third derivative, or to declare the accuracy of f.
+
     The check of order n + 1 is a first-order check of the function (inputs, cotangent) -> gradients of order n.
 
     Parameters
@@ -98,6 +100,8 @@ def run_reverse_laws(
 @reproducible
 def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> Report:
     """Check the forward derivative of a function of Tensors against finite differences and the reverse derivative.
+
+    Use it instead of `check` to check the forward derivative alone.
 
     The reverse derivative must satisfy <v, J u> = <J' v, u> for a random direction u and a random cotangent v.
 
@@ -184,6 +188,8 @@ class _Pair:
 @reproducible
 def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> Report:
     """Check that a function of Tensors is linear, and that <f(u), v> = <u, vjp(v)>, without finite differences.
+
+    Use it instead of `check` for a linear function: it tests the linearity, too, and is exact up to rounding.
 
     Parameters
     ----------

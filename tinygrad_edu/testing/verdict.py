@@ -241,6 +241,8 @@ class Report:
 def run_check(check: Callable[..., Report], *arguments: Any, **options: Any) -> Report:
     """Run a check and return its report, also if it fails.
 
+    Use it around `check` for the report of a derivative that may be wrong, as in a loop over submissions.
+
     Parameters
     ----------
     check : callable

@@ -26,6 +26,8 @@ _ROUNDING = 2.0**-34
 def check_vmap(f: Function, *arrays: Any, in_axes: Any = 0, rng: Rng | None = None) -> Report:
     """Check that `vmap` of a function equals a loop over the samples: values, and gradients at random cotangents.
 
+    Use it after `check`, which has no batch of Tensors.
+
     The gradients are those of ``vmap(f)``, and those inside of it, as in ``vmap(grad(f))``.
 
     Parameters

@@ -41,6 +41,8 @@ def check_jax(
 ) -> Report:
     """Check JAX's gradients of a function, including any ``jax.custom_vjp`` and ``jax.custom_jvp`` in it.
 
+    Use it instead of `check` for higher orders, an accuracy, or laws to skip.
+
     The inputs are the floating-point and complex leaves of the arguments. Everything else, such as integers and random
     keys, is constant. JAX computes in float64 for finite differences, or in the function's own dtypes if it rejects
     float64. The laws are those of `check_torch`; arrays of JAX have no memory layouts, and ``jax.vmap`` makes batches.

@@ -33,6 +33,8 @@ def check_keras(
 ) -> Report:
     """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
 
+    Use it instead of `check` for higher orders, an accuracy, or laws to skip.
+
     The check uses float64 and the laws as `check_jax` does. The layer is built if necessary, and not changed otherwise:
     variables that a call updates, such as running means and random states, are constant.
 

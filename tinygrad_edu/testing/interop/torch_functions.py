@@ -44,6 +44,8 @@ def check_torch(
 ) -> Report:
     """Check PyTorch's gradients of a function or Module, including any autograd Functions in it.
 
+    Use it instead of `check` for higher orders, an accuracy, or laws to skip.
+
     The inputs are the parameters of a Module that require a gradient, and the floating-point and complex tensors and
     arrays among the arguments. Everything else is constant. Parameters, buffers and inputs are float64 for finite
     differences, or keep their dtypes if the function rejects float64. The Module is checked in its current mode, and
