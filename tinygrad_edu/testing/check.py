@@ -29,7 +29,7 @@ FrameworkName = Literal["numpy", "torch", "jax", "keras", "tinygrad_edu"]
 
 _PACKAGES = {"jaxlib": "jax"} | {name: name for name in ("torch", "jax", "keras", "tinygrad_edu")}
 _FORMS = {
-    "grad": "grad(*args) returns the gradient of a function that returns one number",
+    "grad": "grad(*args) returns the gradient of a function that returns one real number",
     "vjp": "vjp(*args, cotangent) returns the gradient of sum(cotangent * f(*args))",
     "jvp": "jvp(*args, *tangents) returns the derivative along the tangents",
     "jac": "jac(*args) returns the Jacobian",
@@ -126,6 +126,8 @@ def check(
     >>> check(tg.tanh, np.array([0.5, -0.3]))
     <Report: right>
     """
+    if not callable(f):
+        raise VJPDefinitionError(f"check: f must be a function, a layer or a module, got {f!r:.80}.")
     claims = {"grad": grad, "vjp": vjp, "jvp": jvp, "jac": jac, "hess": hess}
     given = {name: claim for name, claim in claims.items() if claim is not None}
     call = BoundFunction(f, args, dict(kwargs or {}), ())
@@ -180,10 +182,10 @@ def _framework(call: BoundFunction, given: str | None, has_claims: bool) -> str:
         )
     package = given or next(iter(found), "numpy")
     if package == "numpy" and not has_claims:
-        point = ", ".join(argument_names(call.function, len(call.args)))
+        point = ", ".join(["f", *argument_names(call.function, len(call.args))])
         raise VJPDefinitionError(
             f"check: {title} is called with NumPy arrays, so check needs its derivative, for example "
-            f"check(f, {point}, grad=f_gradient). {'; '.join(_FORMS.values())}. For a function of PyTorch, JAX or "
+            f"check({point}, grad=f_gradient). {'; '.join(_FORMS.values())}. For a function of PyTorch, JAX or "
             f"Keras, pass arrays of that framework, or framework='torch'."
         )
     return package
@@ -228,8 +230,9 @@ def _check_claims(call: BoundFunction, given: dict[str, Any], rng: Rng | None) -
         raise VJPDefinitionError(f"check: hess is compared with differences of grad. Give grad, too: {_FORMS['grad']}.")
     flat = FlatFunction(title_of(call), f, ArrayTree(call.inputs, call.names, as_input))
     if "grad" in claims and not flat.returns_number:
+        result = "a complex number" if flat.result.arrays[0].shape == () else outline(flat.result.parts[0])
         raise VJPDefinitionError(
-            f"check: {_FORMS['grad']}, but {flat.name} returns {outline(flat.result.parts[0])}. Give vjp or jac "
+            f"check: {_FORMS['grad']}, but {flat.name} returns {result}. Give vjp or jac "
             f"instead: {_FORMS['vjp']}; {_FORMS['jac']}. For an elementwise function, vjp=lambda x, g: g * grad(x)."
         )
     report = Report(flat.name)
@@ -283,6 +286,11 @@ def _check_tensors(subject: Any, call: BoundFunction, rng: Rng | None) -> Report
     """Check a module or op of tinygrad_edu, or a function of Tensors."""
     testing: Any = import_module("tinygrad_edu.testing")
     if isinstance(call.function, Module):
+        if len(call.keys) < len(call.args):
+            raise VJPDefinitionError(
+                f"check: module {title_of(call)} is differentiated with respect to all inputs. Leave wrt out, or check a "
+                f"function of some inputs: lambda x: module(x, y)."
+            )
         return testing.check_module(subject, *call.inputs, rng=rng)  # type: ignore[no-any-return]
     report = Report(title_of(call))
     import_module("tinygrad_edu.testing.op_check").run_tensor_laws(report, call, seeded(rng))
