@@ -208,15 +208,15 @@ def _packages(modules: Iterable[str]) -> set[str]:
 # --- Claims ---
 
 
-def _arrays_of(package: str) -> tuple[AbstractContextManager[Any], Callable[[Any], Any]]:
-    """Return a context for the check of claims, and the function that makes arrays of a framework."""
+def _arrays_of(package: str) -> tuple[AbstractContextManager[Any], Callable[[Any], Any] | None]:
+    """Return a context for the check of claims, and the function that makes arrays of a framework from NumPy's."""
     if package == "torch":
         as_tensor = import_module("tinygrad_edu.testing.interop.torch_functions").as_tensor
         return nullcontext(), lambda x: as_tensor(np.asarray(x, order="C"))  # transforms reject expanded tensors
     if package in ("jax", "keras"):
         in_64_bits = import_module("tinygrad_edu.testing.interop.jax_functions").in_64_bits
         return in_64_bits(True), import_module("jax").numpy.asarray
-    return nullcontext(), from_numpy if package == "tinygrad_edu" else lambda x: x
+    return nullcontext(), from_numpy if package == "tinygrad_edu" else None
 
 
 def _check_claims(call: BoundFunction, given: dict[str, Any], rng: Rng | None) -> Report:
@@ -288,8 +288,8 @@ def _check_tensors(subject: Any, call: BoundFunction, rng: Rng | None) -> Report
     if isinstance(call.function, Module):
         if len(call.keys) < len(call.args):
             raise VJPDefinitionError(
-                f"check: module {title_of(call)} is differentiated with respect to all inputs. Leave wrt out, or check a "
-                f"function of some inputs: lambda x: module(x, y)."
+                f"check: module {title_of(call)} is differentiated with respect to all inputs. Leave wrt out, or check "
+                f"a function of some inputs: lambda x: module(x, y)."
             )
         return testing.check_module(subject, *call.inputs, rng=rng)  # type: ignore[no-any-return]
     report = Report(title_of(call))

@@ -158,7 +158,7 @@ class BoundFunction:
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     keys: Sequence[int | str]  # the positions or the keywords of the arguments that are passed
-    load: Callable[[Array], Any] = lambda x: x  # converts each array that is passed
+    load: Callable[[Array], Any] | None = None  # converts each array that is passed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -173,7 +173,8 @@ class BoundFunction:
 
     def __call__(self, *given: Any) -> Any:
         """Call the function."""
-        given = tree_map(lambda x: self.load(x) if isinstance(x, np.ndarray) else x, given)
+        load = self.load
+        given = given if load is None else tree_map(lambda x: load(x) if isinstance(x, np.ndarray) else x, given)
         passed = dict(zip(self.keys, given, strict=False))
         args = [passed.get(k, x) for k, x in enumerate(self.args)]
         kwargs = {name: passed.get(name, x) for name, x in self.kwargs.items()}

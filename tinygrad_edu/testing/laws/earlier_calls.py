@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.differentiable import copies
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.probe import agree
@@ -21,7 +22,7 @@ def require_no_memory(
     Calls at neighbouring points, with one array that is changed in place, must equal calls after one at a distant
     point. The functions take a list of arrays.
     """
-    buffers, far = copies(point), [x + _FAR * _scale(x) for x in point]
+    buffers, far = copies(point), [copy_with_layout_of(x + _FAR * _scale(x), x) for x in point]
     calls = [(f"the result of {title}", f), (f"the derivative of {title}", derivative)]
     _results(calls, buffers)
     near = []
