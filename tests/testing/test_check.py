@@ -258,6 +258,7 @@ REFUSED = {
     "no input": ([lambda n: n**2, 3], {"grad": lambda n: 2 * n}, "no input .* pass floating-point numbers"),
     "integers as Tensors": ([cube, np.arange(3)], {}, "there is no input"),
     "not callable": ([np.sum, X], {"grad": X}, "grad must be callable, got array"),
+    "True as a gradient": ([np.sum, X], {"grad": True}, "grad must be callable, got True"),
     "too few arguments": ([scaled, X, Y], {"grad": lambda x: x}, r"accept the call grad\(x, y\), got <lambda>\(x\)"),
     "no cotangent": ([np.sin, X], {"vjp": lambda x: x}, r"must accept the call vjp\(\w+, cotangent\)"),
     "no tangent": ([scaled, X, Y], {"jvp": lambda x, y: x}, r"jvp\(x, y, tangent of x, tangent of y\)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib import import_module
@@ -168,27 +168,32 @@ def _framework(call: BoundFunction, given: str | None, has_claims: bool) -> str:
     """Return the framework of a call: the given one, or that of its types, which must agree."""
     if given not in (None, *get_args(FrameworkName)):
         raise VJPDefinitionError(f"check: framework must be one of {get_args(FrameworkName)}, got {given!r}.")
-    title, functions = title_of(call), [call.function, *_parts(call.function)]
-    found = _packages(module for x in (*functions, *tree_leaves((call.args, call.kwargs))) for module in _modules(x))
-    if given is None and not has_claims:
-        found |= _packages(str(getattr(x, "__module__", None)) for x in functions)
-    if "keras" in found:
+    found = _frameworks(call, with_definitions=given is None and not has_claims)
+    if "keras" in (given, *found):
         found -= {"jax", "torch"}  # its arrays are those of its backend
     if len(found) > 1 or (given and found - {given}):
         cause = f", but framework is {given!r}" if given else ""
         raise VJPDefinitionError(
-            f"check: the types of {title} and its arguments belong to {' and '.join(sorted(found))}{cause}. Pass "
-            f"arrays of one framework."
+            f"check: the types of {title_of(call)} and its arguments belong to {' and '.join(sorted(found))}{cause}. "
+            f"Pass arrays of one framework."
         )
     package = given or next(iter(found), "numpy")
     if package == "numpy" and not has_claims:
         point = ", ".join(["f", *argument_names(call.function, len(call.args))])
         raise VJPDefinitionError(
-            f"check: {title} is called with NumPy arrays, so check needs its derivative, for example "
+            f"check: {title_of(call)} is called with NumPy arrays, so check needs its derivative, for example "
             f"check({point}, grad=f_gradient). {'; '.join(_FORMS.values())}. For a function of PyTorch, JAX or "
             f"Keras, pass arrays of that framework, or framework='torch'."
         )
     return package
+
+
+def _frameworks(call: BoundFunction, with_definitions: bool) -> set[str]:
+    """Return the frameworks of the types of f and its arguments, and of the module that defines f."""
+    functions = [call.function, *_parts(call.function)]
+    modules = [module for x in (*functions, *tree_leaves((call.args, call.kwargs))) for module in _modules(x)]
+    modules += [str(getattr(x, "__module__", None)) for x in functions] if with_definitions else []
+    return {_PACKAGES[root] for root in (module.partition(".")[0] for module in modules) if root in _PACKAGES}
 
 
 def _parts(function: Any) -> list[Any]:
@@ -199,10 +204,6 @@ def _parts(function: Any) -> list[Any]:
 
 def _modules(value: Any) -> list[str]:
     return [cls.__module__ for cls in (value if isinstance(value, type) else type(value)).__mro__]
-
-
-def _packages(modules: Iterable[str]) -> set[str]:
-    return {_PACKAGES[root] for root in (module.partition(".")[0] for module in modules) if root in _PACKAGES}
 
 
 # --- Claims ---
@@ -222,9 +223,9 @@ def _arrays_of(package: str) -> tuple[AbstractContextManager[Any], Callable[[Any
 def _check_claims(call: BoundFunction, given: dict[str, Any], rng: Rng | None) -> Report:
     f: Any = call
     claims: dict[str, Any] = {
-        name: claim if claim is True else _bound(call, name, claim) for name, claim in given.items()
+        name: _bound(call, name, claim) for name, claim in given.items() if not (name == "jac" and claim is True)
     }
-    if claims.get("jac") is True:
+    if given.get("jac") is True:
         f, claims["jac"] = value_and_derivative(call)
     if "hess" in claims and not claims.keys() & {"grad", "jac"}:
         raise VJPDefinitionError(f"check: hess is compared with differences of grad. Give grad, too: {_FORMS['grad']}.")
