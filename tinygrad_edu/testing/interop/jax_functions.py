@@ -101,9 +101,8 @@ def jax_function(
         out = f(*jax.tree_util.tree_unflatten(structure, point.filled(inputs, lambda value: value)))
         return [jax.numpy.asarray(x) for x in jax.tree_util.tree_leaves(out) if has_fractions(x)]
 
-    traced, *traits = _traced(flat, point.arrays)
-    framework, arrays = _JAX(outer, *traits), tuple(as_real(x) for x in point.arrays)
-    inputs, compiled = tuple(leaf.name for leaf in point.leaves), partial(framework.run, traced, "value", traced)
+    framework, arrays = _JAX(outer, *_traits(flat, point.arrays)), tuple(as_real(x) for x in point.arrays)
+    inputs, compiled = tuple(leaf.name for leaf in point.leaves), partial(framework.run, flat, "value", flat)
     return ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework, accuracy=accuracy)
 
 
@@ -138,8 +137,8 @@ def _dtype(leaf: Any) -> np.dtype[Any]:
 _DRAWS = re.compile(r"\b(?:(?:random_bits|random_gamma|rng_bit_generator|rng_uniform)\[|threefry2x32 )")
 
 
-def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, bool, bool, bool]:
-    """Return f, whether JAX can compile f and its gradient, whether it can trace f, and whether f draws numbers.
+def _traits(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[bool, bool, bool]:
+    """Return whether JAX can compile f and its gradient, whether it can trace f, and whether f draws random numbers.
 
     It is not traced if its control flow depends on values or it draws random numbers during tracing. It is not compiled
     if JAX cannot trace its gradient, as that of a ``jax.custom_gradient`` with a computed value in its closure.
@@ -150,30 +149,15 @@ def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, b
         # A new lambda each time, because JAX caches the trace of a function.
         first, second = (jax.make_jaxpr(lambda *inputs: f(*inputs))(*arrays) for _ in range(2))
     except Exception:  # f itself raises the error when it is called
-        return f, False, False, False
+        return False, False, False
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     same_program = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
-    draws, once = any(map(_DRAWS.search, programs)), _once(f)
+    draws = any(map(_DRAWS.search, programs))
     with suppress(Exception):
         if same_program:
-            jax.make_jaxpr(lambda *inputs: _with_gradients(once, inputs))(*arrays)
-            return once, True, True, draws
-    return f, False, same_program, draws
-
-
-def _once(f: ArrayFunction) -> ArrayFunction:
-    """Return f as a function that traces it once for inputs of the same shapes and dtypes."""
-    import jax
-
-    programs: dict[Any, Any] = {}
-
-    def function(*inputs: Any) -> Sequence[Any]:
-        key = tuple((x.shape, str(x.dtype)) for x in inputs)
-        if key not in programs:
-            programs[key] = jax.make_jaxpr(f)(*inputs)
-        return _evaluated(programs[key].jaxpr, programs[key].consts, inputs)
-
-    return function
+            jax.make_jaxpr(lambda *inputs: _with_gradients(f, inputs))(*arrays)
+            return True, True, draws
+    return False, same_program, draws
 
 
 def _evaluated(program: Any, constants: Sequence[Any], inputs: Sequence[Any]) -> Sequence[Any]:
@@ -298,7 +282,7 @@ class _JAX:
         if self._can_compile(inputs):
             shapes = self._kept(f, "shapes", inputs, lambda: jax.eval_shape(f, *inputs))
             run = partial(self.run, f, ("vjp", *needs), both, inputs)
-            results = run([jax.numpy.zeros(x.shape, x.dtype) for x in shapes])[0]
+            results = run([np.zeros(x.shape, x.dtype) for x in shapes])[0]
         else:
             run, (results, pullback) = None, of_needed(inputs)
 
