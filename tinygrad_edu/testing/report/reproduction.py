@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -80,6 +81,17 @@ def reproduction_lines(error: BaseException) -> str:
     errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     own_lines = [message.take() for message in error.args[:1] if isinstance(message, Message)]
     return "\n\n".join([*own_lines, *filter(None, map(reproduction_lines, errors))])
+
+
+def remove_explanation(error: BaseException) -> None:
+    """Remove the notes in which Hypothesis lists lines of the check that ran only for failing examples."""
+    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        remove_explanation(part)
+    notes = getattr(error, "__notes__", [])
+    if isinstance(next(iter(error.args), None), Message) and "Explanation:" in notes:
+        start = notes.index("Explanation:")
+        indented = itertools.takewhile(lambda note: note.startswith("    "), notes[start + 1 :])
+        del notes[start : start + 1 + len(list(indented))]
 
 
 def _snapshot(arguments: Any, copies: dict[int, Any]) -> Any:
