@@ -107,11 +107,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Print code to reproduce a failure in a separate section, since pytest indents the lines of a message."""
+    """Print code to reproduce a failure in a separate section, since pytest indents the lines of a message.
+
+    Also remove Hypothesis's explanation of the failure of a check, which lists lines of the check.
+    """
     reproduction = sys.modules.get("tinygrad_edu.testing.report.reproduction")
     lines = ""
-    if reproduction is not None and call.excinfo is not None and item.config.getoption("showcapture") == "all":
-        lines = reproduction.reproduction_lines(call.excinfo.value)
+    if reproduction is not None and call.excinfo is not None:
+        reproduction.remove_explanation(call.excinfo.value)
+        if item.config.getoption("showcapture") == "all":
+            lines = reproduction.reproduction_lines(call.excinfo.value)
     report = yield
     if lines:
         report.sections.append(("To reproduce", lines))

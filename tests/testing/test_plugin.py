@@ -384,6 +384,39 @@ def test_a_failure_shows_the_line_of_the_test_and_what_can_be_pasted(tmp_path):
     assert re.search(r"\.GradientMismatch: (.*)", again)[1] in out
 
 
+EXPLAINED = """
+import numpy as np
+from hypothesis import given, settings, strategies as st
+from tinygrad_edu.testing import check_gradient
+
+def wrong(x, g):
+    return g * np.sin(x) if x > 3 else g * np.cos(x)
+
+@settings(database=None)
+@given(st.integers(0, 5))
+def test_check(x):
+    check_gradient(np.sin, wrong, float(x))
+
+@settings(database=None)
+@given(st.integers(0, 5))
+def test_other(x):
+    y = 2
+    if x > 3:
+        y = 3
+    assert y == 2
+"""
+
+
+@pytest.mark.thorough
+def test_hypothesis_explains_failures_of_other_assertions_only(tmp_path):
+    (tmp_path / "test_it.py").write_text(EXPLAINED)
+    check, other = run(tmp_path).stdout.split("___ test_other ___")
+    assert "GradientMismatch: sin: the gradient of x is wrong" in check
+    assert "Explanation" not in check
+    assert "tinygrad_edu/testing" not in check
+    assert re.search("Explanation:\n.*These lines were always and only run by failing test cases:\n.*test_it.py", other)
+
+
 @pytest.mark.slow
 def test_the_whole_trace_is_there_when_it_is_asked_for(tmp_path):
     (tmp_path / "test_it.py").write_text(WRONG)

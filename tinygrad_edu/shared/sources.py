@@ -6,6 +6,8 @@ import contextlib
 import functools
 import inspect
 import linecache
+import re
+import symtable
 import sys
 import sysconfig
 import textwrap
@@ -30,12 +32,14 @@ class ImportPath(NamedTuple):
 class SourceText(NamedTuple):
     """Source text of a function or class, and the name that it defines. A lambda is an expression without a name.
 
-    The scope has the values of the other names in the text.
+    The scope has the values of the other names in the text, without its annotations; other names have no value.
     """
 
     name: str
     text: str
     scope: dict[str, Any]
+    missing: set[str]
+    has_annotations: bool
 
 
 def place_of(value: Any) -> ImportPath | None:
@@ -43,14 +47,15 @@ def place_of(value: Any) -> ImportPath | None:
     module = getattr(value, "__module__", None)
     path = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     path = path if isinstance(path, str) else ""
-    if getattr(np, path, None) is value:
+    if vars(np).get(path) is value:
         return ImportPath("", "numpy", path)
     if getattr(builtins, path, None) is value:
         return ImportPath("", "builtins", path)
     if not isinstance(module, str) or (folder := folder_of(module)) is None:
         return None
     parts = module.split(".")
-    for public in (".".join(parts[:k]) for k in range(1, len(parts) + 1)):
+    public_parts = [part for part in parts if part not in ("src", "_src")]  # of Keras and JAX
+    for public in (".".join(names[:k]) for names in (public_parts, parts) for k in range(1, len(names) + 1)):
         if (found := _path_in(public, path, value)) is not None:
             return ImportPath(folder, public, found)
     return next((ImportPath(folder, module, name) for name, x in vars(sys.modules[module]).items() if x is value), None)
@@ -87,21 +92,53 @@ def _installation() -> list[str]:
 
 def source_of(value: Any) -> SourceText | None:
     """Return the source of a function or class and the values of the names in it, or None if it cannot be found."""
-    codes = [f.__code__ for f in _functions(value)]
-    if not codes:
-        return None
-    text = _text_around(codes[0], _globals(value))
+    codes = [f.__code__ for f in _functions(value) if linecache.getlines(f.__code__.co_filename, f.__globals__)]
+    text = _text_around(codes[0], _globals(value)) if codes else _text_of_module(value)
     nodes = [node for node in _definitions(text) if _defines(node, value, codes)]
-    if not nodes:
+    if not nodes or (not codes and len(nodes) > 1):
         return None
     node = min(nodes, key=lambda node: len(_text(text, node)))  # of nested lambdas, the inner one
-    defaults = _defaults(value, node)
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    if isinstance(value, FunctionType):
-        names -= set(value.__code__.co_varnames)
-    values = _scope(value)
-    scope = {name: values[name] for name in sorted(names) if name in values} | defaults
-    return SourceText("" if isinstance(node, ast.Lambda) else node.name, _text(text, node), scope)
+    own_text, own_name = _text(text, node), "" if isinstance(node, ast.Lambda) else node.name
+    declared = {name for part in ast.walk(node) if isinstance(part, ast.Global) for name in part.names}
+    for name in {name for code in codes for name in code.co_freevars}:
+        own_text, changed = re.subn(rf"^( *)nonlocal {name}$", rf"\1global {name}", own_text, flags=re.MULTILINE)
+        declared |= {name} if changed else set()
+    values, names = sys.modules | _scope(value) | _defaults(value, node), _free_names(own_text) | declared
+    scope = {name: values[name] for name in sorted(names) if name in values}
+    missing = names - set(scope) - declared - {own_name} - set(vars(builtins))
+    return SourceText(own_name, own_text, scope, missing, any(map(_annotations, ast.walk(node))))
+
+
+def _free_names(text: str) -> set[str]:
+    """Return the global names that a text reads when it runs."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        for field in _annotations(node):
+            setattr(node, field, None)
+    tables = [symtable.symtable(ast.unparse(tree), "", "exec")]
+    for table in tables:
+        tables += table.get_children()
+    return {
+        symbol.get_name()
+        for table in tables
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (symbol.is_global() or table is tables[0])
+    }
+
+
+def _annotations(node: ast.AST) -> list[str]:
+    """Return the fields of a parameter or function that have an annotation."""
+    return [
+        field
+        for field in ("annotation", "returns")
+        if getattr(node, field, None) and not isinstance(node, ast.AnnAssign)
+    ]
+
+
+def _text_of_module(value: Any) -> str:
+    """Return the text of the module of a class that has no methods of its own; "" for other values."""
+    file = getattr(sys.modules.get(value.__module__), "__file__", None) if isinstance(value, type) else None
+    return "".join(linecache.getlines(file)) if file else ""
 
 
 def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
@@ -114,14 +151,18 @@ def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
 
 
 def _functions(value: Any) -> list[FunctionType]:
-    """Return a function itself, or the methods of a class, including class methods, static methods and properties."""
-    parts = [value] if not isinstance(value, type) else list(vars(value).values())
-    parts = [getattr(part, "__func__", getattr(part, "fget", part)) for part in parts]
-    return [part for part in parts if isinstance(part, FunctionType)]
+    """Return a function itself, or the methods that a class defines, without their decorators."""
+    if not isinstance(value, type):
+        return [value] if isinstance(value, FunctionType) else []
+    parts = [getattr(part, "__func__", getattr(part, "fget", part)) for part in vars(value).values()]
+    parts = [inspect.unwrap(part) if callable(part) else part for part in parts]
+    own = f"{value.__qualname__}."
+    return [part for part in parts if isinstance(part, FunctionType) and part.__qualname__.startswith(own)]
 
 
 def _globals(value: Any) -> dict[str, Any]:
-    return value.__globals__ if isinstance(value, FunctionType) else vars(sys.modules[value.__module__])
+    functions = _functions(value)
+    return functions[0].__globals__ if functions else getattr(sys.modules.get(value.__module__), "__dict__", {})
 
 
 def _scope(value: Any) -> dict[str, Any]:
@@ -154,15 +195,17 @@ def _definitions(text: str) -> list[_Defined]:
 
 def _defines(node: _Defined, value: Any, codes: list[CodeType]) -> bool:
     """Return whether a definition in a file defines the value, by the positions of their code."""
+    if isinstance(node, ast.ClassDef):
+        at_its_level = bool(codes) or (node.col_offset > 0) == ("." in getattr(value, "__qualname__", ""))
+        is_named = isinstance(value, type) and node.name == value.__name__ and at_its_level
+        return is_named and all(_first_line(node) < c.co_firstlineno <= (node.end_lineno or 0) for c in codes)
+    if isinstance(value, type) or not codes:
+        return False
     if isinstance(node, ast.Lambda):
         positions = list(_positions(codes[0]))
         inside = bool(positions) and all(_is_inside(node.body, position) for position in positions)
         return codes[0].co_name == "<lambda>" and node.lineno == codes[0].co_firstlineno and inside
-    first, last = _first_line(node), node.end_lineno or node.lineno
-    if isinstance(value, type):
-        inside = all(first < c.co_firstlineno <= last for c in codes)
-        return isinstance(node, ast.ClassDef) and node.name == value.__name__ and inside
-    return not isinstance(node, ast.ClassDef) and node.name == codes[0].co_name and codes[0].co_firstlineno == first
+    return node.name == codes[0].co_name and codes[0].co_firstlineno == _first_line(node)
 
 
 def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
@@ -200,5 +243,17 @@ def _text(text: str, node: _Defined) -> str:
         expression = _segment(text, node)
         return f"({expression})" if "\n" in expression else expression
     first = _first_line(node) if isinstance(node, ast.ClassDef) else node.lineno
-    lines = textwrap.dedent("\n".join(text.splitlines()[first - 1 : node.end_lineno])).splitlines()
-    return "\n".join(line for line in lines if line.strip())
+    strings = _continued_strings(node)
+    lines = enumerate(text.splitlines()[first - 1 : node.end_lineno], first)
+    margin = node.col_offset
+    return "\n".join(
+        line if k in strings or line[:margin].strip() else line[margin:]
+        for k, line in lines
+        if k in strings or line.strip()
+    )
+
+
+def _continued_strings(node: ast.AST) -> set[int]:
+    """Return the numbers of the lines that begin inside a string, whose blanks belong to it."""
+    parts = [part for part in ast.walk(node) if isinstance(part, ast.JoinedStr | ast.Constant)]
+    return {k for part in parts for k in range(part.lineno + 1, (part.end_lineno or 0) + 1)}

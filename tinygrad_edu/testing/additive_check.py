@@ -25,6 +25,8 @@ def check_additive(
 ) -> Report:
     """Check that a loss is additive over samples, with its declared denominator; see `nn.additive`.
 
+    Use it after `check` for a loss that declares a denominator, so that training may split batches.
+
     The samples are split into two random parts, in float64. The parts' denominators must add up to the denominator of
     the whole batch, and so must the losses and gradients, each times its denominator.
 

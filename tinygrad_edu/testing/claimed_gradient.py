@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array
+from tinygrad_edu.engine import Array, Function
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating, is_real
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
@@ -18,6 +18,7 @@ from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback, require_same
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import Claim, FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.laws.earlier_calls import require_no_memory
 from tinygrad_edu.testing.laws.functions import arranged_as, run_laws
 from tinygrad_edu.testing.laws.slope import verdicts_elsewhere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
@@ -26,7 +27,6 @@ from tinygrad_edu.testing.numeric.rounding import EXACT
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 from tinygrad_edu.testing.report.mismatch import wrong_shape
 from tinygrad_edu.testing.verdict import Report, Verdict
-from tinygrad_edu.transforms import Function
 
 Layouts = Mapping[str, Callable[[Array], Array]]
 Details = Callable[[Claim, int, Rng], str]
@@ -161,6 +161,7 @@ def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slop
         report.run("no writes", _require_unwritten, claimed)
         if report.run("deterministic", _require_same_gradients, claimed):
             report.run(law, gradient_verdicts, claimed, law)
+            report.run("deterministic", _require_no_memory, claimed)
     if report.status != "wrong":
         layouts = {} if "layouts" in report.skip else dict(_accepted_layouts(claimed.flat))
         run_laws(report, differentiable_gradient(claimed, layouts), claimed.rng)
@@ -181,6 +182,16 @@ def _require_same_gradients(claimed: ClaimedGradient) -> None:
         for gradients in (claimed.gradients, claimed(claimed.cotangent))
     )
     require_same(f"the gradient of {claimed.flat.name}", first, second)
+
+
+def _require_no_memory(claimed: ClaimedGradient) -> None:
+    flat = claimed.flat
+    cotangents = claimed.arguments(claimed.cotangent)[len(flat.point.parts) :]
+
+    def gradients(arrays: Sequence[Array]) -> Array:
+        return ravel_arrays(claimed.pull([*flat.arguments(arrays, is_copied=False), *cotangents], 1.0))
+
+    require_no_memory(flat.name, flat.value_of, gradients, flat.arrays)
 
 
 def gradient_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:

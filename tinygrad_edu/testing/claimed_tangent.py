@@ -1,26 +1,27 @@
 """ClaimedTangent: a claimed forward derivative as a function of the tangents, and the laws about it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.engine import Array
+from tinygrad_edu.engine import Array, Function
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import is_complex, unit_of
 from tinygrad_edu.testing.claimed_gradient import as_real_like, filled_in, have_shapes
 from tinygrad_edu.testing.decision import compare_tangents
-from tinygrad_edu.testing.differentiable import require_same
+from tinygrad_edu.testing.differentiable import Differentiable, require_same
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays
+from tinygrad_edu.testing.flat_function import FlatFunction, as_input, call_unwritten, ravel_arrays
+from tinygrad_edu.testing.laws.earlier_calls import require_no_memory
+from tinygrad_edu.testing.laws.slope import elsewhere, wrong_elsewhere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed
 from tinygrad_edu.testing.verdict import NotApplicable, Report, Verdict
-from tinygrad_edu.transforms import Function
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def run_tangent_laws(report: Report, claimed: ClaimedTangent) -> None:
     if report.run("structure", _require_structure, claimed):
         report.run("no writes", _require_unwritten, claimed)
         if report.run("deterministic", lambda: require_same(name, claimed.tangent, claimed(claimed.joint))):
-            report.run("forward slope", _forward_slope, claimed)
+            report.run("forward slope", _slope_everywhere, claimed)
+            report.run("deterministic", _require_no_memory, claimed)
             report.run("forward additivity", _require_additive, claimed)
 
 
@@ -114,6 +116,28 @@ def _forward_slope(claimed: ClaimedTangent) -> Iterator[Verdict]:
     claim = flat.claim(draw_signed(rng, claimed.tangent.shape), ())
     for k, directions in enumerate(claimed.directions):
         yield compare_tangents(claim, k, directions, partial(claimed.along, k), rng)
+
+
+def _slope_everywhere(claimed: ClaimedTangent) -> Iterator[Verdict]:
+    """Yield the verdicts about the derivatives at the point, and the wrong ones at another point."""
+    flat = claimed.flat
+    yield from _forward_slope(claimed)
+    here = Differentiable(flat.name, flat.names, flat.arrays, lambda arrays: [flat.value_of(arrays)], _no_gradient)
+    if moved := elsewhere(here):
+        point = ArrayTree(flat.arguments(moved.arrays), flat.point.names, as_input)
+        there = replace(claimed, flat=replace(flat, name=moved.name, point=point))
+        yield from wrong_elsewhere(_forward_slope(there))
+
+
+def _no_gradient(*_: Any) -> NoReturn:
+    raise NotApplicable("there is only a forward derivative")
+
+
+def _require_no_memory(claimed: ClaimedTangent) -> None:
+    flat = claimed.flat
+    require_no_memory(
+        flat.name, flat.value_of, lambda arrays: ravel_arrays(claimed.push_at(arrays, claimed.joint)), flat.arrays
+    )
 
 
 def _require_additive(claimed: ClaimedTangent) -> None:

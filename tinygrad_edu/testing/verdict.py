@@ -86,6 +86,11 @@ def _floats(numbers: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(x) for name, x in numbers.items()}
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, without its period."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the first of the worst verdicts."""
     return min(verdicts, key=lambda verdict: STATUSES.index(verdict.status))
@@ -159,11 +164,16 @@ class Report:
             if len(self._verdicts) == first and Verdict(law) not in self._verdicts:
                 self._verdicts.append(Verdict(law))
         except NotApplicable as reason:
-            self._verdicts.append(Verdict(law, reason=str(reason)))
+            self.leave_out(law, str(reason))
         except CheckFailed as error:
             self._verdicts.append(Verdict(law, error=error))
         self.seconds[law] = self.seconds.get(law, 0.0) + time.perf_counter() - start
         return all(verdict.status != "wrong" for verdict in self._verdicts[first:])
+
+    def leave_out(self, law: str, reason: str) -> None:
+        """Keep a verdict about a law that was not checked."""
+        verdict = Verdict(law, reason=reason)
+        self._verdicts += [verdict] if verdict not in self._verdicts else []
 
     def conclude(self) -> Report:
         """Return the report if all verdicts are right; otherwise raise the error of the worst.
@@ -230,6 +240,8 @@ class Report:
 
 def run_check(check: Callable[..., Report], *arguments: Any, **options: Any) -> Report:
     """Run a check and return its report, also if it fails.
+
+    Use it around `check` for the report of a derivative that may be wrong, as in a loop over submissions.
 
     Parameters
     ----------

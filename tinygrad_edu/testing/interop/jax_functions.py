@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, as_real, is_complex
@@ -26,7 +26,7 @@ from tinygrad_edu.testing.interop.foreign_function import (
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
-from tinygrad_edu.testing.verdict import NotApplicable, Report
+from tinygrad_edu.testing.verdict import NotApplicable, Report, first_line
 
 Outer = Callable[[str], AbstractContextManager[None]]
 
@@ -41,6 +41,8 @@ def check_jax(
     rng: Rng | None = None,
 ) -> Report:
     """Check JAX's gradients of a function, including any ``jax.custom_vjp`` and ``jax.custom_jvp`` in it.
+
+    Use it instead of `check` for higher orders, an accuracy, or laws to skip.
 
     The inputs are the floating-point and complex leaves of the arguments. Everything else, such as integers and random
     keys, is constant. JAX computes in float64 for finite differences, or in the function's own dtypes if it rejects
@@ -73,8 +75,7 @@ def check_jax(
     """
     required("jax", "check_jax", remedy("keras"))
     names = argument_names(f, len(arguments))
-    with reverse_mode(title_of(f)):
-        return check_foreign(jax_function(title_of(f), f, arguments, names, accuracy), order, rng, skip)
+    return check_foreign(jax_function(title_of(f), f, arguments, names, accuracy), order, rng, skip)
 
 
 def jax_function(
@@ -100,24 +101,9 @@ def jax_function(
         out = f(*jax.tree_util.tree_unflatten(structure, point.filled(inputs, lambda value: value)))
         return [jax.numpy.asarray(x) for x in jax.tree_util.tree_leaves(out) if has_fractions(x)]
 
-    compiled, is_traceable, draws = _traced(flat, point.arrays)
-    arrays = tuple(as_real(x) for x in point.arrays)
-    inputs, framework = tuple(leaf.name for leaf in point.leaves), _JAX(outer, is_traceable, draws)
+    framework, arrays = _JAX(outer, *_traits(flat, point.arrays)), tuple(as_real(x) for x in point.arrays)
+    inputs, compiled = tuple(leaf.name for leaf in point.leaves), partial(framework.run, flat, "value", flat)
     return ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework, accuracy=accuracy)
-
-
-@contextmanager
-def reverse_mode(title: str) -> Iterator[None]:
-    """Name the function, and the next step, in JAX's error for one that only forward mode differentiates."""
-    try:
-        yield
-    except ValueError as error:
-        if "Reverse-mode differentiation" not in str(error):
-            raise
-        raise MissingVJPError(
-            f"check_jax: JAX has no gradient of {title}, only a forward derivative. {_first_line(error)} To check the "
-            f"forward derivative, call check_gradient(f, None, x, jvp=lambda x, u: jax.jvp(f, (x,), (u,))[1])."
-        ) from error
 
 
 def _as_input(value: Any) -> Array | None:
@@ -137,11 +123,11 @@ def _dtype(leaf: Any) -> np.dtype[Any]:
 _DRAWS = re.compile(r"\b(?:(?:random_bits|random_gamma|rng_bit_generator|rng_uniform)\[|threefry2x32 )")
 
 
-def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, bool, bool]:
-    """Return f, compiled if possible, whether JAX can trace it, and whether its program draws random numbers.
+def _traits(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[bool, bool, bool]:
+    """Return whether JAX can compile f and its gradient, whether it can trace f, and whether f draws random numbers.
 
     It is not traced if its control flow depends on values or it draws random numbers during tracing. It is not compiled
-    if JAX cannot compile its gradient, as that of a ``jax.custom_gradient`` with a computed value in its closure.
+    if JAX cannot trace its gradient, as that of a ``jax.custom_gradient`` with a computed value in its closure.
     """
     import jax
 
@@ -149,25 +135,70 @@ def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, b
         # A new lambda each time, because JAX caches the trace of a function.
         first, second = (jax.make_jaxpr(lambda *inputs: f(*inputs))(*arrays) for _ in range(2))
     except Exception:  # f itself raises the error when it is called
-        return f, False, False
+        return False, False, False
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     same_program = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
-    draws, compiled = any(map(_DRAWS.search, programs)), cast(ArrayFunction, jax.jit(f))
+    draws = any(map(_DRAWS.search, programs))
     with suppress(Exception):
         if same_program:
-            jax.vjp(compiled, *arrays)
-            return compiled, True, draws
-    return f, same_program, draws
+            jax.make_jaxpr(lambda *inputs: _with_gradients(f, inputs))(*arrays)
+            return True, True, draws
+    return False, same_program, draws
+
+
+def _evaluated(program: Any, constants: Sequence[Any], inputs: Sequence[Any]) -> Sequence[Any]:
+    """Return the results of a traced program."""
+    import jax.extend  # JAX does not import it
+
+    closed = jax.extend.core.ClosedJaxpr(program, constants)
+    return cast(Sequence[Any], jax.extend.core.jaxpr_as_fun(closed)(*inputs))
+
+
+def _with_gradients(f: ArrayFunction, inputs: Sequence[Any]) -> Any:
+    """Return the results, and the gradients for cotangents of one."""
+    import jax
+
+    results, pullback = jax.vjp(f, *inputs)
+    return results, pullback([*map(jax.numpy.ones_like, results)])
+
+
+# Compiled programs by their text, because JAX compiles every new function, as in each example of a Hypothesis test.
+_COMPILED: dict[str, Any] = {}
+_MOST_COMPILED = 256
+_OPAQUE = re.compile(r"callback|pallas|ffi|0x|\.\.\.")  # the text does not determine the program
+
+
+def _compiled(function: Callable[..., Any], arguments: Sequence[Any]) -> Callable[..., Any]:
+    """Return a function of pytrees of arrays, traced once and compiled."""
+    import jax
+
+    traced, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
+    structure, text = jax.tree_util.tree_structure(shapes), str(traced)
+    jitted = _COMPILED.get(text) or jax.jit(partial(_evaluated, traced.jaxpr))
+    if not _OPAQUE.search(text):
+        if len(_COMPILED) == _MOST_COMPILED:
+            _COMPILED.clear()
+        _COMPILED[text] = jitted
+
+    def compiled(*values: Any) -> Any:
+        results = jitted(traced.consts, jax.tree_util.tree_leaves(values))
+        return jax.tree_util.tree_unflatten(structure, results)
+
+    return compiled
 
 
 class _JAX:
-    """JAX, with a context for each dtype, in which it draws other random numbers from the same key."""
+    """JAX, with a context for each dtype, in which it draws other random numbers from the same key.
+
+    It compiles one program for the values of a function, and one for each of its derivatives, in each dtype.
+    """
 
     conjugates, is_random = True, False
 
-    def __init__(self, outer: Outer, is_traceable: bool, draws_by_dtype: bool) -> None:
+    def __init__(self, outer: Outer, is_compilable: bool, is_traceable: bool, draws_by_dtype: bool) -> None:
         self.layouts: Mapping[str, Callable[[Array], Array]] = {}
         self._outer, self._is_traceable, self.draws_by_dtype = outer, is_traceable, draws_by_dtype
+        self._is_compilable, self._programs = is_compilable, dict[Any, Any]()
         self._wide, self._dtype, self._stack = True, "", ExitStack()  # as text, because NumPy's float64 equals None
 
     @contextmanager
@@ -177,6 +208,28 @@ class _JAX:
         with ExitStack() as self._stack:
             yield
 
+    def run(self, f: ArrayFunction, kind: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return function(*arguments), by a program for this kind of function that is derived from f."""
+        if not self._can_compile(arguments):
+            return function(*arguments)
+        return self._kept(f, kind, arguments, lambda: _compiled(function, arguments))(*arguments)
+
+    def _can_compile(self, arguments: Sequence[Any]) -> bool:
+        import jax
+
+        tracer = jax.core.Tracer  # in a function that JAX traces already
+        return self._is_compilable and not any(isinstance(x, tracer) for x in jax.tree_util.tree_leaves(arguments))
+
+    def _kept(self, f: ArrayFunction, kind: Any, arguments: Sequence[Any], make: Callable[[], Any]) -> Any:
+        """Return what `make` returned for arguments of these shapes and dtypes."""
+        import jax
+
+        leaves, structure = jax.tree_util.tree_flatten(arguments)
+        key = f, kind, structure, *((x.shape, str(x.dtype)) for x in leaves)
+        if key not in self._programs:
+            self._programs[key] = make()
+        return self._programs[key]
+
     def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
         import jax
 
@@ -184,7 +237,7 @@ class _JAX:
         if self._wide and dtype != self._dtype:
             self._stack.close()
             self._dtype = dtype
-            self._stack.enter_context(_in_64_bits(dtype == "float64"))
+            self._stack.enter_context(in_64_bits(dtype == "float64"))
             self._stack.enter_context(self._outer(dtype))
         return [jax.numpy.asarray(x) for x in arrays]
 
@@ -201,27 +254,45 @@ class _JAX:
     ) -> tuple[Sequence[Any], ForeignPullback]:
         import jax
 
-        def of_needed(*values: Any) -> Any:
-            every = dict(enumerate(inputs)) | dict(zip(needs, values, strict=True))
-            return list(f(*every.values()))
+        def of_needed(inputs: Sequence[Any]) -> Any:
+            def function(*values: Any) -> Any:
+                every = dict(enumerate(inputs)) | dict(zip(needs, values, strict=True))
+                return list(f(*every.values()))
 
-        results, pullback = jax.vjp(of_needed, *(inputs[k] for k in needs))
+            return jax.vjp(function, *(inputs[k] for k in needs))
+
+        def both(inputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
+            results, pullback = of_needed(inputs)
+            return results, pullback(cotangents)
+
+        if self._can_compile(inputs):
+            shapes = self._kept(f, "shapes", inputs, lambda: jax.eval_shape(f, *inputs))
+            run = partial(self.run, f, ("vjp", *needs), both, inputs)
+            results = run([np.zeros(x.shape, x.dtype) for x in shapes])[0]
+        else:
+            run, (results, pullback) = None, of_needed(inputs)
 
         def pull(cotangents: Sequence[Any]) -> Sequence[Any]:
-            zeros = (jax.numpy.zeros_like(x) if g is None else g for g, x in zip(cotangents, results, strict=True))
-            return cast(Sequence[Any], pullback([*zeros]))
+            filled = [jax.numpy.zeros_like(x) if g is None else g for g, x in zip(cotangents, results, strict=True)]
+            return cast(Sequence[Any], run(filled)[1] if run else pullback(filled))
 
         return results, pull
 
     def jvp(self, f: ArrayFunction, inputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
         import jax
 
+        def push(inputs: Sequence[Any], tangents: Sequence[Any]) -> Any:
+            return jax.jvp(f, tuple(inputs), tuple(tangents))[1]
+
         try:
-            return cast(Sequence[Any], jax.jvp(f, tuple(inputs), tuple(tangents))[1])
+            return cast(Sequence[Any], self.run(f, "jvp", push, inputs, tangents))
         except (NotImplementedError, TypeError) as error:
             if isinstance(error, NotImplementedError) or "forward-mode" in str(error):
-                raise NotApplicable(f"JAX has no forward derivative: {_first_line(error)}") from error
+                raise NotApplicable(f"JAX has no forward derivative: {first_line(error)}") from error
             raise
+
+    def has_only_forward(self, error: Exception) -> bool:
+        return "Reverse-mode differentiation does not work" in str(error)
 
     def batched(
         self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]
@@ -230,20 +301,21 @@ class _JAX:
 
         if not self._is_traceable:
             raise NotApplicable("JAX cannot trace the function without its values")
-        try:
-            results, pullback = jax.vjp(jax.vmap(f), *inputs)
-            cotangents = load(results)
+
+        def gradients(inputs: Sequence[Any], cotangents: Sequence[Any]) -> dict[str, Any]:
+            outside = jax.vjp(jax.vmap(f), *inputs)[1](cotangents)
             inside = jax.vmap(lambda g, *samples: jax.vjp(f, *samples)[1](g))(cotangents, *inputs)
-            return results, {"the gradient of vmap": pullback(cotangents), "vmap of the gradient": inside}
+            return {"the gradient of vmap": outside, "vmap of the gradient": inside}
+
+        try:
+            results = self.run(f, "vmap", jax.vmap(f), *inputs)
+            return results, self.run(f, "gradients of vmap", gradients, inputs, load(results))
         except NotImplementedError as error:
-            raise NotApplicable(f"JAX cannot batch the function: {_first_line(error)}") from error
+            raise NotApplicable(f"JAX cannot batch the function: {first_line(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
-
-
-def _in_64_bits(flag: bool) -> Any:
+def in_64_bits(flag: bool) -> Any:
+    """Return a context in which JAX computes in 64 bits, or does not."""
     import jax
 
     # It is experimental in older versions.

@@ -55,6 +55,8 @@ class _Line(NamedTuple):
 def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, scale: float = 0.0) -> Estimate:
     """Return the derivative of `f` at `x` along `direction`, by central differences in float64.
 
+    Use it instead of `check` for the numeric derivative itself, when there is nothing to compare it with.
+
     Parameters
     ----------
     f : callable

@@ -161,6 +161,8 @@ def _partial_guesses(clues: Clues, partly_right: bool) -> Iterator[str]:
         strongest = clues.probes[int(np.argmax([abs(np.sum(a * probe.direction)) for probe in clues.probes]))]
         with np.errstate(all="ignore"):
             c = (np.sum(g * strongest.direction) - strongest.value) / np.sum(a * strongest.direction)
+        if not np.isfinite(c):
+            continue
         is_once = clues.explains(g - np.sign(c) * a)
         if is_once or clues.explains(g - c * a):
             times = "" if is_once else f"{tell_apart(abs(c), 1.0, 6)[0]} times "

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -17,10 +18,9 @@ from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_strides
 from tinygrad_edu.testing.op_call import Call, argument_names
-from tinygrad_edu.testing.report.repro_script import Script
+from tinygrad_edu.testing.report.repro_script import MOST_NUMBERS, Script
 from tinygrad_edu.testing.verdict import is_in_hypothesis_test
 
-_MOST_LITERALS = 1000  # an array with more numbers is reduced
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -52,21 +52,22 @@ class Message:
         self._failure = type(error), getattr(error, "element", None)
 
     @functools.cached_property
-    def _lines(self) -> str:
+    def _code(self) -> tuple[str, str]:
+        """The heading, which says what the code lacks, and the code."""
         try:
             check, args, kwargs = self._call
-            return "\n".join(_lines(check, *_reduced(check, (args, kwargs), *self._failure)))
+            return _code(check, *_reduced(check, (args, kwargs), *self._failure))
         except Exception as error:  # it must not hide the failure
-            return f"# The code could not be generated: {error!r}"
+            return "To reproduce", f"# The code could not be generated: {error!r}"
 
     def take(self) -> str:
         """Return the code. From then on, the message refers to the code instead of containing it."""
         self._taken = True
-        return self._lines
+        return self._code[1]
 
     def __str__(self) -> str:
-        lines = " see below." if self._taken else f"\n{self._lines}"
-        return f"{self.text}\nTo reproduce:{lines}"
+        heading, code = self._code
+        return f"{self.text}\n{heading}:" + (" see below." if self._taken else f"\n{code}")
 
     def __repr__(self) -> str:
         return repr(str(self))
@@ -80,6 +81,17 @@ def reproduction_lines(error: BaseException) -> str:
     errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     own_lines = [message.take() for message in error.args[:1] if isinstance(message, Message)]
     return "\n\n".join([*own_lines, *filter(None, map(reproduction_lines, errors))])
+
+
+def remove_explanation(error: BaseException) -> None:
+    """Remove the notes in which Hypothesis lists lines of the check that ran only for failing examples."""
+    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        remove_explanation(part)
+    notes = getattr(error, "__notes__", [])
+    if isinstance(next(iter(error.args), None), Message) and "Explanation:" in notes:
+        start = notes.index("Explanation:")
+        indented = itertools.takewhile(lambda note: note.startswith("    "), notes[start + 1 :])
+        del notes[start : start + 1 + len(list(indented))]
 
 
 def _snapshot(arguments: Any, copies: dict[int, Any]) -> Any:
@@ -104,7 +116,7 @@ def _copied(value: Any, copies: dict[int, Any]) -> Any:
 def _reduced(check: Any, call: Any, kind: type[Exception], element: Any) -> Any:
     """Return the arguments, or small parts of large arrays around a wrong element if the check fails for them, too."""
     sizes = [np.prod(np.shape(x)) for x in tree_leaves(call) if hasattr(x, "shape")]
-    if element is None or max(sizes, default=0) <= _MOST_LITERALS:
+    if element is None or max(sizes, default=0) <= MOST_NUMBERS:
         return call
     for n in (4, 16):
         starts = {length: min(i, length - n) for length, i in zip(*element, strict=True) if length > 16}
@@ -125,8 +137,8 @@ def _window(x: Any, starts: dict[int, int], n: int) -> Any:
     return x[tuple(slice(starts[m], starts[m] + n) if m in starts else slice(None) for m in x.shape)]
 
 
-def _lines(check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-    """Return the lines of code that call a check."""
+def _code(check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:
+    """Return a heading and the code that calls a check."""
     script = Script()
     name = script.code(check)
     hints = [p.name for p in inspect.signature(check).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -144,7 +156,9 @@ def _lines(check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     elif arrays:
         parts += [script.assign(*pair) for pair in zip(argument_names(args[0], len(arrays)), arrays, strict=True)]
     parts += [f"{key}={script.code(value, key)}" for key, value in kwargs.items()]
-    return [*script.lines, f"{name}({', '.join(parts)})"]
+    lacks = "; ".join(f"{name} ({reason})" for name, reason in script.missing.items())
+    heading = f"To reproduce, fill in what cannot be written as code, {lacks}" if lacks else "To reproduce"
+    return heading, "\n".join([*script.lines, f"{name}({', '.join(parts)})"])
 
 
 # --- The first failure of a Hypothesis test under pytest, before shrinking simplifies its example ---
