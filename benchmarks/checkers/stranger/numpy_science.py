@@ -8,7 +8,13 @@ from benchmarks.checkers.stranger.pair import pair
 r = np.random.default_rng(13)
 
 
-@pair("numpy", "windows", "convolution with stride 2: the last window is not in the gradient", r.normal(size=9), r.normal(size=3))
+@pair(
+    "numpy",
+    "windows",
+    "convolution with stride 2: the last window is not in the gradient",
+    r.normal(size=9),
+    r.normal(size=3),
+)
 def _(wrong):
     def f(x, k):
         return np.array([x[i : i + 3] @ k for i in range(0, len(x) - 2, 2)])
@@ -23,7 +29,9 @@ def _(wrong):
     return {"f": f, "vjp": vjp}
 
 
-@pair("numpy", "dropped term", "causal attention: the keys' gradient is not divided by sqrt(d)", *r.normal(size=(3, 4, 2)))
+@pair(
+    "numpy", "dropped term", "causal attention: the keys' gradient is not divided by sqrt(d)", *r.normal(size=(3, 4, 2))
+)
 def _(wrong):
     def weights(q, k):
         s = np.where(np.tri(len(q), dtype=bool), q @ k.T / np.sqrt(q.shape[1]), -np.inf)
@@ -40,7 +48,13 @@ def _(wrong):
     return {"f": lambda q, k, v: weights(q, k) @ v, "vjp": vjp}
 
 
-@pair("numpy", "off by one", "backpropagation through time: the last step reads the state after it", 0.5 * r.normal(size=(3, 3)), r.normal(size=(4, 3)))
+@pair(
+    "numpy",
+    "off by one",
+    "backpropagation through time: the last step reads the state after it",
+    0.5 * r.normal(size=(3, 3)),
+    r.normal(size=(4, 3)),
+)
 def _(wrong):
     def states(w, x):
         h = [np.zeros(3)]
@@ -61,7 +75,12 @@ def _(wrong):
     return {"f": lambda w, x: states(w, x)[-1], "vjp": vjp}
 
 
-@pair("numpy", "region", "linear interpolation: the slope goes on outside of the table", np.array([-0.5, 0.3, 1.7, 2.2, 4.6]))
+@pair(
+    "numpy",
+    "region",
+    "linear interpolation: the slope goes on outside of the table",
+    np.array([-0.5, 0.3, 1.7, 2.2, 4.6]),
+)
 def _(wrong):
     knots, values = np.array([0.0, 1.0, 2.0, 3.0]), np.array([1.0, 0.0, 2.0, 1.5])
 
@@ -93,7 +112,12 @@ def _(wrong):
     return {"f": put, "grad": greeks}
 
 
-@pair("numpy", "conjugate", "a filter in the frequency domain: the adjoint is not conjugated", r.normal(size=5) + 1j * r.normal(size=5))
+@pair(
+    "numpy",
+    "conjugate",
+    "a filter in the frequency domain: the adjoint is not conjugated",
+    r.normal(size=5) + 1j * r.normal(size=5),
+)
 def _(wrong):
     h = np.array([1.0, 0.5 - 1j, 2j, -0.3, 0.1 + 0.1j])
     return {"f": lambda z: h * z + z**2, "vjp": lambda z, g: g * (h + 2 * z if wrong else np.conj(h + 2 * z))}
@@ -134,7 +158,13 @@ def _(wrong):
     return {"f": project, "jac": jac}
 
 
-@pair("numpy", "transpose", "a linear system: the adjoint solves with the matrix itself", r.normal(size=(3, 3)) + 3 * np.eye(3), r.normal(size=3))
+@pair(
+    "numpy",
+    "transpose",
+    "a linear system: the adjoint solves with the matrix itself",
+    r.normal(size=(3, 3)) + 3 * np.eye(3),
+    r.normal(size=3),
+)
 def _(wrong):
     def vjp(a, b, g):
         lam = np.linalg.solve(a if wrong else a.T, g)
@@ -143,7 +173,12 @@ def _(wrong):
     return {"f": np.linalg.solve, "vjp": vjp}
 
 
-@pair("numpy", "region", "Lennard-Jones with a cutoff: pairs beyond it still pull", 1.3 * np.array([[0.0, 0, 0], [1.0, 0.1, 0], [0.2, 1.1, 0.3], [2.0, 0.3, 0.1]]))
+@pair(
+    "numpy",
+    "region",
+    "Lennard-Jones with a cutoff: pairs beyond it still pull",
+    1.3 * np.array([[0.0, 0, 0], [1.0, 0.1, 0], [0.2, 1.1, 0.3], [2.0, 0.3, 0.1]]),
+)
 def _(wrong):
     cutoff = 2.2
 

@@ -97,7 +97,7 @@ def _(wrong):
     def grad(theta):
         p, out = softmax(X @ theta), np.zeros_like(theta)
         for k in range(theta.shape[1] - (1 if wrong else 0)):
-            out[:, k] = X.T @ (p[:, k] - (LABELS == k))
+            out[:, k] = X.T @ (p[:, k] - (k == LABELS))
         return out
 
     return {"f": f, "grad": grad}
@@ -158,7 +158,9 @@ def _(wrong):
     return {"f": f, "grad": grad}
 
 
-@pair("numpy", "one index", "median of an even number: all to the upper one", np.array([0.3, 2.0, -1.0, 5.0, 0.9, -3.0]))
+@pair(
+    "numpy", "one index", "median of an even number: all to the upper one", np.array([0.3, 2.0, -1.0, 5.0, 0.9, -3.0])
+)
 def _(wrong):
     def vjp(x, g):
         out, order = np.zeros_like(x), np.argsort(x)
@@ -170,7 +172,13 @@ def _(wrong):
     return {"f": np.median, "vjp": vjp}
 
 
-@pair("numpy", "ties", "maximum of two arrays: both get the cotangent at a tie", np.array([1.0, 2.0, 3.0]), np.array([0.5, 2.0, 4.0]))
+@pair(
+    "numpy",
+    "ties",
+    "maximum of two arrays: both get the cotangent at a tie",
+    np.array([1.0, 2.0, 3.0]),
+    np.array([0.5, 2.0, 4.0]),
+)
 def _(wrong):
     def vjp(a, b, g):
         if wrong:
@@ -192,7 +200,12 @@ def _(wrong):
     return {"f": f, "grad": lambda b: X.T @ (expit(X @ b) - y), "hess": hess}
 
 
-@pair("numpy", "second derivative", "Hessian of Rosenbrock: the last diagonal element is that of the inner ones", np.array([0.8, 1.1, 0.4, -0.5]))
+@pair(
+    "numpy",
+    "second derivative",
+    "Hessian of Rosenbrock: the last diagonal element is that of the inner ones",
+    np.array([0.8, 1.1, 0.4, -0.5]),
+)
 def _(wrong):
     def f(x):
         return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
@@ -247,7 +260,12 @@ def _(wrong):
     return {"f": f, "grad": grad}
 
 
-@pair("numpy", "off by one", "hidden Markov model: the last transition is not counted", np.log(softmax(r.normal(size=(3, 3)))))
+@pair(
+    "numpy",
+    "off by one",
+    "hidden Markov model: the last transition is not counted",
+    np.log(softmax(r.normal(size=(3, 3)))),
+)
 def _(wrong):
     emission = r.normal(size=(5, 3))
 
@@ -272,7 +290,13 @@ def _(wrong):
     return {"f": f, "grad": grad}
 
 
-@pair("numpy", "dropped term", "divergence of two Gaussians: the variance's own log term has the wrong factor", np.array([0.3, -1.0]), np.array([0.7, 1.6]))
+@pair(
+    "numpy",
+    "dropped term",
+    "divergence of two Gaussians: the variance's own log term has the wrong factor",
+    np.array([0.3, -1.0]),
+    np.array([0.7, 1.6]),
+)
 def _(wrong):
     def f(mu, var):
         return 0.5 * np.sum(var + mu**2 - 1 - np.log(var))

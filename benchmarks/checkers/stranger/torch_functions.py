@@ -1,7 +1,5 @@
 """autograd.Functions: activations, losses, layers, with their vmap and jvp rules."""
 
-import math
-
 import torch
 from torch.autograd import Function
 
@@ -9,7 +7,6 @@ from benchmarks.checkers.stranger.pair import pair
 
 torch.manual_seed(0)
 x5, m43, m34 = torch.randn(5).double(), torch.randn(4, 3).double(), torch.randn(3, 4).double()
-spd = m34 @ m34.T + torch.eye(3).double()
 
 
 @pair("torch", "dropped term", "swish with a learned beta: beta's gradient lacks x", x5, torch.tensor(1.3).double())
@@ -170,7 +167,7 @@ def _(wrong):
     return RowSum.apply
 
 
-@pair("torch", "vmap", "an outer product whose vmap rule forgets that b is not batched", x5, m43[0])
+@pair("torch", "vmap", "an outer product whose vmap rule puts the batch where it was in a", x5, m43[0])
 def _(wrong):
     class Outer(Function):
         @staticmethod
@@ -189,11 +186,8 @@ def _(wrong):
         @staticmethod
         def vmap(info, in_dims, a, b):
             a = a.movedim(in_dims[0], 0) if in_dims[0] is not None else a.expand(info.batch_size, *a.shape)
-            if in_dims[1] is None:
-                b = (b.flip(0) if wrong else b).expand(info.batch_size, *b.shape)
-            else:
-                b = b.movedim(in_dims[1], 0)
-            return Outer.apply(a, b), 0
+            b = b.movedim(in_dims[1], 0) if in_dims[1] is not None else b.expand(info.batch_size, *b.shape)
+            return Outer.apply(a, b), (in_dims[0] or 0) if wrong else 0
 
     return Outer.apply
 
@@ -247,7 +241,12 @@ def _(wrong):
     return MatMul.apply
 
 
-@pair("torch", "ties", "max pooling by a mask: all of equal maxima get the cotangent", torch.tensor([1.0, 3.0, 3.0, 2.0, 5.0, 4.0]).double())
+@pair(
+    "torch",
+    "ties",
+    "max pooling by a mask: all of equal maxima get the cotangent",
+    torch.tensor([1.0, 3.0, 3.0, 2.0, 5.0, 4.0]).double(),
+)
 def _(wrong):
     class MaxPool(Function):
         @staticmethod
@@ -266,7 +265,13 @@ def _(wrong):
     return MaxPool.apply
 
 
-@pair("torch", "ties", "clamp between two tensors: x and the bound both get the cotangent", torch.tensor([0.5, 1.0, 2.0, -3.0]).double(), torch.ones(4).double())
+@pair(
+    "torch",
+    "ties",
+    "clamp between two tensors: x and the bound both get the cotangent",
+    torch.tensor([0.5, 1.0, 2.0, -3.0]).double(),
+    torch.ones(4).double(),
+)
 def _(wrong):
     class ClampMax(Function):
         @staticmethod

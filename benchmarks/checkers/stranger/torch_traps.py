@@ -72,16 +72,20 @@ def _(wrong):
 
         @staticmethod
         def backward(ctx, g):
-            if wrong and g.is_contiguous():
-                return g.as_strided(ctx.shape, (1, ctx.shape[0]))
             if wrong:
-                return g.as_strided(ctx.shape, (g.stride(0), 1))
+                return g.as_strided(ctx.shape, (1, ctx.shape[0]))
             return g.t()
 
     return Transpose.apply
 
 
-@pair("torch", "broadcasting", "a scale of each channel is summed over the batch only", torch.randn(2, 3, 3).double(), torch.rand(3, 1).double())
+@pair(
+    "torch",
+    "broadcasting",
+    "a scale of each channel is summed over the batch only",
+    torch.randn(2, 3, 3).double(),
+    torch.rand(3, 1).double(),
+)
 def _(wrong):
     class ChannelScale(Function):
         @staticmethod
@@ -132,7 +136,12 @@ def _(wrong):
     return Gelu.apply
 
 
-@pair("torch", "scales", "1 / x is guarded by an epsilon in backward only", torch.tensor([1e-4, 2.0, 300.0, -1e-3]).double())
+@pair(
+    "torch",
+    "scales",
+    "1 / x is guarded by an epsilon in backward only",
+    torch.tensor([1e-4, 2.0, 300.0, -1e-3]).double(),
+)
 def _(wrong):
     class Reciprocal(Function):
         @staticmethod
@@ -148,7 +157,13 @@ def _(wrong):
     return Reciprocal.apply
 
 
-@pair("torch", "conjugate", "a complex product: one factor is not conjugated", torch.randn(3, dtype=torch.cdouble), torch.randn(3, dtype=torch.cdouble))
+@pair(
+    "torch",
+    "conjugate",
+    "a complex product: one factor is not conjugated",
+    torch.randn(3, dtype=torch.cdouble),
+    torch.randn(3, dtype=torch.cdouble),
+)
 def _(wrong):
     class Product(Function):
         @staticmethod
@@ -191,7 +206,9 @@ def _(wrong):
         @staticmethod
         def backward(ctx, gm, gv):
             (x,) = ctx.saved_tensors
-            d = gm / x.numel() + gv * 2 * (x - x.mean()) / x.numel()
-            return torch.where(gm != 0, gm / x.numel() + 0 * d, d) if wrong else d
+            d = gm / x.numel() + 0 * x
+            if gv.any() and not (wrong and gm.any()):
+                d = d + gv * 2 * (x - x.mean()) / x.numel()
+            return d
 
     return Moments.apply
