@@ -20,6 +20,7 @@ from benchmarks.checkers.stranger.pair import PAIRS
 from benchmarks.checkers.stranger.peers import CannotCheckError, gradcheck, jax_check_grads, ours
 from tinygrad_edu.testing import CheckFailed, Inconclusive
 
+VERDICTS = {"ours": CheckFailed, "gradcheck": GradcheckError, "check_grads": AssertionError}
 PEERS = {"ours": ours, "gradcheck": gradcheck, "check_grads": jax_check_grads}
 FILES = (
     "numpy_statistics",
