@@ -155,7 +155,8 @@ def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, b
     draws, compiled = any(map(_DRAWS.search, programs)), cast(ArrayFunction, jax.jit(f))
     with suppress(Exception):
         if same_program:
-            jax.vjp(compiled, *arrays)
+            # Another lambda, because `outer` may change the program, and JAX would use the trace of this one.
+            jax.vjp(jax.jit(lambda *inputs: f(*inputs)), *arrays)
             return compiled, True, draws
     return f, same_program, draws
 
