@@ -213,6 +213,18 @@ assert len(tg.data.load_embedded().x_train) == 1000
     assert asked_for(program, tmp_path) == set()
 
 
+def test_a_check_of_a_numpy_function_loads_only_what_it_needs(tmp_path):
+    program = """
+import numpy as np
+from tinygrad_edu.testing import check
+check(lambda x: np.sum(np.sin(x)), np.ones(3), grad=np.cos)
+rooms = ("data", "distributions", "nn", "optim", "parallel", "training", "transforms")
+loaded = [room for room in rooms if f"tinygrad_edu.{room}" in sys.modules]
+assert not loaded, loaded
+"""
+    assert asked_for(program, tmp_path) == set()
+
+
 @pytest.mark.thorough
 def test_a_model_runs_on_files_of_weights_with_numpy_alone(tmp_path):
     program = f"""
@@ -308,7 +320,7 @@ def test_everything_public_can_be_pickled_by_its_name():
 
 
 def test_no_public_name_stands_for_two_things():
-    """Exceptions: the main of a command, the lessons, and PyTorch's two names `uniform`, a draw and an initializer.
+    """Exceptions: the main of a command, the lessons with their `check`, and PyTorch's two names `uniform`.
 
     Also the core, from whose classes the library derives those with the same names.
     """
@@ -319,6 +331,7 @@ def test_no_public_name_stands_for_two_things():
     assert homes["value_and_grad"] == ["tinygrad_edu.transforms.gradients"]
     assert homes["Shape"] == ["tinygrad_edu.testing.strategies.arrays"]
     homes["uniform"].remove("tinygrad_edu.nn.init")
+    homes["check"].remove("tinygrad_edu.lessons.cells")
     assert {name: several for name, several in homes.items() if len(several) > 1} == {}
 
 

@@ -140,8 +140,8 @@ REFUSED = {
     "no pair": ([lambda x: x, None, X], {"jac": True}, "<lambda> must return a pair of its value and .*, got array"),
     "the point as the gradient": ([residuals, X], {"jac": True}, r"check_gradient\(f, None, x, jac=True\)"),
     "True as the Jacobian": ([residuals, None, X], {"jacobian": True}, "jacobian must be callable or None, got True"),
-    "both": ([residuals, None, X], {"jac": True, "jacobian": jacobian}, "jacobian must be None"),
-    "a Jacobian as jac": ([residuals, None, X], {"jac": jacobian}, "jac must be True or False, .*as jacobian"),
+    "both": ([residuals, None, X], {"jac": True, "jacobian": jacobian}, "jac must be True, .* or False, got True"),
+    "a Jacobian as jac": ([residuals, None, X], {"jac": jacobian}, "pass the Jacobian as jacobian"),
     "accuracy": ([residuals, None, X], {"jacobian": jacobian, "accuracy": 1.0}, "accuracy must be .*, got 1.0"),
     "convention": ([residuals, None, X], {"jacobian": jacobian, "convention": "numpy"}, "must be one of .*'numpy'"),
 }

@@ -50,7 +50,7 @@ from tinygrad_edu.engine.mapped_numpy import call_on_mapped
 from tinygrad_edu.engine.memory import guard, is_shared, share, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import ArgumentNode, input_names, leaf
-from tinygrad_edu.engine.op import Array, Op, Operand, PlainArrayLike, TensorLike
+from tinygrad_edu.engine.op import Array, Function, Op, Operand, PlainArrayLike, TensorLike
 from tinygrad_edu.engine.run_backward import backward_pass
 from tinygrad_edu.engine.swap import swap_storage
 from tinygrad_edu.engine.tensor import (
@@ -78,6 +78,7 @@ __all__ = [
     "RULES",
     "ArgumentNode",
     "Array",
+    "Function",
     "Hook",
     "HookHandle",
     "IndexedSlices",

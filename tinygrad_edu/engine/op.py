@@ -21,6 +21,7 @@ from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.errors.hints import nearest, raise_unexpected_keyword
 
 Array = NDArray[Any]
+Function = Callable[..., Any]  # a function of a user
 Operand = Array | float
 PlainArrayLike = Array | np.generic | float | Sequence[Any]  # NumPy's ArrayLike includes Tensors
 TensorLike = Any  # a Tensor or a PlainArrayLike: tools/stubs.py declares the results for both

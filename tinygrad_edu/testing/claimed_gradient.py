@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array
+from tinygrad_edu.engine import Array, Function
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating, is_real
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
@@ -26,7 +26,6 @@ from tinygrad_edu.testing.numeric.rounding import EXACT
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 from tinygrad_edu.testing.report.mismatch import wrong_shape
 from tinygrad_edu.testing.verdict import Report, Verdict
-from tinygrad_edu.transforms import Function
 
 Layouts = Mapping[str, Callable[[Array], Array]]
 Details = Callable[[Claim, int, Rng], str]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array
+from tinygrad_edu.engine import Array, Function
 from tinygrad_edu.testing.arrays.array_tree import is_number_list, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_complex, is_floating, unit_of
 from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, as_real_like, match_inputs
@@ -16,7 +16,6 @@ from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.rounding import EXACT
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
-from tinygrad_edu.transforms import Function
 
 _TINY = float(np.finfo(np.float64).tiny)
 

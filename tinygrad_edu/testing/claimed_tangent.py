@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array
+from tinygrad_edu.engine import Array, Function
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import is_complex, unit_of
@@ -20,7 +20,6 @@ from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed
 from tinygrad_edu.testing.verdict import NotApplicable, Report, Verdict
-from tinygrad_edu.transforms import Function
 
 
 @dataclass(frozen=True)

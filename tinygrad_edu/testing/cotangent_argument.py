@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.engine import Function
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.flat_function import FlatFunction
 from tinygrad_edu.testing.op_call import title_of
-from tinygrad_edu.transforms import Function
 
 _NAMES = "g", "cotangent", "grad_output", "ct"  # an optional argument with one of these names is the cotangent
 
@@ -68,10 +68,10 @@ def _parameters(grad: Function, f: Function, count: int) -> tuple[list[Parameter
     if isinstance(grad, np.ufunc):
         positional = [Parameter(f"x{k}", Parameter.POSITIONAL_ONLY) for k in range(grad.nin)]
         return positional, positional[count:], False
-    parameters = _signature(grad)
+    parameters = parameters_of(grad)
     if parameters is None:
         return [], [], True
-    settings = {p.name for p in _signature(f) or () if p.default is not Parameter.empty}
+    settings = {p.name for p in parameters_of(f) or () if p.default is not Parameter.empty}
     settings |= set(grad.keywords) if isinstance(grad, partial) else set()
     of_numpy = str(getattr(grad, "__module__", "")).partition(".")[0] == "numpy"
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -80,7 +80,7 @@ def _parameters(grad: Function, f: Function, count: int) -> tuple[list[Parameter
     return positional, extra, any(p.kind == p.VAR_POSITIONAL for p in parameters)
 
 
-def _signature(function: Any) -> list[Parameter] | None:
+def parameters_of(function: Any) -> list[Parameter] | None:
     """Return the parameters of a function, or None if they are unknown."""
     with contextlib.suppress(TypeError, ValueError):  # some functions of C have no signature
         return list(inspect.signature(function).parameters.values())
@@ -88,5 +88,5 @@ def _signature(function: Any) -> list[Parameter] | None:
 
 
 def _described(function: Function) -> str:
-    parameters = _signature(function)
+    parameters = parameters_of(function)
     return f"{title_of(function)}{'(...)' if parameters is None else inspect.Signature(parameters)}"

@@ -12,14 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.engine import Array
+from tinygrad_edu.engine import Array, Function
 from tinygrad_edu.errors import DTypeError, VJPDefinitionError
 from tinygrad_edu.shared.pytree import tree_map_with_path
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_numbers, as_real, is_complex, is_floating
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.differentiable import require_unwritten
-from tinygrad_edu.transforms import Function
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,11 @@ class FlatFunction:
         """The result at the point, in memory of its own."""
         return self.call(self.arguments(self.arrays), _copied_numbers)
 
+    @property
+    def returns_number(self) -> bool:
+        """Whether the result is one real number."""
+        return sum(as_real(x).size for x in self.result.arrays) == 1
+
     def arguments(self, arrays: Sequence[Array], is_copied: bool = True) -> tuple[Any, ...]:
         """Return the arguments with `arrays` as inputs, or with copies of them in the memory layouts of the point."""
         place = self.point.copied if is_copied else self.point.placed
@@ -127,9 +131,9 @@ class FlatFunction:
 
 
 def require_inputs(name: str, arrays: Sequence[Array]) -> None:
-    """Raise `DTypeError` if there is no input to differentiate with respect to."""
+    """Raise `VJPDefinitionError` if there is no input to differentiate with respect to."""
     if not arrays:
-        raise DTypeError(
+        raise VJPDefinitionError(
             f"{name}: there is no input to differentiate with respect to. Integers, strings and other objects are "
             f"constants; pass floating-point numbers such as 2.0, or floating-point arrays."
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
+from tinygrad_edu.engine import Function
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
-from tinygrad_edu.testing.arrays.dtypes import as_real
 from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, gradient_verdicts, is_pure, run_gradient_laws
 from tinygrad_edu.testing.claimed_jacobian import gradient_of_jacobian
 from tinygrad_edu.testing.claimed_tangent import ClaimedTangent, run_tangent_laws
@@ -19,7 +19,6 @@ from tinygrad_edu.testing.numeric.sampling import Rng, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report
-from tinygrad_edu.transforms import Function
 
 
 @reproducible
@@ -128,24 +127,51 @@ def check_gradient(
     <Report: right>
     """
     name = title_of(f)
+    names = argument_names(f, len(arguments))
     if jac:
-        f, jacobian = _halves(f, jac, jacobian)
+        if jac is not True or jacobian is not None:
+            raise VJPDefinitionError(
+                f"check_gradient: jac must be True, if f returns a pair, or False, got {jac!r:.80}. Without a pair, "
+                f"pass the Jacobian as jacobian."
+            )
+        f, jacobian = value_and_derivative(f)
     _require_settings(grad, jvp, jacobian, convention)
-    point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
+    point = ArrayTree(arguments, names, as_input)
     flat = FlatFunction(name, f, point, accuracy=accuracy, convention=convention)
-    report = Report(flat.name, skip)
-    if not is_pure(report, flat):
+    report, claims = Report(flat.name, skip), {"jvp": jvp, "jac": jacobian}
+    if grad is None:
+        run_claims(report, flat, claims, rng)
         return report.conclude()
+    argument = find_cotangent(grad, flat, cotangent)
+    run_claims(report, flat, claims | {"vjp" if argument else "grad": _with_cotangent(grad, argument)}, rng)
+    if argument is not None and argument.is_optional and flat.returns_number:
+        titled = replace(flat, name=f"{flat.name}, without a cotangent")
+        alone, law = ClaimedGradient(titled, grad, seeded(rng), False), "default cotangent"
+        report.run(law, gradient_verdicts, alone, law)
+    return report.conclude()
+
+
+def run_claims(report: Report, flat: FlatFunction, claims: Mapping[str, Function | None], rng: Rng | None) -> None:
+    """Run the laws about the claimed derivatives of a function: "grad", "vjp", "jvp", "jac" and "hess"."""
+    grad, vjp, jvp, jac, hess = map(claims.get, ("grad", "vjp", "jvp", "jac", "hess"))
+    if not is_pure(report, flat):
+        return
     push = None
     if jvp is not None:
         forward = ClaimedTangent(flat, jvp, seeded(rng))
         run_tangent_laws(report, forward)
         push = forward.push_at
     if grad is not None:
-        _run_gradient(report, flat, grad, cotangent, push, rng)
-    if jacobian is not None:
-        run_gradient_laws(report, gradient_of_jacobian(flat, jacobian, seeded(rng)), "Jacobian")
-    return report.conclude()
+        if not flat.returns_number:
+            raise cannot_be_called(grad, flat.name, (*flat.point.names, "cotangent"))
+        run_gradient_laws(report, ClaimedGradient(flat, grad, seeded(rng), False, push=push))
+    if vjp is not None:
+        run_gradient_laws(report, ClaimedGradient(flat, vjp, seeded(rng), push=push))
+    if jac is not None:
+        run_gradient_laws(report, gradient_of_jacobian(flat, jac, seeded(rng)), "Jacobian")
+    if hess is not None and (gradient := grad or jac) is not None:
+        slope = replace(flat, name=f"the gradient of {flat.name}", f=gradient)
+        run_gradient_laws(report, gradient_of_jacobian(slope, hess, seeded(rng)), "Hessian")
 
 
 def _require_settings(grad: Function | None, jvp: Function | None, jacobian: Function | None, convention: str) -> None:
@@ -165,41 +191,19 @@ def _require_settings(grad: Function | None, jvp: Function | None, jacobian: Fun
         )
 
 
-def _halves(f: Function, jac: bool, jacobian: Function | None) -> tuple[Function, Function]:
+def value_and_derivative(f: Function) -> tuple[Function, Function]:
     """Return the two functions whose results `f` returns as a pair."""
-    if jac is not True:
-        raise VJPDefinitionError(f"check_gradient: jac must be True or False, got {jac!r:.80}; pass it as jacobian.")
-    if jacobian is not None:
-        raise VJPDefinitionError("check_gradient: with jac=True, f returns the Jacobian; jacobian must be None.")
 
     def half(*arguments: Any, index: int) -> Any:
         pair = f(*arguments)
         if not (isinstance(pair, tuple | list) and len(pair) == 2):
             raise VJPDefinitionError(
-                f"check_gradient: with jac=True, {title_of(f)} must return a pair of its value and its gradient or "
+                f"with jac=True, {title_of(f)} must return a pair of its value and its gradient or "
                 f"Jacobian, got {pair!r:.80}."
             )
         return pair[index]
 
-    value, derivative = (functools.update_wrapper(functools.partial(half, index=index), f) for index in range(2))
-    return value, derivative
-
-
-def _run_gradient(
-    report: Report, flat: FlatFunction, grad: Function, declared: bool | None, push: Any, rng: Rng | None
-) -> None:
-    """Run the laws about `grad`, with a cotangent if it takes one, and without if it is optional or there is none."""
-    names, is_number = flat.point.names, sum(as_real(x).size for x in flat.result.arrays) == 1
-    argument = find_cotangent(grad, flat, declared)
-    if argument is None and not is_number:
-        raise cannot_be_called(grad, flat.name, (*names, "cotangent"))
-    run_gradient_laws(
-        report, ClaimedGradient(flat, _with_cotangent(grad, argument), seeded(rng), argument is not None, push=push)
-    )
-    if argument is not None and argument.is_optional and is_number:
-        titled = replace(flat, name=f"{flat.name}, without a cotangent")
-        alone, law = ClaimedGradient(titled, grad, seeded(rng), False), "default cotangent"
-        report.run(law, gradient_verdicts, alone, law)
+    return functools.partial(half, index=0), functools.partial(half, index=1)
 
 
 def _with_cotangent(grad: Function, argument: CotangentArgument | None) -> Function:

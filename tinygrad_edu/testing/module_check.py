@@ -28,6 +28,7 @@ from tinygrad_edu.testing.laws.module_state import copy_of, require_restored, re
 from tinygrad_edu.testing.laws.sample_independence import require_batched, require_sample_independence
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
 from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
+from tinygrad_edu.testing.op_call import BoundFunction, unbound
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report, Verdict
 
@@ -136,6 +137,8 @@ def check_module(
     """
     options: dict[str, Any] = {"causal": causal, "reference": reference, "ties": ties, "unused": unused}
     options |= {"samples": samples, "skip": skip}
+    settings = module.kwargs if isinstance(module, BoundFunction) else {}
+    module = unbound(module)
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
         return _for_all(module, inputs[0], rng, options)
     for framework in {cls.__module__.partition(".")[0] for cls in type(module).__mro__} & {"torch", "keras"}:
@@ -143,7 +146,10 @@ def check_module(
             f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
         )
     library_layer("check_module: module", module)
-    contract, call = Contract.of(module, causal, reference, ties, unused, samples), ModuleCall.of(module, inputs)
+    contract, call = (
+        Contract.of(module, causal, reference, ties, unused, samples),
+        ModuleCall.of(module, inputs, settings),
+    )
     require_batched(samples, call.arrays)
     if isinstance(module, Module):
         warn_of_made_results("check_module", module)

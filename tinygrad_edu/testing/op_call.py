@@ -1,11 +1,12 @@
-"""Call: an op or function of tensors, with inputs and settings. Its repr is code."""
+"""Call: an op or function of tensors, with inputs and settings. Its repr is code. BoundFunction: any function."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -148,10 +149,43 @@ def _own_function(name: str) -> Any:
     return ops.registry.get(name, getattr(ops, name, getattr(linalg, name, None)))
 
 
+@dataclass(frozen=True)
+class BoundFunction:
+    """A function of some arguments of a call, in which the others are constant. Further arguments come last."""
+
+    function: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    keys: Sequence[int | str]  # the positions or the keywords of the arguments that are passed
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the arguments that are passed."""
+        names = argument_names(self.function, len(self.args))
+        return tuple(names[key] if isinstance(key, int) else key for key in self.keys)
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The values of the arguments that are passed."""
+        return tuple(self.args[key] if isinstance(key, int) else self.kwargs[key] for key in self.keys)
+
+    def __call__(self, *given: Any) -> Any:
+        """Call the function."""
+        passed = dict(zip(self.keys, given, strict=False))
+        args = [passed.get(k, x) for k, x in enumerate(self.args)]
+        kwargs = {name: passed.get(name, x) for name, x in self.kwargs.items()}
+        return self.function(*args, *given[len(self.keys) :], **kwargs)
+
+
+def unbound(function: Any) -> Any:
+    """Return the function in a `BoundFunction`, and any other one as it is."""
+    return function.function if isinstance(function, BoundFunction) else function
+
+
 def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
     """Return the names of a function's first `count` positional arguments; x0, x1, ... if they are unknown."""
     names: Sequence[str] = ()
-    if isinstance(function, Op | Call):
+    if isinstance(function, Op | Call | BoundFunction):
         names = function.names(count) if isinstance(function, Op) else function.names
     else:
         with contextlib.suppress(TypeError, ValueError):  # a function written in C may have no signature
@@ -164,6 +198,6 @@ def title_of(function: Any) -> str:
     """Return the name of a function for messages, without addresses that change from run to run."""
     if isinstance(function, Op | Call):
         return f"op {function.name}"
-    if isinstance(function, partial):
-        return title_of(function.func)
+    if isinstance(function, partial | BoundFunction):
+        return title_of(function.func if isinstance(function, partial) else function.function)
     return str(getattr(function, "__name__", type(function).__name__))

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import from_numpy, values_of
+from tinygrad_edu.engine import Op, from_numpy, values_of
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree
+from tinygrad_edu.testing.flat_function import as_input, require_inputs
 from tinygrad_edu.testing.laws import op_laws
 from tinygrad_edu.testing.laws.functions import run_laws
 from tinygrad_edu.testing.numeric.sampling import Rng, seeded
-from tinygrad_edu.testing.op_call import Call
+from tinygrad_edu.testing.op_call import BoundFunction, Call
 from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.testing.tensor_checks import run_forward_laws, run_reverse_laws
 from tinygrad_edu.testing.verdict import Report
 
 
@@ -70,17 +73,37 @@ def check_op(
     <Report: right>
     """
     call = op if isinstance(op, Call) else Call(op, [np.asarray(values_of(x)) for x in inputs], **settings)
-    report, rng = Report(f"op {call.name}", skip), seeded(rng)
-    report.run("forward is plain", op_laws.forward_is_plain, call, reference)
-    report.run("no_grad", op_laws.records_nothing_under_no_grad, call)
-    out = call(*map(from_numpy, call.arrays))
-    if call.arrays and out.dtype.kind == "f" and report.status != "wrong":
-        _run_laws(report, call, rng)
+    report = Report(f"op {call.name}", skip)
+    run_op_laws(report, call, reference, seeded(rng))
     return report.conclude()
 
 
-def _run_laws(report: Report, call: Call, rng: Rng) -> None:
-    """Run the laws of the vjps of a call: those of all differentiable functions, and those of Tensors."""
+def run_op_laws(report: Report, call: Call, reference: Callable[..., Any] | None, rng: Rng) -> None:
+    """Run the laws of a call: those of its forward, of all differentiable functions, and of Tensors."""
+    report.run("forward is plain", op_laws.forward_is_plain, call, reference)
+    report.run("no_grad", op_laws.records_nothing_under_no_grad, call)
+    out = call(*map(from_numpy, call.arrays))
+    if not call.arrays or out.dtype.kind != "f" or report.status == "wrong":
+        return
     if probe := run_laws(report, op_laws.differentiable(call), rng):
         with np.errstate(all="ignore"):
             all(report.run(name, law, call, probe) for name, law in op_laws.TENSOR_LAWS.items())
+
+
+def run_tensor_laws(report: Report, bound: BoundFunction, rng: Rng) -> None:
+    """Check the derivatives of a function of nested Tensors, and the laws of an op."""
+    point = ArrayTree(bound.inputs, bound.names, as_input)
+    names = tuple(leaf.name for leaf in point.leaves)
+    require_inputs(report.name, point.arrays)
+
+    def of_inputs(*tensors: Any) -> Any:
+        return bound(*point.filled(tensors, lambda x: x))
+
+    run_reverse_laws(report, of_inputs, point.arrays, names, rng)
+    if report.status != "wrong":
+        run_forward_laws(report, of_inputs, point.arrays, names, rng)
+    if isinstance(bound.function, Op) and report.status != "wrong":
+        inputs = [np.asarray(values_of(x)) for x in bound.args]
+        run_op_laws(report, Call(bound.function, inputs, **bound.kwargs), None, rng)
+    else:
+        report.leave_out("batching", "check_vmap checks it, given a batch")

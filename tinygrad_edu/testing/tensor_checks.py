@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
+from tinygrad_edu.engine import Array, Function, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of, layout_of
@@ -28,7 +28,7 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_sig
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report, Verdict
-from tinygrad_edu.transforms import Function, jvp, vjp
+from tinygrad_edu.transforms import jvp, vjp
 
 _CANCELLATION = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
 
@@ -69,10 +69,17 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, accuracy: float = 0.0, 
     >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
     <Report: right>
     """
-    rng = seeded(rng)
-    points = _points(f, arrays)
-    names, title = argument_names(f, len(points)), title_of(f)
-    report, scale, affine = Report(title), 0.0, 0
+    report, points = Report(title_of(f)), _points(f, arrays)
+    run_reverse_laws(report, f, points, argument_names(f, len(points)), seeded(rng), order, accuracy)
+    return report.conclude()
+
+
+def run_reverse_laws(
+    report: Report, f: Function, points: tuple[Array, ...], names: tuple[str, ...], rng: Rng, order: int = 2,
+    accuracy: float = 0.0,
+) -> None:  # fmt: skip
+    """Check the derivatives of a function of Tensors, up to an order, at a point in float64."""
+    title, scale, affine = report.name, 0.0, 0
     for n in range(1, order + 1):
         inputs = copies(points)
         recorded = vjp(f, *map(from_numpy, inputs))
@@ -86,7 +93,6 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, accuracy: float = 0.0, 
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
         f, points, affine = _vjp_function(f, points, recorded), points + cotangents, affine + len(cotangents)
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
-    return report.conclude()
 
 
 @reproducible
@@ -115,14 +121,18 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> Report:
     >>> check_jvp(lambda x: tg.softmax(x), np.array([0.5, 1.0, -2.0]))
     <Report: right>
     """
-    rng, title = seeded(rng), f"jvp of {title_of(f)}"
-    report, points = Report(title), _points(f, arrays)
-    pair = _Pair(f, points, *vjp(f, *points), title)
+    report, points = Report(title_of(f)), _points(f, arrays)
+    run_forward_laws(report, f, points, argument_names(f, len(points)), seeded(rng))
+    return report.conclude()
+
+
+def run_forward_laws(report: Report, f: Function, points: tuple[Array, ...], names: tuple[str, ...], rng: Rng) -> None:
+    """Check the forward derivative of a function of Tensors at a point in float64."""
+    pair = _Pair(f, points, names, *vjp(f, *points), f"jvp of {report.name}")
     cotangents = _cotangents(pair.out, rng)
     directions = [draw_directions(rng, x) for x in points]
     if report.run("forward slope", pair.slope_verdicts, cotangents, directions, rng):
         report.run("jvp equals vjp", pair.require_transposed, cotangents, directions)
-    return report.conclude()
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,7 @@ class _Pair:
 
     f: Function
     points: tuple[Array, ...]
+    names: tuple[str, ...]
     out: Any
     pullback: Function
     title: str
@@ -150,9 +161,9 @@ class _Pair:
         self, cotangents: Sequence[Array], directions: Sequence[list[Array]], rng: Rng
     ) -> Iterator[Verdict]:
         """Yield a verdict about the tangent along each input."""
-        value, names = _as_array_function(self.f, self.points), argument_names(self.f, len(self.points))
+        value = _as_array_function(self.f, self.points)
         at_points = require_deterministic(self.title, value, self.points)
-        claim = Claim(self.title, value, self.points, names, at_points, _join(cotangents), ())
+        claim = Claim(self.title, value, self.points, self.names, at_points, _join(cotangents), ())
         for k, input_directions in enumerate(directions):
             yield compare_tangents(claim, k, input_directions, partial(self.tangent_along, k), rng)
 

@@ -86,6 +86,11 @@ def _floats(numbers: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(x) for name, x in numbers.items()}
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, without its period."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the first of the worst verdicts."""
     return min(verdicts, key=lambda verdict: STATUSES.index(verdict.status))
@@ -164,6 +169,10 @@ class Report:
             self._verdicts.append(Verdict(law, error=error))
         self.seconds[law] = self.seconds.get(law, 0.0) + time.perf_counter() - start
         return all(verdict.status != "wrong" for verdict in self._verdicts[first:])
+
+    def leave_out(self, law: str, reason: str) -> None:
+        """Keep a verdict about a law that was not checked."""
+        self._verdicts.append(Verdict(law, reason=reason))
 
     def conclude(self) -> Report:
         """Return the report if all verdicts are right; otherwise raise the error of the worst.

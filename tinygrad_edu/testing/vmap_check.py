@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
+from tinygrad_edu.engine import Array, Function, Tensor, from_numpy, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken
@@ -15,7 +15,7 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.op_call import title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report
-from tinygrad_edu.transforms import Function, vjp
+from tinygrad_edu.transforms import vjp
 from tinygrad_edu.transforms.vmap import vmap
 
 # The rounding error of two orders of addition, relative to the largest number of a sample.

@@ -12,7 +12,6 @@ returns the auxiliary data, too.
 
 # ruff: noqa: I001 - in reading order
 from tinygrad_edu.errors.hints import add_hints as _add_hints
-from tinygrad_edu.transforms.linearize import Function
 from tinygrad_edu.transforms.products import jvp, vjp
 from tinygrad_edu.transforms.gradients import grad, hvp, value_and_grad
 from tinygrad_edu.transforms.jacobians import hessian, jacobian
@@ -21,7 +20,6 @@ from tinygrad_edu.transforms.checkpoint import checkpoint
 from tinygrad_edu.transforms.vmap import vmap
 
 __all__ = [
-    "Function",
     "checkpoint",
     "custom_vjp",
     "grad",

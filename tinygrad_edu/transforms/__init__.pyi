@@ -8,10 +8,9 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Type
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, PlainArrayLike, Tensor
+from tinygrad_edu.engine import Array, Function, PlainArrayLike, Tensor
 from tinygrad_edu.transforms.checkpoint import checkpoint as checkpoint
 from tinygrad_edu.transforms.custom_vjp import custom_vjp as custom_vjp
-from tinygrad_edu.transforms.linearize import Function as Function
 from tinygrad_edu.transforms.vmap import vmap as vmap
 
 _Values = Tensor | PlainArrayLike

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine import Function
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.transforms.linearize import Function
 
 
 def require_function(f: Any) -> None:

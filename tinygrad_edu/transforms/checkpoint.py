@@ -9,13 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Tensor, backward_pass, bare, enable_grad, is_grad_enabled, with_levels_of, wrap
+from tinygrad_edu.engine import (
+    Function,
+    Node,
+    Tensor,
+    backward_pass,
+    bare,
+    enable_grad,
+    is_grad_enabled,
+    with_levels_of,
+    wrap,
+)
 from tinygrad_edu.errors import NoGraphError, WrongGradientError
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function
 from tinygrad_edu.transforms.captured import CapturedState, as_at_the_call, refuse_changed
 from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, leaf_paths, nodes_of, record_jointly
-from tinygrad_edu.transforms.linearize import Function, as_gradient, is_active, with_own_node
+from tinygrad_edu.transforms.linearize import as_gradient, is_active, with_own_node
 
 __all__ = ["checkpoint"]
 

@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu.core import clock
 from tinygrad_edu.engine import (
     ArgumentNode,
+    Function,
     Node,
     Tensor,
     enable_grad,
@@ -24,7 +25,7 @@ from tinygrad_edu.errors import NoGraphError, VJPDefinitionError, WrongGradientE
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.captured import as_at_the_call, captured, refuse_changed
 from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, leaf_paths, nodes_of, record_jointly
-from tinygrad_edu.transforms.linearize import Function, active, with_own_node
+from tinygrad_edu.transforms.linearize import active, with_own_node
 
 __all__ = ["custom_vjp"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Function, Tensor
 from tinygrad_edu.errors import NonScalarBackwardError
 from tinygrad_edu.transforms.argnums import require_function, select_argnums
-from tinygrad_edu.transforms.linearize import Function, Linearized, no_gradient
+from tinygrad_edu.transforms.linearize import Linearized, no_gradient
 
 __all__ = ["grad", "hvp", "value_and_grad"]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, warn_of_a_loop
+from tinygrad_edu.engine import Function, Tensor, warn_of_a_loop
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops import concatenate, reshape, stack
 from tinygrad_edu.shared.pytree import tree_map
 from tinygrad_edu.transforms.argnums import require_function, select_argnums
-from tinygrad_edu.transforms.linearize import Function, Linearized
+from tinygrad_edu.transforms.linearize import Linearized
 from tinygrad_edu.transforms.vmap import vmap
 
 __all__ = ["hessian", "jacobian"]

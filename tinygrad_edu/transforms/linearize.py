@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import cached_property
@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.core import checks
 from tinygrad_edu.engine import (
     ArgumentNode,
+    Function,
     Level,
     Mapped,
     Node,
@@ -36,8 +37,6 @@ from tinygrad_edu.engine import (
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shapes.shape import identity, reshape
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
-
-Function = Callable[..., Any]
 
 ARRAYS = (np.ndarray, np.generic)  # a gradient by one of these is one of these
 _is_transforming: ContextVar[bool] = ContextVar("tinygrad_edu_is_transforming", default=False)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Function, Tensor
 from tinygrad_edu.shared.pytree import tree_map
-from tinygrad_edu.transforms.linearize import Function, Linearized
+from tinygrad_edu.transforms.linearize import Linearized
 
 __all__ = ["jvp", "vjp"]
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.engine import (
+    Function,
     Level,
     Tensor,
     hidden,
@@ -33,7 +34,7 @@ from tinygrad_edu.ops.networks import softmax  # noqa: F401 (batching of core op
 from tinygrad_edu.ops.shapes.shape import moveaxis
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function
-from tinygrad_edu.transforms.linearize import ARRAYS, Function, is_in_outer_transform, join_numbers
+from tinygrad_edu.transforms.linearize import ARRAYS, is_in_outer_transform, join_numbers
 
 __all__ = ["vmap"]
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tests.effort import thorough
-from tinygrad_edu.errors import DTypeError, MissingExtraError, MissingVJPError, VJPDefinitionError
+from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
 from tinygrad_edu.errors.extras import remedy
-from tinygrad_edu.testing import check_gradient, check_jax, check_keras, check_module, run_check
+from tinygrad_edu.testing import check_jax, check_keras, check_module, run_check
 from tinygrad_edu.testing.failures import GradientMismatch, LawBroken, NotDeterministic
 
 keras = pytest.importorskip("keras", reason="needs the extra keras")
@@ -178,10 +178,15 @@ def test_results_with_and_without_a_gradient_are_compared_by_their_rounding(seed
 
 
 @pytest.mark.thorough
-def test_a_function_that_only_forward_mode_differentiates_is_named_with_the_check_to_call():
-    with pytest.raises(MissingVJPError, match=r"no gradient of looped, only a forward .* lax.while_loop .* jvp=lambda"):
-        check_jax(looped, X[0])
-    assert check_gradient(looped, None, X[0], jvp=lambda x, u: jax.jvp(looped, (x,), (u,))[1]).status == "right"
+def test_the_forward_derivative_is_checked_if_there_is_no_other():
+    report = check_jax(looped, X[0])
+    assert {"forward slope", "forward additivity"} <= report.seconds.keys()
+    reasons = {v.law: v.reason for v in report.verdicts if v.reason}
+    assert reasons["slope"].startswith("there is only a forward derivative: Reverse-mode")
+    doubled = jax.custom_jvp(jnp.sin)
+    doubled.defjvp(lambda point, tangents: (jnp.sin(*point), 2 * jnp.cos(*point) * tangents[0]))
+    with pytest.raises(GradientMismatch, match="the forward derivative along x is wrong"):
+        check_jax(lambda x: looped(doubled(x)), X[0])
 
 
 def squared_modulus(z):

@@ -13,13 +13,16 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_complex, as_real, is_complex
+from tinygrad_edu.testing.claimed_gradient import is_pure
+from tinygrad_edu.testing.claimed_tangent import ClaimedTangent, run_tangent_laws
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
-from tinygrad_edu.testing.flat_function import require_inputs
+from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_inputs
 from tinygrad_edu.testing.laws.functions import run_laws
 from tinygrad_edu.testing.laws.slope import slope_verdicts
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
-from tinygrad_edu.testing.verdict import Report
+from tinygrad_edu.testing.verdict import NotApplicable, Report, first_line
 
 ArrayFunction = Callable[..., Sequence[Any]]
 ForeignPullback = Callable[[Sequence[Any]], Sequence[Any]]  # from cotangents, or None, to gradients
@@ -53,6 +56,9 @@ class Framework(Protocol):
 
     def jvp(self, f: ArrayFunction, inputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
         """Return the tangents of the results. Raise `NotApplicable` if the framework has none."""
+
+    def has_only_forward(self, error: Exception) -> bool:
+        """Whether an error of a gradient says that a function has at most a forward derivative."""
 
     def batched(
         self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]
@@ -173,12 +179,14 @@ def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None, skip: C
     for wide in (True, False):
         subject = replace(foreign, wide=wide)
         with foreign.framework.session(wide):
+            report = Report(foreign.name, skip)
             try:
                 _try_once(subject)
             except Exception as refusal:
+                if foreign.framework.has_only_forward(refusal) and _run_forward(report, subject, refusal, rng):
+                    return report.conclude()
                 errors.append(refusal)
                 continue
-            report = Report(foreign.name, skip)
             _run(report, subject, order, seeded(rng))
             return report.conclude()
     raise errors[0]
@@ -203,6 +211,23 @@ def _run(report: Report, foreign: ForeignFunction, order: int, rng: Rng) -> None
         return True
 
     run_laws(report, foreign.differentiable(_narrow_dtypes() if foreign.wide else ()), rng, slopes)
+
+
+def _run_forward(report: Report, foreign: ForeignFunction, refusal: Exception, rng: Rng | None) -> bool:
+    """Check the forward derivative of a function without a gradient. Return whether there is one."""
+    count = len(foreign.arrays)
+    zeros = [np.zeros_like(x) for x in foreign.arrays]
+    try:
+        foreign.push(foreign.arrays, zeros)
+    except NotApplicable:
+        return False
+    point = ArrayTree(foreign.arrays, foreign.names, as_input)
+    flat = FlatFunction(foreign.name, lambda *arrays: foreign.value(arrays), point, accuracy=foreign.accuracy)
+    report.leave_out(_slope(1), f"there is only a forward derivative: {first_line(refusal)}")
+    if is_pure(report, flat):
+        push = ClaimedTangent(flat, lambda *values: foreign.push(values[:count], values[count:]), seeded(rng))
+        run_tangent_laws(report, push)
+    return True
 
 
 def _slope(n: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -13,9 +14,9 @@ from unittest import mock
 from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.testing.interop.foreign_function import check_foreign, required
-from tinygrad_edu.testing.interop.jax_functions import jax_function, reverse_mode
+from tinygrad_edu.testing.interop.jax_functions import jax_function
 from tinygrad_edu.testing.numeric.sampling import Rng
-from tinygrad_edu.testing.op_call import argument_names
+from tinygrad_edu.testing.op_call import BoundFunction, argument_names, unbound
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report
 
@@ -66,27 +67,29 @@ def check_keras(
         raise MissingExtraError(
             f"check_keras requires Keras on JAX, got Keras on {keras.backend.backend()}: {install}."
         )
+    call, layer = layer, unbound(layer)
     if not isinstance(layer, keras.Layer):
         raise DTypeError(
             f"check_keras: expected a layer or model, got {type(layer).__name__}; use check_jax for functions."
         )
     if not layer.built:
-        layer(*inputs)
+        call(*inputs)
     variables = layer.trainable_variables
     mode = {"training": training} if "training" in inspect.signature(layer.call).parameters else {}
+    if isinstance(call, BoundFunction):
+        call = replace(call, kwargs=mode | dict(call.kwargs))
+    arguments = argument_names(layer.call, len(inputs)) if call is layer else call.names
 
     def function(*values: Any) -> Any:
         with keras.StatelessScope() as scope:  # discards the layer's assignments to variables
             for variable, value in zip(variables, values, strict=False):
                 scope.add_update((variable, value))
-            return layer(*values[len(variables) :], **mode)
+            return call(*values[len(variables) :], **(mode if call is layer else {}))
 
-    arguments = argument_names(layer.call, len(inputs))
     names = (*(variable.path for variable in variables), *arguments)
     point, outer = (*(variable.value for variable in variables), *inputs), partial(_computing_in, keras, layer)
     foreign = jax_function(f"layer {type(layer).__name__}", function, point, names, accuracy, outer)
-    with reverse_mode(foreign.name):
-        return check_foreign(foreign, order, rng, skip)
+    return check_foreign(foreign, order, rng, skip)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from tinygrad_edu.testing.interop.foreign_function import (
     required,
 )
 from tinygrad_edu.testing.numeric.sampling import Rng
-from tinygrad_edu.testing.op_call import argument_names, title_of
+from tinygrad_edu.testing.op_call import argument_names, title_of, unbound
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import NotApplicable, Report
 
@@ -95,9 +95,9 @@ def check_torch(
         check_torch(torch.nn.Linear(3, 2), torch.randn(4, 3), order=2)
     """
     torch = required("torch", "check_torch", "run pip install torch")
-    is_module = isinstance(function, torch.nn.Module)
-    module = function if is_module else torch.nn.Module()
-    names = argument_names(function.forward if is_module else function, len(inputs))
+    owner = unbound(function)
+    module = owner if isinstance(owner, torch.nn.Module) else torch.nn.Module()
+    names = argument_names(function, len(inputs))
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     tensors_in: list[Any] = []
     point = ArrayTree(inputs, names, partial(_as_input, tensors_in))
@@ -116,6 +116,7 @@ def _title(function: Any) -> str:
     """Return a name for a module, for ``MyFunction.apply``, and for a function."""
     import torch
 
+    function = unbound(function)
     owner = getattr(function, "__self__", None)
     name = f"{owner.__name__}.{title_of(function)}" if isinstance(owner, type) else title_of(function)
     return f"module {name}" if isinstance(function, torch.nn.Module) else name
@@ -136,9 +137,8 @@ def _as_numpy(tensor: Any) -> Array:
     """Return a tensor as an array, which shares its memory if possible."""
     import torch
 
-    tensor = tensor.detach().resolve_conj().resolve_neg()
-    if tensor.is_cpu and tensor.layout == torch.strided and tensor.dtype != torch.bfloat16:
-        return np.asarray(tensor.numpy())  # as_numbers returns the same in more time
+    if tensor.layout == torch.strided and tensor.dtype != torch.bfloat16:
+        return np.asarray(tensor.numpy(force=True))  # as_numbers returns the same in more time
     array = as_numbers(tensor)
     assert array is not None
     return array
@@ -177,7 +177,7 @@ def _copied(x: Any) -> Any:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    return bool(((a == b) | ((a != a) & (b != b))).all())
+    return bool(a.equal(b) or ((a == b) | ((a != a) & (b != b))).all())
 
 
 def _tensors(out: Any) -> Iterator[Any]:
@@ -204,6 +204,7 @@ class _Torch:
             name: arrange for name, arrange in LAYOUTS.items() if name not in ("backwards", "readonly")
         }
         self._title, self._parameters, self._devices = title, parameters, [x.device for x in (*parameters, *inputs)]
+        self._is_on_cpu = all(device.type == "cpu" for device in self._devices)
         trained = set(map(id, parameters))
         self._data = [(p, p.data) for p in module.parameters()]
         self._constants = [(p, data) for p, data in self._data if id(p) not in trained]
@@ -229,8 +230,10 @@ class _Torch:
 
     def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
         """Set the parameters and buffers of the module; the other inputs are new leaves."""
-        devices = itertools.chain(self._devices, itertools.repeat(None))
-        tensors = [_as_tensor(x).to(device) for x, device in zip(arrays, devices, strict=False)]
+        devices = itertools.chain(self._devices, itertools.repeat(None))  # those of cotangents
+        tensors = [_as_tensor(x) for x in arrays]
+        if not self._is_on_cpu:
+            tensors = [x.to(device) for x, device in zip(tensors, devices, strict=False)]
         self._set_constants(tensors[0].real.dtype if tensors[0].is_complex() else tensors[0].dtype)
         for p, x in zip(self._parameters, tensors, strict=False):
             p.data = x
@@ -294,6 +297,9 @@ class _Torch:
             except (NotImplementedError, RuntimeError) as error:
                 raise _lacking(error, "jvp") from error
             return [torch.zeros_like(x) if t is None else torch.zeros_like(x).add_(t) for x, t in parts]
+
+    def has_only_forward(self, error: Exception) -> bool:
+        return "must implement either the backward or vjp method" in str(error)
 
     def batched(
         self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]
@@ -378,9 +384,15 @@ def _has_drawn() -> bool:
     """Whether random numbers were drawn since `_results` set the seed."""
     import torch
 
-    generator = torch.default_generator
-    state = generator.get_state()
-    return not state.equal(generator.manual_seed(0).get_state())
+    return not torch.default_generator.get_state().equal(_seeded_state())
+
+
+@lru_cache
+def _seeded_state() -> Any:
+    """Return the state of PyTorch's generator after `_results` set the seed."""
+    import torch
+
+    return torch.Generator().manual_seed(0).get_state()
 
 
 def _as_tensor(x: Array) -> Any:

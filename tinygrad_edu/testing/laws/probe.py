@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.dtypes import unit_of
-from tinygrad_edu.testing.differentiable import Differentiable, copies
+from tinygrad_edu.testing.differentiable import Differentiable, copies, errors_as
 from tinygrad_edu.testing.failures import CheckFailed, LawBroken
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import largest
@@ -41,6 +41,14 @@ class Probe:
         """Return the gradients for other cotangents, from a new call of the function."""
         copied = [None if g is None else g.copy() for g in cotangents]
         return copies(self.d.evaluate(copies(self.d.arrays), copied, needs, where)[1])
+
+    def pull_each(self, groups: Sequence[Sequence[Array]]) -> list[list[Array]]:
+        """Return the gradients for groups of cotangents, from one call of the function if it keeps its graph."""
+        if not self.d.keeps_graphs:
+            return [self.pull(cotangents) for cotangents in groups]
+        _, pullback = self.d.recorded(copies(self.d.arrays))
+        with errors_as(LawBroken, f"{self.d.name}: the gradient cannot be computed"):
+            return [copies(pullback(copies(cotangents))) for cotangents in groups]
 
     def at(self, arrays: Sequence[Array], cotangents: list[Array]) -> Probe:
         """Return the probe at other arrays and cotangents."""
@@ -161,6 +169,8 @@ def agree(actual: Array, expected: Array, rounding: Array | float = 0.0) -> bool
     """Whether two arrays have equal shapes and are equal up to rounding. Overflow in float16 is not compared."""
     if actual.shape != expected.shape:
         return False
+    if np.array_equal(actual, expected):  # the rest takes ten times as long
+        return True
     relative, overflows = relative_rounding(actual.dtype), actual.dtype == np.float16
     a, b = actual.astype(np.float64), expected.astype(np.float64)
     finite = np.isfinite(a) & np.isfinite(b)
