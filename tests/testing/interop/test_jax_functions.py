@@ -257,6 +257,15 @@ def test_layers_compute_in_float64_throughout(layer):
     check_keras(layer, X[None], order=2)
 
 
+def test_a_layer_computes_in_float64_if_64_bits_are_on_before_the_check():
+    class Sine(keras.Layer):
+        def call(self, x):
+            return sine()(x)
+
+    with jax.enable_x64(True):
+        check_keras(Sine(), X, order=2)
+
+
 @pytest.mark.parametrize("seed", thorough(range(5)))
 def test_dropout_is_not_compared_between_dtypes_because_jax_draws_another_mask_in_each(seed):
     """The results are close because almost all elements are small, although the masks differ."""
