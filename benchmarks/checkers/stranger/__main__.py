@@ -3,7 +3,6 @@
 python -m benchmarks.checkers.stranger [--only REGEX] [--why]
 """
 
-import argparse
 import importlib
 import os
 import re
@@ -18,6 +17,7 @@ from torch.autograd.gradcheck import GradcheckError
 
 from benchmarks.checkers.stranger.pair import PAIRS
 from benchmarks.checkers.stranger.peers import CannotCheckError, gradcheck, jax_check_grads, ours
+from tinygrad_edu.shared.display.command_line import Parser
 from tinygrad_edu.testing import CheckFailed, Inconclusive
 
 VERDICTS = {"ours": CheckFailed, "gradcheck": GradcheckError, "check_grads": AssertionError}
@@ -67,7 +67,7 @@ def judge(counts, wrong, right):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("python -m benchmarks.checkers.stranger", description=__doc__)
     parser.add_argument("--only", default="", help="pairs whose framework, style and name match")
     parser.add_argument("--why", action="store_true", help="print the messages of the verdicts that are not caught")
     options = parser.parse_args()
