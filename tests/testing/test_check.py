@@ -297,7 +297,7 @@ def test_jax_and_keras():
     def with_tangent(factor):
         sine = jax.custom_jvp(jnp.sin)
         sine.defjvp(lambda x, u: (jnp.sin(*x), factor * jnp.cos(*x) * u[0]))
-        return lambda x: jax.lax.fori_loop(0, jnp.int32(jnp.abs(x).sum()), lambda _, y: sine(y), x)
+        return jax.jit(lambda x: jax.lax.fori_loop(0, jnp.int32(jnp.abs(x).sum()), lambda _, y: sine(y), x))
 
     def layer(factor):
         return layers.Lambda(lambda x: with_rule(factor)(x))

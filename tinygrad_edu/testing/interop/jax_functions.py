@@ -310,8 +310,10 @@ class _JAX:
         try:
             results = self.run(f, "vmap", jax.vmap(f), *inputs)
             return results, self.run(f, "gradients of vmap", gradients, inputs, load(results))
-        except NotImplementedError as error:
-            raise NotApplicable(f"JAX cannot batch the function: {first_line(error)}") from error
+        except (NotImplementedError, ValueError) as error:  # the latter for a loop whose length depends on the sample
+            if isinstance(error, NotImplementedError) or self.has_only_forward(error):
+                raise NotApplicable(f"JAX cannot batch the function: {first_line(error)}") from error
+            raise
 
 
 def in_64_bits(flag: bool) -> Any:
