@@ -133,6 +133,28 @@ def batched(factor):
     return with_vjp(f, lambda xs, g: (g * jnp.cos(xs[0]),))
 
 
+def batched_product(shared):
+    """Return a product with a rule for batches, which calls `shared` with an input that all samples share."""
+    f = jax.custom_batching.custom_vmap(lambda x, y: jnp.sin(x) * y)
+    f.def_vmap(lambda size, is_batched, *xs: (
+        jnp.sin(xs[0]) * xs[1] if all(is_batched) else shared(is_batched, *xs), True))  # fmt: skip
+    return with_vjp(f, lambda xs, g: (g * jnp.cos(xs[0]) * xs[1], g * jnp.sin(xs[0])))
+
+
+def with_axis(is_batched, *xs):
+    return [x if has_axis else x[None] for x, has_axis in zip(xs, is_batched, strict=True)]
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_a_rule_for_batches_is_right_for_inputs_that_all_samples_share(factor):
+    def shared(is_batched, *xs):
+        x, y = with_axis(is_batched, *xs)
+        return factor * jnp.sin(x) * y
+
+    report = run_check(check_jax, batched_product(shared), X[0], X[0], skip=["narrow dtypes"])
+    assert {v.law for v in report.verdicts if v.status == "wrong"} == (set() if factor == 1 else {"batching"})
+
+
 PLANTED = {
     "subsets of inputs": (where_perturbed(lambda all_are: 1 if all_are else 0), [X[0], X[1]]),
     "narrow dtypes": (scaled_in(jnp.bfloat16, 1.1), [X[0]]),

@@ -309,6 +309,15 @@ BATCHES = {
     "summed, of length 1": (lambda *call: (of_moved(*call).sum(0, keepdim=True), 0), False),
     "of axis 0 only": (lambda n, axes, x, y: (x.sin() * y, 0), False),
     "of the first axis only": (lambda n, axes, x, y: (x.sin() * y, axes[0]), False),
+    "of equal axes only": (
+        lambda n, axes, x, y: (x.sin() * y, axes[0]) if axes[0] == axes[1] else (of_moved(n, (0, 0), x, y), 0),
+        False,
+    ),
+    "of inputs that are not shared": (
+        lambda n, axes, x, y: (of_moved(n, axes, x, y) * (1.01 if None in axes else 1), 0),
+        False,
+    ),
+    "with another axis of the result": (lambda *call: (of_moved(*call), -1), False),
 }
 
 

@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,13 +13,15 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
-from tinygrad_edu.testing.arrays.dtypes import as_complex, as_real, is_complex
+from tinygrad_edu.testing.arrays.dtypes import as_complex, as_real, is_complex, unit_of
 from tinygrad_edu.testing.claimed_gradient import is_pure
 from tinygrad_edu.testing.claimed_tangent import ClaimedTangent, run_tangent_laws
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
+from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_inputs
 from tinygrad_edu.testing.laws.functions import run_laws
 from tinygrad_edu.testing.laws.slope import slope_verdicts
+from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.verdict import NotApplicable, Report, first_line
 
@@ -66,7 +67,8 @@ class Framework(Protocol):
         """Return the results, and the gradients in one or several ways, of the function of a batch.
 
         The batch axis of an input is 0 or None; the gradients are those of the former. `load` converts the cotangents.
-        Raise `NotApplicable` if the function cannot be batched.
+        A rule for batches must give the same along `batch_axes`, or it breaks a law. Raise `NotApplicable` if the
+        function cannot be batched.
         """
 
 
@@ -112,7 +114,15 @@ class ForeignFunction:
         every = [x if k in self.shared else next(remaining) for k, x in enumerate(self.own(self.arrays))]
         axes = [None if k in self.shared else 0 for k in range(len(every))]
         inputs = self.load(every, [k for k, axis in enumerate(axes) if axis == 0])
-        load = partial(self.load_cotangents, cotangents)
+
+        def load(results: Sequence[Any]) -> list[Any]:
+            for g, x in zip(cotangents, self.unload(results), strict=True):
+                if g.shape != x.shape:
+                    raise LawBroken(
+                        f"{self.name}: a result in a batch has shape {x.shape[1:]}, expected {g.shape[1:]}."
+                    )
+            return self.load_cotangents(cotangents, results)
+
         results, ways = self.framework.batched(self.f, inputs, axes, load)
         return self.unload(results), {way: self.unload(gradients, True) for way, gradients in ways.items()}
 
@@ -228,6 +238,33 @@ def _run_forward(report: Report, foreign: ForeignFunction, refusal: Exception, r
         push = ClaimedTangent(flat, lambda *values: foreign.push(values[:count], values[count:]), seeded(rng))
         run_tangent_laws(report, push)
     return True
+
+
+_MOST_SHARED = 4
+
+
+def batch_axes(ranks: Sequence[int]) -> list[tuple[int | None, ...]]:
+    """Return axes of batches to try: each axis of each input, with different axes of the others.
+
+    None is an input that all samples share: one at a time, and all but one.
+
+    Examples
+    --------
+    >>> batch_axes([2, 2])
+    [(0, 1), (1, 0), (1, 1), (None, 1), (1, None), (0, None), (None, 0)]
+    """
+    every, last = range(len(ranks)), tuple(rank - 1 for rank in ranks)
+    turns = [tuple((k + turn) % rank for k, rank in enumerate(ranks)) for turn in range(max(ranks))]
+    positions = every[:_MOST_SHARED] if len(ranks) > 1 else ()
+    shared = [tuple(None if i == k else axis for i, axis in enumerate(last)) for k in positions]
+    alone = [tuple(0 if i == k else None for i in every) for k in positions]
+    return list(dict.fromkeys([*turns, last, *shared, *alone]))
+
+
+def are_close(x: Array, like: Array) -> bool:
+    """Whether two arrays are equal up to the rounding of their dtype, or of parts in float32."""
+    tolerance = max(unit_of(like.real.dtype), 2.0**-24) ** 0.5
+    return x.shape == like.shape and np.allclose(x, like, tolerance, tolerance * largest(like), equal_nan=True)
 
 
 def _slope(n: int) -> str:

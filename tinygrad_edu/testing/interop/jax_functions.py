@@ -15,11 +15,14 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors.extras import remedy
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, as_real, is_complex
+from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.flat_function import as_input
 from tinygrad_edu.testing.interop.foreign_function import (
     ArrayFunction,
     ForeignFunction,
     ForeignPullback,
+    are_close,
+    batch_axes,
     check_foreign,
     required,
 )
@@ -123,8 +126,8 @@ def _dtype(leaf: Any) -> np.dtype[Any]:
 _DRAWS = re.compile(r"\b(?:(?:random_bits|random_gamma|rng_bit_generator|rng_uniform)\[|threefry2x32 )")
 
 
-def _traits(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[bool, bool, bool]:
-    """Return whether JAX can compile f and its gradient, whether it can trace f, and whether f draws random numbers.
+def _traits(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[bool, bool, bool, bool]:
+    """Return whether JAX can compile f and its gradient, can trace f, and whether f draws or has a rule for batches.
 
     It is not traced if its control flow depends on values or it draws random numbers during tracing. It is not compiled
     if JAX cannot trace its gradient, as that of a ``jax.custom_gradient`` with a computed value in its closure.
@@ -135,15 +138,15 @@ def _traits(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[bool, bool, bool
         # A new lambda each time, because JAX caches the trace of a function.
         first, second = (jax.make_jaxpr(lambda *inputs: f(*inputs))(*arrays) for _ in range(2))
     except Exception:  # f itself raises the error when it is called
-        return False, False, False
+        return False, False, False, False
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     same_program = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
     draws = any(map(_DRAWS.search, programs))
     with suppress(Exception):
         if same_program:
-            jax.make_jaxpr(lambda *inputs: _with_gradients(f, inputs))(*arrays)
-            return True, True, draws
-    return False, same_program, draws
+            programs.add(str(jax.make_jaxpr(lambda *inputs: _with_gradients(f, inputs))(*arrays)))
+            return True, True, draws, any("custom_vmap_call" in text for text in programs)
+    return False, same_program, draws, any("custom_vmap_call" in text for text in programs)
 
 
 def _evaluated(program: Any, constants: Sequence[Any], inputs: Sequence[Any]) -> Sequence[Any]:
@@ -195,10 +198,12 @@ class _JAX:
 
     conjugates, is_random = True, False
 
-    def __init__(self, outer: Outer, is_compilable: bool, is_traceable: bool, draws_by_dtype: bool) -> None:
+    def __init__(
+        self, outer: Outer, is_compilable: bool, is_traceable: bool, draws_by_dtype: bool, has_rule: bool
+    ) -> None:
         self.layouts: Mapping[str, Callable[[Array], Array]] = {}
         self._outer, self._is_traceable, self.draws_by_dtype = outer, is_traceable, draws_by_dtype
-        self._is_compilable, self._programs = is_compilable, dict[Any, Any]()
+        self._is_compilable, self._has_rule, self._programs = is_compilable, has_rule, dict[Any, Any]()
         self._wide, self._dtype, self._stack = True, "", ExitStack()  # as text, because NumPy's float64 equals None
 
     @contextmanager
@@ -309,11 +314,41 @@ class _JAX:
 
         try:
             results = self.run(f, "vmap", jax.vmap(f), *inputs)
-            return results, self.run(f, "gradients of vmap", gradients, inputs, load(results))
+            cotangents = load(results)
+            if self._has_rule:
+                self._require_shared_inputs(f, inputs, cotangents)
+            return results, self.run(f, "gradients of vmap", gradients, inputs, cotangents)
         except (NotImplementedError, ValueError) as error:  # the latter for a loop whose length depends on the sample
             if isinstance(error, NotImplementedError) or self.has_only_forward(error):
                 raise NotApplicable(f"JAX cannot batch the function: {first_line(error)}") from error
             raise
+
+    def _require_shared_inputs(self, f: ArrayFunction, inputs: Sequence[Any], cotangents: Sequence[Any]) -> None:
+        """Require the same for inputs that all samples share. JAX itself moves the axes of batches to the front."""
+        import jax
+
+        tried = [axes for axes in batch_axes([x.ndim for x in inputs]) if None in axes]
+
+        def gradients(gs: Sequence[Any], *samples: Any) -> Any:
+            results, pullback = jax.vjp(f, *samples)
+            return f(*samples), results, pullback(gs)
+
+        def both(axes: Sequence[int | None], inputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
+            pairs = list(zip(inputs, axes, strict=True))
+            moved = [x[0] if axis is None else jax.numpy.moveaxis(x, 0, axis) for x, axis in pairs]
+            repeated = [x[:1] + jax.numpy.zeros_like(x) if axis is None else x for x, axis in pairs]
+            return jax.vmap(gradients, (0, *axes))(cotangents, *moved), jax.vmap(gradients)(cotangents, *repeated)
+
+        def every(inputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
+            return [both(axes, inputs, cotangents) for axes in tried]
+
+        for axes, pair in zip(tried, self.run(f, "shared inputs", every, inputs, cotangents), strict=True):
+            found, expected = (map(self.unload, jax.tree_util.tree_leaves(part)) for part in pair)
+            if not all(map(are_close, found, expected)):
+                raise LawBroken(
+                    f"the results or gradients of jax.vmap with in_axes={axes} differ from those of the samples. A "
+                    f"rule of custom_vmap gets an input that is not batched without an axis."
+                )
 
 
 def in_64_bits(flag: bool) -> Any:

@@ -24,6 +24,8 @@ from tinygrad_edu.testing.interop.foreign_function import (
     ArrayFunction,
     ForeignFunction,
     ForeignPullback,
+    are_close,
+    batch_axes,
     check_foreign,
     required,
 )
@@ -308,7 +310,7 @@ class _Torch:
     ) -> tuple[Sequence[Any], dict[str, Sequence[Any]]]:
         import torch
 
-        count = len(self._parameters)
+        count, vmap = len(self._parameters), partial(torch.func.vmap, randomness="same")
         batches = inputs[count:]
 
         def one(*samples: Any) -> tuple[Any, ...]:
@@ -319,52 +321,43 @@ class _Torch:
 
         try:
             with _compiling(False):  # vmap does not accept compiled functions
-                results = torch.func.vmap(one, randomness="same")(*batches)
+                results = vmap(one)(*batches)
                 if _has_drawn():
                     raise NotApplicable("the function draws random numbers")
-                self._require_any_axes(one, [x.detach() for x in batches], results)
+                detached = [x.detach() for x in batches]
+                self._require_any_axes("results", lambda axes, *xs: vmap(one, axes)(*xs), detached, results)
                 cotangents = tuple(load(results))
                 _, pull = self.vjp(lambda *_: results, batches, range(len(batches)), False)
                 outside = pull(cotangents)
-                detached = [x.detach() for x in batches]
-                inside = torch.func.vmap(gradients, randomness="same")(cotangents, *detached)
+                inside = vmap(gradients)(cotangents, *detached)
+                self._require_any_axes(
+                    "gradients", lambda axes, *xs: vmap(gradients, (0, *axes))(cotangents, *xs), detached, inside
+                )
         except (NotImplementedError, RuntimeError) as error:
             raise _lacking(error, "vmap") from error
         return results, {"the gradient of vmap": outside, "vmap of the gradient": inside}
 
-    def _require_any_axes(self, one: Callable[..., Any], batches: Sequence[Any], results: Sequence[Any]) -> None:
-        """Require the same results of a batch along the last axis of each input, and of one that all samples share."""
-        import torch
-
-        vmap = partial(torch.func.vmap, one, randomness="same")
-        count = len(batches)
-        last: tuple[int | None, ...] = tuple(x.dim() - 1 for x in batches)
-        shared = [tuple(None if i == k else 0 for i in range(count)) for k in range(count if 1 < count <= 4 else 0)]
-        for axes in ((0,) * count, last, *shared):
+    def _require_any_axes(
+        self, what: str, call: Callable[..., Sequence[Any]], batches: Sequence[Any], usual: Sequence[Any]
+    ) -> None:
+        """Require the same for a batch along any axis of each input, and for inputs that all samples share."""
+        front = (0,) * len(batches)
+        for axes in (front, *batch_axes([x.dim() for x in batches])):
             pairs = list(zip(batches, axes, strict=True))
             repeated = [x[:1].expand_as(x) if axis is None else x for x, axis in pairs]
             try:
-                found = vmap(axes)(*(x[0] if axis is None else x.movedim(0, axis) for x, axis in pairs))
-                expected = vmap()(*repeated) if None in axes else results
+                found = call(axes, *(x[0] if axis is None else x.movedim(0, axis) for x, axis in pairs))
+                expected = call(front, *repeated) if None in axes else usual
             except (NotImplementedError, RuntimeError) as error:
                 if isinstance(lacking := _lacking(error, "vmap"), NotApplicable):
                     continue  # a write into a shared input, for example
                 raise lacking from error
             for x, like in zip(found, expected, strict=True):
-                if x.shape[:1] != batches[0].shape[:1] or not _are_close(x, like):
+                if x.shape[:1] != batches[0].shape[:1] or not are_close(_as_numpy(x), _as_numpy(like)):
                     raise LawBroken(
-                        f"{self._title}: the results of torch.func.vmap with in_dims={axes} differ from those of the "
+                        f"{self._title}: the {what} of torch.func.vmap with in_dims={axes} differ from those of the "
                         f"samples. A vmap rule moves the axis of each input by its in_dims, where None has no axis."
                     )
-
-
-def _are_close(x: Any, like: Any) -> bool:
-    """Whether two tensors are equal up to the rounding of their dtype, or of parts in float32."""
-    import torch
-
-    tolerance = max(float(torch.finfo(like.dtype).eps), 2.0**-24) ** 0.5
-    size = float(like.detach().abs().nan_to_num(0, 0, 0).amax()) if like.numel() else 0.0
-    return bool(x.shape == like.shape and torch.allclose(x, like, tolerance, tolerance * size, equal_nan=True))
 
 
 @contextmanager
