@@ -18,7 +18,8 @@ from tinygrad_edu.testing.numeric.sampling import draw_directions, seeded
 _SECONDS, _CALLS = 0.8, 190  # an explanation takes at most this long, or this many calls of f, whichever is longer
 _OVERHEAD = 1e-4  # seconds that the extrapolation adds to a call of f
 _FEWEST = 120  # calls; the limit is a multiple of it by a power of two, so that it varies little
-_MANY = 3000  # with fewer calls, probes reuse the step of the first one
+_MANY = 3000  # with fewer calls, probes reuse the step of the first one, unless there are few elements
+_PER_ELEMENT = 32  # calls of f for the probes of one element, and some for the guesses
 
 
 class OutOfCalls(Exception):  # noqa: N818 - control flow, not a failure
@@ -68,7 +69,7 @@ class Prober:
     @property
     def is_quick(self) -> bool:
         """Whether the function is slow, so that probes save calls."""
-        return self.limit < _MANY
+        return self.limit < min(_MANY, 2 * _FEWEST + _PER_ELEMENT * self._x.size)
 
     def of(self, claim: Claim, k: int) -> Prober:
         """Return a prober of another claim or input."""
