@@ -261,7 +261,7 @@ def batch_axes(ranks: Sequence[int]) -> list[tuple[int | None, ...]]:
     return list(dict.fromkeys([*turns, last, *shared, *alone]))
 
 
-def are_close(x: Array, like: Array) -> bool:
+def agree_roughly(x: Array, like: Array) -> bool:
     """Whether two arrays are equal up to the rounding of their dtype, or of parts in float32."""
     tolerance = max(unit_of(like.real.dtype), 2.0**-24) ** 0.5
     return x.shape == like.shape and np.allclose(x, like, tolerance, tolerance * largest(like), equal_nan=True)

@@ -21,7 +21,7 @@ from tinygrad_edu.testing.interop.foreign_function import (
     ArrayFunction,
     ForeignFunction,
     ForeignPullback,
-    are_close,
+    agree_roughly,
     batch_axes,
     check_foreign,
     required,
@@ -344,7 +344,7 @@ class _JAX:
 
         for axes, pair in zip(tried, self.run(f, "shared inputs", every, inputs, cotangents), strict=True):
             found, expected = (map(self.unload, jax.tree_util.tree_leaves(part)) for part in pair)
-            if not all(map(are_close, found, expected)):
+            if not all(map(agree_roughly, found, expected)):
                 raise LawBroken(
                     f"the results or gradients of jax.vmap with in_axes={axes} differ from those of the samples. A "
                     f"rule of custom_vmap gets an input that is not batched without an axis."

@@ -24,7 +24,7 @@ from tinygrad_edu.testing.interop.foreign_function import (
     ArrayFunction,
     ForeignFunction,
     ForeignPullback,
-    are_close,
+    agree_roughly,
     batch_axes,
     check_foreign,
     required,
@@ -353,7 +353,7 @@ class _Torch:
                     continue  # a write into a shared input, for example
                 raise lacking from error
             for x, like in zip(found, expected, strict=True):
-                if x.shape[:1] != batches[0].shape[:1] or not are_close(_as_numpy(x), _as_numpy(like)):
+                if x.shape[:1] != batches[0].shape[:1] or not agree_roughly(_as_numpy(x), _as_numpy(like)):
                     raise LawBroken(
                         f"{self._title}: the {what} of torch.func.vmap with in_dims={axes} differ from those of the "
                         f"samples. A vmap rule moves the axis of each input by its in_dims, where None has no axis."
