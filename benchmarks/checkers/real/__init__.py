@@ -19,7 +19,7 @@ KINDS = "ordinary", "edge", "special"
 class Domain:
     """The open interval from which a function takes its numbers, and the shape of its argument.
 
-    `special` are exact numbers of the domain, with repeats. Default: those of 0, 1, 2, -1, 0.5 that the domain has.
+    `special` are exact numbers, drawn with repeats. Default: those of 0, 1, 2, 3, -1, -2, 0.5 in the domain.
     """
 
     low: float = -np.inf
@@ -34,8 +34,8 @@ class Domain:
     def draw(self, rng: np.random.Generator, kind: str) -> Array:
         """Draw an array: ordinary numbers, numbers near the ends of the domain, or exact and repeated numbers."""
         if kind == "special":
-            numbers = self.special or tuple(x for x in (0.0, 1, 2, -1, 0.5) if self.low < x < self.high)
-            return rng.choice(numbers or [(self.low + self.high) / 2], self.shape)
+            numbers = self.special or tuple(x for x in (0, 1, 2, 3, -1, -2, 0.5) if self.low < x < self.high)
+            return rng.choice(np.array(numbers or [(self.low + self.high) / 2], float), self.shape)
         if np.isfinite(self.high) and np.isfinite(self.low):
             part = rng.random(self.shape) if kind == "ordinary" else 10 ** rng.uniform(-7, -1, self.shape)
             from_high = rng.random(self.shape) < 0.5
@@ -60,7 +60,10 @@ class Case(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Why a case raises an alarm: a "finding" (in docs/found.md), a "convention", or a "fault" of our checker."""
+    """Why a case raises an alarm: a "finding" (in docs/found.md), a "convention", "accuracy", or our "fault".
+
+    "accuracy" is a function with fewer correct digits than its dtype: its derivative is right to these digits.
+    """
 
     verdict: str
     reason: str
