@@ -124,7 +124,7 @@ AIRY = [
 ]
 
 LEGENDRE = [
-    pair("legendre_p", lambda x: sp.legendre_p(4, x), SIGNED_UNIT),
+    pair("legendre_p", lambda x: sp.legendre_p(4, x, diff_n=1), SIGNED_UNIT),
     elementwise(
         "legendre_p, second",
         lambda x: sp.legendre_p(4, x, diff_n=1)[1],
@@ -133,7 +133,7 @@ LEGENDRE = [
     ),
     pair(
         "assoc_legendre_p",
-        lambda x: sp.assoc_legendre_p(4, 2, x),
+        lambda x: sp.assoc_legendre_p(4, 2, x, diff_n=1),
         SIGNED_UNIT,
     ),
     elementwise(
@@ -144,12 +144,12 @@ LEGENDRE = [
     ),
     pair(
         "assoc_legendre_p, norm",
-        lambda x: sp.assoc_legendre_p(5, 1, x, norm=True),
+        lambda x: sp.assoc_legendre_p(5, 1, x, norm=True, diff_n=1),
         SIGNED_UNIT,
     ),
     pair(
         "sph_legendre_p",
-        lambda x: sp.sph_legendre_p(4, 2, x),
+        lambda x: sp.sph_legendre_p(4, 2, x, diff_n=1),
         Domain(0.0, 3.0),
     ),
     elementwise(
