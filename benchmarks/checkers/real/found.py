@@ -1,5 +1,6 @@
 """The sections of docs/found.md: their parts, and whether their code prints what the page says."""
 
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +45,8 @@ def findings() -> list[Finding]:
 
 def printed(code: str) -> str:
     """Return what a program prints, or the last line of its error."""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    environment = {**os.environ, "JAX_TRACEBACK_FILTERING": "off"}  # else JAX adds a line after the error
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, env=environment)
     return (done.stderr if done.returncode else done.stdout).strip().rpartition("\n")[2]
 
 

@@ -65,12 +65,12 @@ SPECIAL = [
     jax("jax.scipy.special.bessel_jn", lambda x: sp.bessel_jn(x, v=3), NEAR_POSITIVE),
     jax("jax.scipy.special.beta", sp.beta, POSITIVE, POSITIVE),
     jax("jax.scipy.special.betaln", sp.betaln, POSITIVE, POSITIVE),
-    jax("jax.scipy.special.betainc", sp.betainc, POSITIVE, POSITIVE, UNIT),
+    jax("jax.scipy.special.betainc", lambda x: sp.betainc(2.5, 1.5, x), UNIT),
     jax("jax.scipy.special.boxcox", lambda x: sp.boxcox(x, 0.3), POSITIVE),
     jax("jax.scipy.special.boxcox1p", lambda x: sp.boxcox1p(x, 0.3), POSITIVE),
     jax("jax.scipy.special.dawsn", sp.dawsn, NEAR),
     jax("jax.scipy.special.entr", sp.entr, POSITIVE),
-    jax("jax.scipy.special.erfcx", sp.erfcx, NEAR),
+    jax("jax.scipy.special.erfcx", sp.erfcx, Domain(-5.0, 30.0)),
     jax("jax.scipy.special.erfinv", sp.erfinv, SIGNED_UNIT),
     jax("jax.scipy.special.exp1", sp.exp1, POSITIVE),
     jax("jax.scipy.special.expi", sp.expi, NEAR),
@@ -113,7 +113,7 @@ STATS = [
         jax(f"jax.scipy.stats.{name}", f, *domains)
         for name, f, domains in [
             ("beta.logpdf", stats.beta.logpdf, (UNIT, POSITIVE, POSITIVE)),
-            ("beta.logcdf", stats.beta.logcdf, (UNIT, POSITIVE, POSITIVE)),
+            ("beta.logcdf", lambda x: stats.beta.logcdf(x, 2.5, 1.5), (UNIT,)),
             ("cauchy.logsf", stats.cauchy.logsf, (REAL,)),
             ("cauchy.ppf", stats.cauchy.ppf, (UNIT,)),
             ("chi2.logpdf", stats.chi2.logpdf, (POSITIVE, POSITIVE)),
@@ -234,4 +234,6 @@ OTHERS = [
 ]
 
 CASES: list[Case] = [*NN, *SPECIAL, *STATS, *OTHERS]
-JUDGED: dict[str, Judged] = {}
+JUDGED = {
+    "jax.scipy.special.bessel_jn, edge": Judged("finding", "nan or a wrong gradient near 0."),
+}
