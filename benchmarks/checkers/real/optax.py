@@ -21,8 +21,8 @@ CASES: list[Case] = [
     jax("optax.cosine_similarity", optax.cosine_similarity, REAL[2, 3], REAL[2, 3]),
     jax("optax.cosine_distance", lambda a, b: optax.cosine_distance(a, b, epsilon=1e-6), REAL[2, 3], REAL[2, 3]),
     jax("optax.hinge_loss", lambda x: optax.hinge_loss(x, SIGNS), REAL),
-    jax("optax.perceptron_loss", lambda x: optax.perceptron_loss(x, SIGNS), REAL),
-    jax("optax.sparsemax_loss", lambda x: optax.sparsemax_loss(x, BITS), REAL),
+    jax("optax.perceptron_loss", lambda x: optax.losses.perceptron_loss(x, SIGNS), REAL),
+    jax("optax.sparsemax_loss", lambda x: optax.losses.sparsemax_loss(x, BITS), REAL),
     jax("optax.multiclass_hinge_loss", lambda x: optax.losses.multiclass_hinge_loss(x, LABELS), REAL[4, 3]),
     jax("optax.multiclass_perceptron_loss", lambda x: optax.losses.multiclass_perceptron_loss(x, LABELS), REAL[4, 3]),
     jax("optax.multiclass_sparsemax_loss", lambda x: optax.losses.multiclass_sparsemax_loss(x, LABELS), REAL[4, 3]),
@@ -37,7 +37,7 @@ CASES: list[Case] = [
         REAL[4, 3],
         order=2,
     ),
-    jax("optax.poly_loss_cross_entropy", lambda x: optax.poly_loss_cross_entropy(x, ONE_HOT, 2.0), REAL[4, 3]),
+    jax("optax.poly_loss_cross_entropy", lambda x: optax.losses.poly_loss_cross_entropy(x, ONE_HOT, 2.0), REAL[4, 3]),
     jax("optax.kl_divergence", lambda x, t: optax.kl_divergence(x, t), LOGITS[2, 3], UNIT[2, 3]),
     jax("optax.kl_divergence_with_log_targets", optax.losses.kl_divergence_with_log_targets, REAL[2, 3], LOGITS[2, 3]),
     jax("optax.convex_kl_divergence", optax.losses.convex_kl_divergence, LOGITS[2, 3], UNIT[2, 3]),
@@ -65,4 +65,9 @@ CASES: list[Case] = [
     jax("optax.projections.projection_halfspace", lambda x: projections.projection_halfspace(x, SIGNS, 0.5), REAL),
     jax("optax.projections.projection_vector", lambda x: projections.projection_vector(x, SIGNS), REAL),
 ]
-JUDGED: dict[str, Judged] = {}
+HALF = Judged("finding", "the gradient of projection_simplex fails in float16 and bfloat16.")
+JUDGED = {
+    "optax.multiclass_sparsemax_loss": HALF,
+    "optax.projections.projection_simplex": HALF,
+    "optax.projections.projection_l1_sphere": HALF,
+}
