@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.testing import check_gradient, check_jax
+from tinygrad_edu.testing import check_gradient, check_jax, check_torch
 
 Array = np.ndarray[Any, Any]
 KINDS = "ordinary", "edge", "special"
@@ -92,3 +92,14 @@ def jacobian(name: str, f: Callable[..., Any], jac: Callable[..., Any], *domains
 def jax(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> Case:
     """Check JAX's gradients of a function."""
     return Case(name, lambda rng, kind: check_jax(f, *[domain.draw(rng, kind) for domain in domains], order=order))
+
+
+def torch(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> Case:
+    """Check PyTorch's gradients of a function, in float64."""
+    return Case(name, lambda rng, kind: check_torch(f, *_tensors(rng, kind, domains), order=order))
+
+
+def _tensors(rng: np.random.Generator, kind: str, domains: tuple[Domain, ...]) -> list[Any]:
+    from torch import from_numpy
+
+    return [from_numpy(np.asarray(domain.draw(rng, kind))) for domain in domains]
