@@ -1,9 +1,9 @@
 """Comparison of the gradient checkers of this package, PyTorch, JAX and HIPS autograd on wrong and correct vjps.
 
-    python -m benchmarks.checkers [rules,drawn,nasty,frameworks,modules] [--peers ours,PyTorch] [--json PATH]
+    python -m benchmarks.checkers [rules,drawn,nasty,frameworks,modules,cost] [--peers ours,PyTorch] [--json PATH]
     python -m benchmarks.checkers operators,lax --minutes 30
 
-There are seven parts; the first five run by default:
+There are eight parts; the first six run by default:
 
 - ``rules``: wrong vjps, each at a point where it is wrong, with a correct counterpart at the same point, and correct
   vjps at difficult points. Each is written once (`rule.Maths`), so that every framework uses the same formulas as a
@@ -17,6 +17,7 @@ There are seven parts; the first five run by default:
 - ``frameworks``: wrong rules of PyTorch, JAX and Keras, each with a correct counterpart, and one call of
   ``check_torch``, ``check_jax`` or ``check_keras``.
 - ``modules``: modules with a subtle bug, each with a correct counterpart, and one call of ``check_module``.
+- ``cost``: the number of calls and the time of one check of small functions, beside gradcheck and check_grads.
 - ``operators``, ``lax``: the operators of PyTorch's test database and the functions of ``jax.lax``, which should all
   pass.
 
@@ -41,7 +42,7 @@ from benchmarks.checkers import compare
 from benchmarks.checkers.frameworks import CHECKERS
 from tinygrad_edu.shared.display.command_line import Parser, invalid_names
 
-DEFAULT = ("rules", "drawn", "nasty", "frameworks", "modules")
+DEFAULT = ("rules", "drawn", "nasty", "frameworks", "modules", "cost")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,6 +114,12 @@ def _modules(options: argparse.Namespace) -> Iterator[str]:
     yield from cases.lines(modules.GROUPS, options.only, options.why)
 
 
+def _cost(_: argparse.Namespace) -> Iterator[str]:
+    from benchmarks.checkers import cost  # needs PyTorch and JAX
+
+    yield from cost.lines()
+
+
 def _operators(options: argparse.Namespace) -> Iterator[str]:
     from benchmarks.checkers import campaign, operators  # needs PyTorch
 
@@ -126,7 +133,7 @@ def _lax(options: argparse.Namespace) -> Iterator[str]:
 
 
 LINES = {"rules": _rules, "drawn": _drawn, "nasty": _nasty, "frameworks": _frameworks, "modules": _modules,
-         "operators": _operators, "lax": _lax}  # fmt: skip
+         "cost": _cost, "operators": _operators, "lax": _lax}  # fmt: skip
 
 
 if __name__ == "__main__":

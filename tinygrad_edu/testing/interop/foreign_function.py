@@ -128,8 +128,10 @@ class ForeignFunction:
 
     def own(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """Return arrays in the dtypes of the check."""
+        if self.wide:
+            return tuple(arrays)
         real = [np.zeros(0, dtype).real.dtype for dtype in self.dtypes]
-        return tuple(arrays) if self.wide else tuple(x.astype(t) for x, t in zip(arrays, real, strict=True))
+        return tuple(x.astype(t) for x, t in zip(arrays, real, strict=True))
 
     def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
         """Convert real arrays to inputs of f."""

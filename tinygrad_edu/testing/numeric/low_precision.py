@@ -23,7 +23,7 @@ Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
 # The allowed rounding units of a gradient, relative to itself and to the largest cotangent; 1 in 16 bits.
 _UNITS = {np.dtype(np.float32): 64.0}
 _UNITS_OF_HIGHER = 64.0  # the factor for higher derivatives, whose terms are as large as the largest gradient
-_NEIGHBOURS, _MAX_DISTANCE = 12, 16  # the number of neighbouring points, and their largest distance in units
+_FEW, _NEIGHBOURS, _MAX_DISTANCE = 4, 12, 16  # neighbouring points, first and at most, and their distance in units
 _SPREADS = 4.0  # the allowed mean error in standard deviations
 _CONDITION = 0.25  # times the deviation of float64 gradients at neighbouring points: about 2 units
 _MAX_RESULT_GAP = 0.1  # results that differ by more depend on random numbers or are dominated by rounding
@@ -63,12 +63,17 @@ def compare_in_low_precision(
     compared = np.concatenate([np.zeros(0), *(gap.compared.ravel() for gap in first.gaps)])
     suspects = [k for k, gap in enumerate(first.gaps) if not np.all(np.abs(gap.off) <= gap.allowed)]
     comparisons = [first]
+    inputs = points if len(cotangents) > 1 else [None] * len(points)
+    mismatch: tuple[int, str] | None = None
     for n in range(_NEIGHBOURS if suspects else 0):
         neighbour = [[_perturbed(x, dtype, rng, n % 2 == 1) for x in level] for level in (arrays, *cotangents)]
         comparisons.append(_compare(pull, neighbour[0], neighbour[1:], dtype))
-    inputs = points if len(cotangents) > 1 else [None] * len(points)
-    mismatches = (mismatch for k in suspects if (mismatch := _wrong_element(comparisons, k, inputs[k])))
-    return next(mismatches, None), float(compared.mean()) if compared.size else 1.0
+        if n + 1 in (_FEW, _NEIGHBOURS):
+            found = (_wrong_element(comparisons, k, inputs[k]) for k in suspects)
+            mismatch = next(filter(None, found), None)
+            if mismatch is None:
+                break
+    return mismatch, float(compared.mean()) if compared.size else 1.0
 
 
 def _wrong_element(comparisons: Sequence[_Comparison], k: int, x: Array | None) -> tuple[int, str] | None:
