@@ -253,9 +253,9 @@ def test_a_rule_that_ignores_the_offset_into_a_storage_is_wrong(part, torch):
 @pytest.mark.peers
 @pytest.mark.parametrize("factor", [1.0, 1.01])
 def test_a_solver_is_checked_with_its_declared_accuracy(factor, torch):
-    def solve(x):  # a square root by bisection, with an error of about 1e-6
+    def solve(x):  # a square root by bisection, with an error of at most 2 / 2**22 = 0.5e-6
         low, high = torch.zeros_like(x), torch.full_like(x, 2)
-        for _ in range(20):
+        for _ in range(22):
             middle = (low + high) / 2
             low, high = torch.where(middle**2 < x, middle, low), torch.where(middle**2 < x, high, middle)
         return middle

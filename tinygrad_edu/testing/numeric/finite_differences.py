@@ -335,7 +335,8 @@ def _jump_below(line: _Line, scales: Scales, slope: Estimate, first: float) -> t
     if not jumps:
         return None
     jump, ray = min(jumps, key=lambda found: found[0].step)
-    if jump.height <= max(scales.noise, 2 * line.unit * jump.size if line.unit > _EPS else 0):  # as declared
+    # Two results, each with the declared error, differ by up to twice the error.
+    if jump.height <= 2 * max(scales.noise, line.unit * jump.size if line.unit > _EPS else 0):
         return None
     return jump.step, is_stair(ray, jump, float(np.max(np.abs(value[jump.elements]))), far / _FIRST)
 
