@@ -41,5 +41,7 @@ def test_a_page_leads_from_the_message_to_a_test_that_passes(page, tmp_path):
         (tmp_path / program).write_text(re.sub(r".*  # wrong\n", fix, files[program]))
         second = run(tmp_path, program)
         assert ": right, " in second.stdout, second.stderr
+    for lines in re.findall(r"```py\n(import .*?)```", text, re.DOTALL):
+        exec(lines, {})
     out = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", test).stdout
     assert ("1 failed, 1 passed" if page == "homework" else "1 passed in") in out
