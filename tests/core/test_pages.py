@@ -1,4 +1,4 @@
-"""docs/core.md lists the files of the core, and docs/engine.md says why the library overrides methods of it."""
+"""docs/core.md has the source of the core, and docs/engine.md says why the library overrides methods of it."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tinygrad_edu.core_copy import reading_order
+from tools import core_page
 from tools.core_lines import overrides
-from tools.site.pages import places
+from tools.site import book
 
 PROJECT = Path(__file__).parents[2]
 
@@ -18,7 +19,35 @@ def test_the_page_lists_the_files_in_the_order_of_reading():
     )
     assert [path for _, path in rows] == [file.relative_to(PROJECT).as_posix() for file in reading_order()]
     assert all(path.endswith(f"/{label.replace(chr(92), '')}") for label, path in rows)
-    assert all(Path(path) in places() for _, path in rows)  # on the site, each row is a link
+
+
+def test_each_function_and_class_has_a_paragraph_and_each_paragraph_a_definition():
+    notes = core_page.read_notes()
+    for file in reading_order()[1:]:
+        defined = core_page.definitions(file)
+        assert {name for name in defined if "." not in name} <= {*notes[file.stem]} <= {*defined}, file.name
+    assert {*notes} == {file.stem for file in reading_order()[1:]}
+
+
+def test_the_page_has_the_source_and_the_paragraphs_of_now():
+    assert core_page.PAGE.read_text(encoding="utf-8") == core_page.page()
+
+
+def test_on_the_site_each_line_has_an_anchor_and_each_name_is_a_link_to_its_definition():
+    html = book.page()
+    for file in reading_order():
+        lines = file.read_text(encoding="utf-8").splitlines()
+        missing = [n for n, line in enumerate(lines, 1) if line and f'id="{file.stem}-{n}"' not in html]
+        assert not missing, file.name
+        for name, place in core_page.definitions(file).items():
+            assert lines[place - 1].lstrip().startswith(("def ", "class ", "@")), name
+    links = dict(re.findall(r'<a href="#([\w-]+)"><span class="\w*">(\w+)</span></a>', html))
+    for anchor, name in links.items():
+        stem, _, line = anchor.rpartition("-")
+        file = next(file for file in reading_order() if file.stem == stem)
+        around = file.read_text(encoding="utf-8").splitlines()[int(line) - 1 : int(line) + 3]
+        assert any(re.search(rf"\b{name}\b", each) for each in around), (anchor, name)
+    assert len(links) > 80
 
 
 @pytest.mark.thorough

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 SHOW = "import sys; from pathlib import Path; from tools.site.__main__ import serve; serve(Path(sys.argv[1]), 0)"
 MAIN = [
-    "", "install/", "engine/", "testing_gradients/", "models/mnist_lenet/", "speed/", "functions/", "reference/",
-    "reference/engine/tensor/", "reference/nn/sequences/transformer/",
+    "", "install/", "engine/", "core/", "testing_gradients/", "models/mnist_lenet/", "speed/", "functions/",
+    "reference/", "reference/engine/tensor/", "reference/nn/sequences/transformer/",
 ]  # fmt: skip
 
 
@@ -87,6 +87,12 @@ def test_main_pages_fit_the_screen(page, address, name, width):
     page.goto(address + name)
     assert page.locator("h1").first.is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_book_of_the_core_prints_on_at_most_40_pages(page, address):
+    page.goto(f"{address}core/")
+    printed = page.pdf(prefer_css_page_size=True)
+    assert 10 < len(re.findall(rb"/Type\s*/Page\b", printed)) <= 40
 
 
 def test_search_finds_a_word_and_leads_to_it(page, address):

@@ -1,8 +1,8 @@
 """Sources of the site: the pages of docs/, other pages of the checkout, the core, and the reference, in one folder.
 
 Links between pages are paths in the checkout. They become links to the pages of the site. A link to a file of the core
-becomes a link to a page with its source. A link to another source file becomes a link to its page of the reference, and
-``ops/shapes/shape.py#flip`` to the entry of `flip` there. A link to a file without a page becomes plain text.
+becomes a link to its chapter of the book. A link to another source file becomes a link to its page of the reference,
+and ``ops/shapes/shape.py#flip`` to the entry of `flip` there. A link to a file without a page becomes plain text.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tinygrad_edu.core_copy import reading_order
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
-from tools.site import reference
+from tools.site import book, reference
 from tools.site.reference import INDEX, ROOT
 
 OTHERS = {
@@ -23,6 +23,7 @@ OTHERS = {
     "tinygrad_edu/lessons/engine/page.md": "lessons/engine.md",
     "tinygrad_edu/lessons/puzzles/page.md": "puzzles.md",
 }
+BOOK = Path("docs/core.md")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
@@ -34,11 +35,9 @@ def gather(folder: Path, line_below_title: Callable[[str], str]) -> None:
         if source in generated:
             _write(folder / place, _with_links_of_the_site(generated[source], source, place).encode())
         elif source.suffix == ".md":
-            title, _, text = (ROOT / source).read_text(encoding="utf-8").partition("\n")
+            written = book.page() if source == BOOK else (ROOT / source).read_text(encoding="utf-8")
+            title, _, text = written.partition("\n")
             text = f"{title}\n\n{line_below_title(source.as_posix())}{_with_links_of_the_site(text, source, place)}"
-            _write(folder / place, text.encode())
-        elif source.suffix == ".py":
-            text = f"# {source}\n\n```python\n{(ROOT / source).read_text(encoding='utf-8')}```\n"
             _write(folder / place, text.encode())
         else:
             _write(folder / place, (ROOT / source).read_bytes())
@@ -59,7 +58,7 @@ def places() -> dict[Path, str]:
 def _places() -> Iterator[tuple[Path, str]]:
     """Yield (file in the checkout, path in the site) for each file of the site."""
     for path in sorted((ROOT / "docs").rglob("*")):
-        if path.suffix in (".md", ".png", ".gif", ".svg", ".html"):
+        if path.suffix in (".md", ".png", ".gif", ".svg", ".html", ".css"):
             yield path.relative_to(ROOT), path.relative_to(ROOT / "docs").as_posix()
     for source, place in OTHERS.items():
         yield Path(source), place
@@ -67,8 +66,6 @@ def _places() -> Iterator[tuple[Path, str]]:
         yield Path(f"tinygrad_edu/lessons/{lesson.name}/page.md"), f"lessons/{lesson.name}.md"
         for picture in lesson.pictures:
             yield picture.relative_to(ROOT), f"lessons/{picture.name}"
-    for file in reading_order():
-        yield file.relative_to(ROOT), f"core/{file.stem}.md"
     for page in reference.pages():
         yield page.source, page.path
     yield INDEX, "reference/index.md"
@@ -80,6 +77,8 @@ def _with_links_of_the_site(text: str, source: Path, place: str) -> str:
         if ":" in target:
             return found[0]
         file = Path(os.path.normpath(source.parent / target))
+        if ROOT / file in reading_order() and not anchor:
+            file, anchor = BOOK, f"#{book.anchor(file)}"
         there = places().get(file)
         if file.suffix == ".py" and anchor:
             anchor = f"#{'.'.join(file.with_suffix('').parts)}.{anchor[1:]}".replace(".__init__.", ".")
