@@ -20,7 +20,7 @@ sp, linalg, fft = torch.special, torch.linalg, torch.fft
 ACTIVATIONS = [
     row(f"torch.nn.functional.{name}", f, REAL, order=2)
     for name, f in [
-        ("celu", lambda x: F.celu(x, 0.7)),
+        ("celu", F.celu),
         ("elu", lambda x: F.elu(x, 0.7)),
         ("gelu", F.gelu),
         ("gelu, tanh", lambda x: F.gelu(x, approximate="tanh")),
@@ -91,15 +91,14 @@ LOSSES = [
     row(f"torch.nn.functional.{name}", f, *domains)
     for name, f, *domains in [
         ("binary_cross_entropy", F.binary_cross_entropy, UNIT, UNIT),
-        ("binary_cross_entropy, weight", lambda x, w: F.binary_cross_entropy(x, BITS.to(x), w), UNIT, POSITIVE),
+        ("binary_cross_entropy, weight", lambda x: F.binary_cross_entropy(x, BITS.to(x), BITS.to(x) + 1), UNIT),
         ("binary_cross_entropy, sum", lambda x: F.binary_cross_entropy(x, BITS.to(x), reduction="sum"), UNIT),
         ("binary_cross_entropy_with_logits", F.binary_cross_entropy_with_logits, REAL, UNIT),
         (
             "binary_cross_entropy_with_logits, weights",
-            lambda x, w, p: F.binary_cross_entropy_with_logits(x, BITS.to(x), w, pos_weight=p, reduction="none"),
+            lambda x, t: F.binary_cross_entropy_with_logits(x, t, BITS.to(x) + 1, pos_weight=BITS.to(x) + 3),
             REAL,
-            POSITIVE,
-            POSITIVE,
+            UNIT,
         ),
         ("cosine_embedding_loss", lambda a, b: F.cosine_embedding_loss(a, b, SIGNS, 0.2), SMALL[4, 3], SMALL[4, 3]),
         ("cross_entropy", lambda x: F.cross_entropy(x, LABELS), REAL[4, 3]),
@@ -208,7 +207,7 @@ POOLING = [
         (
             "fractional_max_pool3d",
             lambda x: F.fractional_max_pool3d(x, 2, output_size=2, _random_samples=torch.full((1, 1, 3), 0.4).to(x)),
-            REAL[1, 1, 3, 4, 3],
+            REAL[1, 1, 4, 4, 4],
         ),
         ("lp_pool1d", lambda x: F.lp_pool1d(x, 3.0, 2), POSITIVE[2, 1, 6]),
         ("lp_pool2d", lambda x: F.lp_pool2d(x, 2.0, 2, 1), SMALL[1, 2, 3, 4]),
@@ -249,7 +248,7 @@ CONVOLUTIONS = [
         ("conv_transpose3d", F.conv_transpose3d, REAL[1, 1, 2, 2, 2], REAL[1, 1, 2, 1, 2]),
         ("conv_tbc", lambda x, w, b: F.conv_tbc(x, w, b, 1), REAL[4, 2, 3], REAL[2, 3, 2], REAL[2]),
         ("unfold", lambda x: F.unfold(x, 2, 2, 1, 2), IMAGE),
-        ("fold", lambda x: F.fold(x, (3, 4), 2, 1, 1, 2), REAL[1, 4, 12]),
+        ("fold", lambda x: F.fold(x, (3, 4), 2, 1, 1, 2), REAL[1, 4, 6]),
         ("linear", F.linear, REAL[2, 3], REAL[4, 3], REAL[4]),
         ("bilinear", F.bilinear, REAL[2, 3], REAL[2, 2], REAL[4, 3, 2], REAL[4]),
     ]
@@ -267,10 +266,8 @@ NORMALIZATION = [
         ),
         (
             "batch_norm",
-            lambda x, m, v, w, b: F.batch_norm(x, m.detach(), v.detach(), w, b),
+            lambda x, w, b: F.batch_norm(x, torch.full((2,), 0.5).to(x), torch.full((2,), 2.0).to(x), w, b),
             SMALL[4, 2],
-            REAL[2],
-            POSITIVE[2],
             REAL[2],
             REAL[2],
         ),
@@ -316,6 +313,392 @@ DISTANCES = [
     row("torch.nn.functional.cosine_similarity", F.cosine_similarity, SMALL[2, 3], SMALL[2, 3]),
 ]
 
+SAMPLING = [
+    *[
+        row(
+            f"torch.nn.functional.grid_sample, {mode}, {padding}, {corners}",
+            lambda x, grid, mode=mode, padding=padding, corners=corners: F.grid_sample(x, grid, mode, padding, corners),
+            REAL[1, 2, 3, 4],
+            Domain(-1.5, 1.5, (1, 2, 2, 2), (0.3, -0.4, 0.77, -1.3)),
+        )
+        for mode in ("bilinear", "bicubic", "nearest")
+        for padding in ("zeros", "border", "reflection")
+        for corners in (True, False)
+    ],
+    *[
+        row(
+            f"torch.nn.functional.grid_sample, 3 axes, {padding}",
+            lambda x, grid, padding=padding: F.grid_sample(x, grid, "bilinear", padding, False),
+            REAL[1, 1, 3, 2, 3],
+            Domain(-1.5, 1.5, (1, 1, 2, 2, 3), (0.3, -0.4, 0.77, -1.3)),
+        )
+        for padding in ("zeros", "border", "reflection")
+    ],
+    *[
+        row(
+            f"torch.nn.functional.interpolate, {mode}, {options}",
+            lambda x, mode=mode, options=options: F.interpolate(x, mode=mode, **options),
+            REAL[(1, 2, 4, 5, 3)[:axes]],
+        )
+        for mode, axes, options in [
+            ("nearest", 4, {"size": (3, 7)}),
+            ("nearest", 5, {"scale_factor": 1.5}),
+            ("nearest-exact", 4, {"size": (3, 7)}),
+            ("linear", 3, {"size": 7}),
+            ("linear", 3, {"size": 3, "align_corners": True}),
+            ("bilinear", 4, {"scale_factor": 0.6}),
+            ("bilinear", 4, {"scale_factor": 1.7, "recompute_scale_factor": True}),
+            ("bilinear", 4, {"size": (2, 7), "align_corners": True}),
+            ("bilinear", 4, {"size": (2, 3), "antialias": True}),
+            ("bicubic", 4, {"size": (3, 7)}),
+            ("bicubic", 4, {"size": (3, 7), "align_corners": True}),
+            ("bicubic", 4, {"size": (2, 3), "antialias": True}),
+            ("trilinear", 5, {"size": (2, 7, 4)}),
+            ("trilinear", 5, {"size": (2, 7, 4), "align_corners": True}),
+            ("area", 4, {"size": (3, 2)}),
+        ]
+    ],
+    *[
+        row(f"torch.nn.functional.{name}", f, *domains)
+        for name, f, *domains in [
+            ("affine_grid", lambda t: F.affine_grid(t, [1, 1, 3, 2], True), REAL[1, 2, 3]),
+            ("affine_grid, 3 axes", lambda t: F.affine_grid(t, [1, 1, 2, 3, 2], False), REAL[1, 3, 4]),
+            ("channel_shuffle", lambda x: F.channel_shuffle(x, 2), REAL[1, 4, 2, 2]),
+            ("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), REAL[1, 4, 2, 2]),
+            ("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), REAL[1, 1, 4, 2]),
+            ("pad, reflect", lambda x: F.pad(x, (2, 1, 1, 2), "reflect"), IMAGE),
+            ("pad, replicate", lambda x: F.pad(x, (2, 1, 1, 2), "replicate"), IMAGE),
+            ("pad, circular", lambda x: F.pad(x, (2, 1, 1, 2), "circular"), IMAGE),
+            ("pad, negative", lambda x: F.pad(x, (-1, 2, 0, -1)), IMAGE),
+            ("dropout", lambda x: F.dropout(x, 0.3), REAL[2, 3]),
+            ("alpha_dropout", lambda x: F.alpha_dropout(x, 0.3, True), REAL[2, 3]),
+            ("feature_alpha_dropout", lambda x: F.feature_alpha_dropout(x, 0.3, True), REAL[2, 3, 2]),
+            ("gumbel_softmax", F.gumbel_softmax, SMALL[2, 3]),
+        ]
+    ],
+]
+
+HEADS = SMALL[1, 2, 3, 4]
+WORDS = torch.tensor([1, 0, 2, 1, 1])
+OFFSETS = torch.tensor([0, 2, 2])
+LAYERS = [
+    *[
+        row(f"torch.nn.functional.{name}", f, *domains)
+        for name, f, *domains in [
+            ("scaled_dot_product_attention", F.scaled_dot_product_attention, HEADS, HEADS, HEADS),
+            (
+                "scaled_dot_product_attention, causal",
+                lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.7),
+                HEADS,
+                HEADS,
+                HEADS,
+            ),
+            (
+                "scaled_dot_product_attention, mask",
+                lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m),
+                HEADS,
+                HEADS,
+                HEADS,
+                SMALL[3, 3],
+            ),
+            (
+                "scaled_dot_product_attention, gqa",
+                lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
+                HEADS,
+                SMALL[1, 1, 2, 4],
+                SMALL[1, 1, 2, 4],
+            ),
+            ("embedding", lambda w: F.embedding(WORDS, w, padding_idx=2), REAL[3, 2]),
+            ("embedding_bag", lambda w: F.embedding_bag(WORDS, w, OFFSETS), REAL[3, 2]),
+            ("embedding_bag, sum", lambda w: F.embedding_bag(WORDS, w, OFFSETS, mode="sum", padding_idx=0), REAL[3, 2]),
+            ("embedding_bag, max", lambda w: F.embedding_bag(WORDS, w, OFFSETS, mode="max"), REAL[3, 2]),
+            (
+                "embedding_bag, weights",
+                lambda w, p: F.embedding_bag(WORDS, w, OFFSETS, mode="sum", per_sample_weights=p),
+                REAL[3, 2],
+                REAL[5],
+            ),
+        ]
+    ],
+    *[
+        row(f"torch.{name}", f, SMALL[2, 3], SMALL[2, 2], REAL[2 * n, 3], REAL[2 * n, 2], REAL[2 * n], REAL[2 * n])
+        for name, f, n in [
+            ("rnn_tanh_cell", torch.rnn_tanh_cell, 1),
+            ("rnn_relu_cell", torch.rnn_relu_cell, 1),
+            ("gru_cell", torch.gru_cell, 3),
+            ("lstm_cell", lambda x, h, *w: torch.lstm_cell(x, (h, h), *w), 4),
+        ]
+    ],
+    *[
+        row(f"torch.nn.{name}", module, *domains)
+        for name, module, *domains in [
+            ("RNN", torch.nn.RNN(2, 3, 2, "relu"), SMALL[3, 1, 2]),
+            ("LSTM", torch.nn.LSTM(2, 3, proj_size=2), SMALL[3, 1, 2]),
+            ("GRU", torch.nn.GRU(2, 2, bidirectional=True), SMALL[3, 1, 2]),
+            ("MultiheadAttention", torch.nn.MultiheadAttention(4, 2, add_bias_kv=True), *[SMALL[3, 1, 4]] * 3),
+            ("TransformerEncoderLayer", torch.nn.TransformerEncoderLayer(4, 2, 3, 0.0), SMALL[3, 1, 4]),
+            ("AdaptiveLogSoftmaxWithLoss", torch.nn.AdaptiveLogSoftmaxWithLoss(4, 6, [2, 4]).log_prob, SMALL[2, 4]),
+            ("PReLU", torch.nn.PReLU(2), REAL[3, 2]),
+        ]
+    ],
+]
+
+INDEX = torch.tensor([[0, 1, 1], [2, 0, 1]])
+REDUCTIONS = [
+    *[
+        row(
+            f"torch.scatter_reduce, {reduce}, {include}",
+            lambda x, s, reduce=reduce, include=include: x.scatter_reduce(0, INDEX, s, reduce, include_self=include),
+            REAL[3, 3],
+            REAL[2, 3],
+        )
+        for reduce in ("sum", "prod", "mean", "amax", "amin")
+        for include in (True, False)
+    ],
+    *[
+        row(
+            f"torch.index_reduce, {reduce}",
+            lambda x, s, reduce=reduce: x.index_reduce(0, torch.tensor([1, 1]), s, reduce),
+            REAL[3, 2],
+            REAL[2, 2],
+        )
+        for reduce in ("prod", "mean", "amax", "amin")
+    ],
+    *[
+        row(
+            f"torch.segment_reduce, {reduce}",
+            lambda x, reduce=reduce: torch.segment_reduce(x, reduce, lengths=torch.tensor([2, 1, 2])),
+            REAL[5, 2],
+        )
+        for reduce in ("sum", "mean", "max", "min", "prod")
+    ],
+    *[
+        row(f"torch.{name}", f, *domains)
+        for name, f, *domains in [
+            ("cummax", lambda x: torch.cummax(x, 0)[0], REAL[5]),
+            ("cummin", lambda x: torch.cummin(x, 0)[0], REAL[5]),
+            ("cumprod", lambda x: x.cumprod(0), REAL[5]),
+            ("cumsum", lambda x: x.cumsum(-1), REAL[2, 3]),
+            ("logcumsumexp", lambda x: x.logcumsumexp(0), SMALL[5]),
+            ("prod", torch.prod, REAL[5]),
+            ("prod, axis", lambda x: x.prod(1), REAL[2, 3]),
+            ("std", lambda x: x.std(0), Domain(-3.0, 3.0, (3, 2))),
+            ("var", lambda x: x.var(1, correction=0), SMALL[2, 3]),
+            ("std_mean", torch.std_mean, SMALL[2, 3]),
+            ("norm, p=3", lambda x: x.norm(3, 0), SMALL[3, 2]),
+            ("norm, p=0.5", lambda x: x.norm(0.5), SMALL[3]),
+            ("nanmean", lambda x: torch.nanmean(x, 0), REAL[3, 2]),
+            ("nansum", torch.nansum, REAL[3, 2]),
+            ("median", torch.median, REAL[5]),
+            ("kthvalue", lambda x: x.kthvalue(2, 0)[0], REAL[5]),
+            ("mode", lambda x: x.mode(0)[0], REAL[5]),
+            ("quantile", lambda x: x.quantile(0.3), REAL[5]),
+            ("quantile, midpoint", lambda x: x.quantile(0.3, interpolation="midpoint"), REAL[5]),
+            ("quantile, q", lambda x, q: torch.quantile(x, q), REAL[5], UNIT[2]),
+            ("nanquantile", lambda x: x.nanquantile(0.6, 0), REAL[5, 2]),
+            ("sort", lambda x: x.sort(0)[0], REAL[5]),
+            ("topk", lambda x: x.topk(2)[0], REAL[5]),
+            ("amax", lambda x: x.amax((0, 1)), REAL[2, 3]),
+            ("aminmax", lambda x: torch.aminmax(x, dim=0), REAL[3, 2]),
+            ("cov", torch.cov, SMALL[2, 4]),
+            ("cov, weights", lambda x, w: torch.cov(x, aweights=w, correction=0), SMALL[2, 4], POSITIVE),
+            ("corrcoef", torch.corrcoef, SMALL[2, 4]),
+            ("trapezoid", torch.trapezoid, REAL[5], REAL[5]),
+            ("cumulative_trapezoid", torch.cumulative_trapezoid, REAL[5], REAL[5]),
+            ("gradient", lambda x: torch.gradient(x, spacing=0.3), REAL[3, 4]),
+            ("gradient, coordinates", lambda x: torch.gradient(x, spacing=(torch.arange(4) ** 2.0,)), REAL[4]),
+            ("gradient, edge_order=2", lambda x: torch.gradient(x, edge_order=2), REAL[4, 3]),
+            ("diff", lambda x: torch.diff(x, 2), REAL[5]),
+            ("renorm", lambda x: x.renorm(2, 0, 1.0), SMALL[2, 3]),
+            ("renorm, p=1", lambda x: x.renorm(1, 1, 1.0), SMALL[2, 3]),
+            ("scatter_add", lambda x, s: x.scatter_add(0, INDEX, s), REAL[3, 3], REAL[2, 3]),
+            ("scatter, multiply", lambda x: x.scatter(0, INDEX, 2.0, reduce="multiply"), REAL[3, 3]),
+            ("index_add", lambda x, s: x.index_add(0, torch.tensor([1, 1]), s, alpha=3), REAL[3, 2], REAL[2, 2]),
+            ("index_copy", lambda x, s: x.index_copy(0, torch.tensor([2, 0]), s), REAL[3, 2], REAL[2, 2]),
+            ("index_fill", lambda x, v: x.index_fill(1, torch.tensor([1]), v), REAL[3, 2], REAL[()]),
+            ("index_put", lambda x, s: x.index_put((INDEX[0],), s, True), REAL[3, 2], REAL[3, 2]),
+            ("gather", lambda x: x.gather(0, INDEX), REAL[3, 3]),
+            ("take", lambda x: x.take(INDEX), REAL[3, 2]),
+            ("put", lambda x, s: x.put(INDEX, s, True), REAL[3, 2], REAL[2, 3]),
+            ("masked_scatter", lambda x, s: x.masked_scatter(INDEX == 1, s), REAL[2, 3], REAL[2, 3]),
+            ("masked_fill", lambda x, v: x.masked_fill(INDEX == 1, v), REAL[2, 3], REAL[()]),
+            ("diagonal_scatter", lambda x, s: x.diagonal_scatter(s, 1), REAL[3, 3], REAL[2]),
+            ("slice_scatter", lambda x, s: x.slice_scatter(s, 1, 0, 3, 2), REAL[2, 3], REAL[2, 2]),
+            ("repeat_interleave", lambda x: x.repeat_interleave(torch.tensor([2, 0, 1]), 0), REAL[3, 2]),
+            ("combinations", torch.combinations, REAL),
+            ("cartesian_prod", torch.cartesian_prod, REAL[2], REAL[3]),
+            ("block_diag", torch.block_diag, REAL[2, 2], REAL[1, 3]),
+        ]
+    ],
+]
+
+ELEMENTWISE = [
+    row(f"torch.{name}", f, *domains, order=2)
+    for name, f, *domains in [
+        ("addcdiv", lambda x, a, b: torch.addcdiv(x, a, b, value=0.5), REAL, REAL, POSITIVE),
+        ("atan2", torch.atan2, Domain(-3.0, 3.0, special=(1.0, -2.0)), SMALL),
+        ("copysign", torch.copysign, Domain(-3.0, 3.0, special=(1.0, -2.0)), Domain(-3.0, 3.0, special=(1.0, -2.0))),
+        ("float_power", torch.float_power, NEAR_POSITIVE, SMALL),
+        ("fmax", torch.fmax, REAL, REAL),
+        ("fmod", lambda x: torch.fmod(x, 1.7), REAL),
+        ("frac", torch.frac, REAL),
+        ("hypot", torch.hypot, Domain(-3.0, 3.0, special=(1.0, -2.0)), SMALL),
+        ("lerp", torch.lerp, REAL, REAL, REAL),
+        ("logaddexp", torch.logaddexp, REAL, REAL),
+        ("logaddexp2", torch.logaddexp2, NEAR, NEAR),
+        ("maximum", torch.maximum, REAL, REAL),
+        ("clamp", torch.clamp, REAL, Domain(-3.0, -0.5), Domain(0.5, 3.0)),
+        ("nan_to_num", torch.nan_to_num, REAL),
+        ("pow", torch.pow, NEAR_POSITIVE, SMALL),
+        ("pow, scalar base", lambda x: torch.pow(2.5, x), SMALL),
+        ("pow, exponent 3", lambda x: torch.pow(x, 3), NEAR),
+        ("remainder", lambda x: torch.remainder(x, 1.7), REAL),
+        ("polar", lambda r, a: torch.view_as_real(torch.polar(r, a)), POSITIVE, SMALL),
+        ("abs, complex", lambda x: torch.view_as_complex(x).abs(), Domain(-3.0, 3.0, (3, 2), (1.0, -2.0))),
+        ("angle", lambda x: torch.view_as_complex(x).angle(), Domain(-3.0, 3.0, (3, 2), (1.0, -2.0))),
+        ("sgn", lambda x: torch.view_as_complex(x).sgn(), Domain(-3.0, 3.0, (3, 2), (1.0, -2.0))),
+        ("sqrt, complex", lambda x: torch.view_as_complex(x).sqrt(), Domain(-3.0, 3.0, (3, 2), (1.0, 2.0))),
+        ("log, complex", lambda x: torch.view_as_complex(x).log(), Domain(-3.0, 3.0, (3, 2), (1.0, 2.0))),
+        ("tan, complex", lambda x: torch.view_as_complex(x).tan(), Domain(-3.0, 3.0, (3, 2), (1.0, 2.0))),
+        ("tanh, complex", lambda x: torch.view_as_complex(x).tanh(), Domain(-3.0, 3.0, (3, 2), (1.0, 2.0))),
+        ("pow, complex", lambda x: torch.view_as_complex(x) ** 2.5, Domain(-3.0, 3.0, (3, 2), (1.0, 2.0))),
+        ("asin, complex", lambda x: torch.view_as_complex(x).asin(), Domain(-3.0, 3.0, (3, 2), (1.0, 2.0))),
+        ("acosh, complex", lambda x: torch.view_as_complex(x).acosh(), Domain(-3.0, 3.0, (3, 2), (1.0, 2.0))),
+        ("atan, complex", lambda x: torch.view_as_complex(x).atan(), Domain(-3.0, 3.0, (3, 2), (0.5, 2.0))),
+    ]
+]
+
+MATRIX = Domain(-3.0, 3.0, (3, 3), (0.0, 1.0, 2.0, -1.0, 0.5, 3.0, -2.0))
+WIDE, TALL, RIGHT = MATRIX[2, 3], MATRIX[4, 2], MATRIX[3, 2]
+
+
+def symmetric(a):
+    return a + a.mT + torch.diag(torch.arange(3).to(a) * 5)
+
+
+def positive(a):
+    return a @ a.mT + torch.eye(len(a)).to(a)
+
+
+LINALG = [
+    row(f"torch.{name}", f, *domains)
+    for name, f, *domains in [
+        ("linalg.cholesky", lambda a: linalg.cholesky(positive(a)), MATRIX),
+        ("linalg.cholesky, upper", lambda a: linalg.cholesky(positive(a), upper=True), MATRIX),
+        *[
+            (f"linalg.cond, {p}", lambda a, p=p: linalg.cond(symmetric(a), p), MATRIX)
+            for p in (None, 2, -2, "nuc", 1, "fro")
+        ],
+        ("linalg.cross", linalg.cross, REAL[2, 3], REAL[2, 3]),
+        ("linalg.det", linalg.det, MATRIX),
+        ("linalg.eig", lambda a: linalg.eig(symmetric(a) / 10 + a.tril())[0], MATRIX),
+        ("linalg.eigvals", lambda a: linalg.eigvals(a), MATRIX),
+        ("linalg.eigh, values", lambda a: linalg.eigh(symmetric(a))[0], MATRIX),
+        ("linalg.eigh, vectors", lambda a: linalg.eigh(symmetric(a))[1].abs(), MATRIX),
+        ("linalg.eigvalsh", lambda a: linalg.eigvalsh(symmetric(a), UPLO="U"), MATRIX),
+        ("linalg.householder_product", lambda a, t: linalg.householder_product(a.tril(), t), MATRIX, REAL[3]),
+        ("linalg.inv", lambda a: linalg.inv(positive(a)), MATRIX),
+        ("linalg.ldl_solve", lambda a, b: linalg.ldl_solve(*linalg.ldl_factor(positive(a).detach()), b), MATRIX, RIGHT),
+        ("linalg.lstsq", lambda a, b: linalg.lstsq(a, b).solution, TALL, MATRIX[4, 1]),
+        ("linalg.lstsq, wide", lambda a, b: linalg.lstsq(a, b).solution, WIDE, MATRIX[2, 1]),
+        ("linalg.lu", lambda a: linalg.lu(a)[1:], MATRIX),
+        ("linalg.lu, wide", lambda a: linalg.lu(a)[1:], WIDE),
+        ("linalg.lu, tall", lambda a: linalg.lu(a)[1:], TALL),
+        ("linalg.lu_factor", lambda a: linalg.lu_factor(a)[0], MATRIX),
+        ("linalg.lu_solve", lambda a, b: linalg.lu_solve(*linalg.lu_factor(positive(a)), b), MATRIX, RIGHT),
+        (
+            "linalg.lu_solve, adjoint",
+            lambda a, b: linalg.lu_solve(*linalg.lu_factor(positive(a)), b, left=False, adjoint=True),
+            MATRIX,
+            WIDE,
+        ),
+        ("linalg.matrix_exp", linalg.matrix_exp, MATRIX),
+        *[
+            (f"linalg.matrix_norm, {p}", lambda a, p=p: linalg.matrix_norm(a, p), WIDE)
+            for p in ("fro", "nuc", float("inf"), 1, 2, -2)
+        ],
+        ("linalg.matrix_power", lambda a: linalg.matrix_power(a, 3), MATRIX),
+        ("linalg.matrix_power, -2", lambda a: linalg.matrix_power(positive(a), -2), MATRIX),
+        ("linalg.multi_dot", lambda a, b, c: linalg.multi_dot([a, b, c]), WIDE, MATRIX, RIGHT),
+        ("linalg.pinv", linalg.pinv, WIDE),
+        ("linalg.pinv, hermitian", lambda a: linalg.pinv(symmetric(a), hermitian=True), MATRIX),
+        ("linalg.qr", linalg.qr, MATRIX),
+        ("linalg.qr, wide", linalg.qr, WIDE),
+        ("linalg.qr, tall", linalg.qr, TALL),
+        ("linalg.slogdet", lambda a: linalg.slogdet(a)[1], MATRIX),
+        ("linalg.solve", lambda a, b: linalg.solve(positive(a), b), MATRIX, RIGHT),
+        ("linalg.solve, right", lambda a, b: linalg.solve(positive(a), b, left=False), MATRIX, WIDE),
+        (
+            "linalg.solve_triangular",
+            lambda a, b: linalg.solve_triangular(positive(a), b, upper=True, unitriangular=True),
+            MATRIX,
+            RIGHT,
+        ),
+        (
+            "linalg.solve_triangular, right",
+            lambda a, b: linalg.solve_triangular(positive(a), b, upper=False, left=False),
+            MATRIX,
+            WIDE,
+        ),
+        ("linalg.svd", lambda a: linalg.svd(a, full_matrices=False)[1], WIDE),
+        ("linalg.svd, vectors", lambda a: linalg.svd(a, full_matrices=False)[0].abs(), WIDE),
+        ("linalg.svdvals", linalg.svdvals, TALL),
+        ("linalg.tensorinv", lambda a: linalg.tensorinv(positive(a).view(2, 2, 4), 2), MATRIX[4, 4]),
+        ("linalg.tensorsolve", lambda a, b: linalg.tensorsolve(positive(a).view(2, 2, 4), b), MATRIX[4, 4], REAL[2, 2]),
+        ("linalg.vander", linalg.vander, SMALL),
+        ("linalg.vecdot", linalg.vecdot, REAL[2, 3], REAL[2, 3]),
+        *[
+            (f"linalg.vector_norm, {p}", lambda a, p=p: linalg.vector_norm(a, p), REAL[3])
+            for p in (0.5, 1, 2, 3.5, float("inf"), -float("inf"), -1)
+        ],
+        ("linalg.vector_norm, axes", lambda a: linalg.vector_norm(a, 3, (0, 1), keepdim=True), REAL[2, 3]),
+        ("cholesky_inverse", lambda a: torch.cholesky_inverse(linalg.cholesky(positive(a))), MATRIX),
+        ("cholesky_solve", lambda b, a: torch.cholesky_solve(b, linalg.cholesky(positive(a))), RIGHT, MATRIX),
+        ("logdet", lambda a: torch.logdet(positive(a)), MATRIX),
+        ("lu_unpack", lambda a: torch.lu_unpack(*linalg.lu_factor(a))[1:], MATRIX),
+        ("triangular_solve", lambda b, a: torch.triangular_solve(b, positive(a))[0], RIGHT, MATRIX),
+        ("ormqr", lambda a, t, b: torch.ormqr(a.tril(), t, b), MATRIX, REAL[3], RIGHT),
+        ("lobpcg", lambda a: torch.lobpcg(positive(a), 1)[0], Domain(-1.0, 1.0, (4, 4), (0.1, 0.4, -0.7))),
+        ("addbmm", torch.addbmm, REAL[2, 2], REAL[2, 2, 3], REAL[2, 3, 2]),
+        ("addmm", lambda x, a, b: torch.addmm(x, a, b, beta=0.5, alpha=2), REAL[2], REAL[2, 3], REAL[3, 2]),
+        ("addmv", torch.addmv, REAL[2], REAL[2, 3], REAL[3]),
+        ("addr", torch.addr, REAL[2, 3], REAL[2], REAL[3]),
+        ("baddbmm", lambda x, a, b: torch.baddbmm(x, a, b, beta=2), REAL[2, 2, 2], REAL[2, 2, 3], REAL[2, 3, 2]),
+        ("einsum", lambda a, b: torch.einsum("iij,jk->ik", a, b), REAL[2, 2, 3], REAL[3, 2]),
+        ("kron", torch.kron, REAL[2, 2], REAL[3, 1]),
+        ("tensordot", lambda a, b: torch.tensordot(a, b, ([1, 0], [0, 1])), REAL[2, 3], REAL[3, 2]),
+    ]
+]
+
+
+def parts(z):
+    return torch.view_as_real(z.resolve_conj())
+
+
+TRANSFORMS = [
+    row(f"torch.{name}", f, *domains)
+    for name, f, *domains in [
+        ("fft.fft", lambda x: parts(fft.fft(x, 5, norm="ortho")), REAL),
+        ("fft.fft2", lambda x: parts(fft.fft2(x)), REAL[2, 3]),
+        ("fft.rfft", lambda x: parts(fft.rfft(x)), REAL[5]),
+        ("fft.rfft2", lambda x: parts(fft.rfft2(x, norm="forward")), REAL[3, 4]),
+        ("fft.irfft", lambda x: fft.irfft(torch.view_as_complex(x)), REAL[4, 2]),
+        ("fft.irfft, n", lambda x: fft.irfft(torch.view_as_complex(x), 5), REAL[4, 2]),
+        ("fft.irfft2", lambda x: fft.irfft2(torch.view_as_complex(x), (3, 3)), REAL[3, 3, 2]),
+        ("fft.hfft", lambda x: fft.hfft(torch.view_as_complex(x), 6), REAL[4, 2]),
+        ("fft.ihfft", lambda x: parts(fft.ihfft(x)), REAL[5]),
+        ("fft.hfft2", lambda x: fft.hfft2(torch.view_as_complex(x)), REAL[2, 3, 2]),
+        ("fft.ihfftn", lambda x: parts(fft.ihfftn(x)), REAL[3, 4]),
+        ("fft.fftshift", fft.fftshift, REAL[5]),
+        ("stft", lambda x: parts(torch.stft(x, 4, 2, window=torch.hann_window(4).to(x), return_complex=True)), REAL[8]),
+        (
+            "istft",
+            lambda x: torch.istft(torch.view_as_complex(x), 4, 1, window=torch.hann_window(4).to(x)),
+            REAL[3, 5, 2],
+        ),
+    ]
+]
+
 CASES: list[Case] = [
     *ACTIVATIONS,
     *SPECIAL,
@@ -324,5 +707,11 @@ CASES: list[Case] = [
     *CONVOLUTIONS,
     *NORMALIZATION,
     *DISTANCES,
+    *SAMPLING,
+    *LAYERS,
+    *REDUCTIONS,
+    *ELEMENTWISE,
+    *LINALG,
+    *TRANSFORMS,
 ]
 JUDGED: dict[str, Judged] = {}
