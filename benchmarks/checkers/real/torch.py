@@ -1,7 +1,6 @@
 """torch.nn.functional, torch.special, torch.linalg and other functions of PyTorch."""
 
 import torch
-from torch.nn import functional as F
 
 from benchmarks.checkers.real import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged
 from benchmarks.checkers.real import torch as row
@@ -15,7 +14,7 @@ SIGNS = torch.tensor([1.0, -1, 1, -1])
 BITS = torch.tensor([1.0, 0, 1, 0])
 WEIGHTS = torch.tensor([0.5, 2, 1])
 IMAGE = REAL[1, 2, 4, 5]
-sp, linalg, fft = torch.special, torch.linalg, torch.fft
+F, sp, linalg, fft = torch.nn.functional, torch.special, torch.linalg, torch.fft
 
 ACTIVATIONS = [
     row(f"torch.nn.functional.{name}", f, REAL, order=2)
