@@ -22,8 +22,10 @@ def parts(z):
 
 
 ACTIVATIONS = [
-    row(f"torch.nn.functional.{name}", f, REAL, order=2)
-    for name, f in [
+    row(
+        f"torch.nn.functional.{name}", f, *(domains or [REAL]), order=2
+    )  # saturated, a softmax only has rounding errors
+    for name, f, *domains in [
         ("celu", F.celu),
         ("elu", lambda x: F.elu(x, 0.7)),
         ("gelu", F.gelu),
@@ -41,8 +43,8 @@ ACTIVATIONS = [
         ("rrelu", F.rrelu),
         ("selu", F.selu),
         ("silu", F.silu),
-        ("softmax", lambda x: F.softmax(x, 0)),
-        ("softmin", lambda x: F.softmin(x, 0)),
+        ("softmax", lambda x: F.softmax(x, 0), SMALL),
+        ("softmin", lambda x: F.softmin(x, 0), SMALL),
         ("softplus", F.softplus),
         ("softplus, beta", lambda x: F.softplus(x, beta=3.0)),
         ("softshrink", lambda x: F.softshrink(x, 0.3)),
@@ -390,7 +392,7 @@ SAMPLING = [
     ],
 ]
 
-HEADS = SMALL[1, 2, 3, 4]
+HEADS = SIGNED_UNIT[1, 2, 3, 4]
 WORDS = torch.tensor([1, 0, 2, 1, 1])
 OFFSETS = torch.tensor([0, 2, 2])
 LAYERS = [
@@ -417,8 +419,8 @@ LAYERS = [
                 "scaled_dot_product_attention, gqa",
                 lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
                 HEADS,
-                SMALL[1, 1, 2, 4],
-                SMALL[1, 1, 2, 4],
+                SIGNED_UNIT[1, 1, 2, 4],
+                SIGNED_UNIT[1, 1, 2, 4],
             ),
             ("embedding", lambda w: F.embedding(WORDS, w), REAL[3, 2]),
             ("embedding_bag", lambda w: F.embedding_bag(WORDS, w, OFFSETS), REAL[3, 2]),
@@ -518,7 +520,7 @@ REDUCTIONS = [
             ("aminmax", lambda x: torch.aminmax(x, dim=0), REAL[3, 2]),
             ("cov", torch.cov, SMALL[2, 4]),
             ("cov, weights", lambda x, w: torch.cov(x, aweights=w, correction=0), SMALL[2, 4], POSITIVE),
-            ("corrcoef", torch.corrcoef, SMALL[2, 4]),
+            ("corrcoef", lambda x: torch.corrcoef(x + torch.arange(8.0).view(2, 4) ** 2), SMALL[2, 4]),
             ("trapezoid", torch.trapezoid, REAL[5], REAL[5]),
             ("cumulative_trapezoid", torch.cumulative_trapezoid, REAL[5], REAL[5]),
             ("gradient", lambda x: torch.gradient(x, spacing=0.3), REAL[3, 4]),
@@ -644,7 +646,7 @@ LINALG = [
         ("linalg.qr", lambda a: linalg.qr(regular(a)), MATRIX),
         ("linalg.qr, wide", lambda a: linalg.qr(regular(a)), WIDE),
         ("linalg.qr, tall", lambda a: linalg.qr(regular(a)), TALL),
-        ("linalg.slogdet", lambda a: linalg.slogdet(a)[1], MATRIX),
+        ("linalg.slogdet", lambda a: linalg.slogdet(regular(a))[1], MATRIX),
         ("linalg.solve", lambda a, b: linalg.solve(positive(a), b), MATRIX, RIGHT),
         ("linalg.solve, right", lambda a, b: linalg.solve(positive(a), b, left=False), MATRIX, WIDE),
         (
@@ -733,7 +735,10 @@ POLYGAMMA = Judged("finding", "polygamma(1, x), the gradient of digamma, has nin
 GRID_SAMPLE = Judged("finding", "vmap mixes the samples if the inputs have their batches along other axes.")
 TIES = Judged("finding", "the gradient counts each of several tied maxima fully.")
 SCATTER_PROD = Judged("finding", "the forward derivative is zero.")
-QUANTILE = Judged("fault", "at a tie of three, a limit of gradients can be outside the one-sided slopes along an axis.")
+TIED = Judged("fault", "at a tie of three, a limit of gradients can be outside the one-sided slopes along an axis.")
+SIDES = Judged("convention", "at a tie, the forward and the reverse derivative are of two sides of the kink.")
+EXCLUDED = Judged("finding", "an excluded equal element takes half of the gradient.")
+SEGMENT = Judged("finding", "a negative cotangent is not divided among ties.")
 JUDGED = {
     "torch.nn.functional.hardsigmoid": Judged("finding", "its gradient has the accuracy of float32."),
     "torch.special.digamma": POLYGAMMA,
@@ -743,6 +748,7 @@ JUDGED = {
     "torch.special.multigammaln": POLYGAMMA,
     "torch.special.polygamma, 1": POLYGAMMA,
     "torch.special.sinc, edge": Judged("finding", "the gradient is wrong near zero."),
+    "torch.special.sinc, special": Judged("finding", "the second derivative at zero is nan."),
     "torch.nn.functional.nll_loss, image": Judged("finding", "backward fails for a permuted image."),
     "torch.nn.functional.conv_tbc": Judged("finding", "backward fails for a transposed cotangent."),
     "torch.cdist, p=inf, special": TIES,
@@ -753,11 +759,18 @@ JUDGED = {
     ),
     "torch.scatter_reduce, prod, True": SCATTER_PROD,
     "torch.scatter_reduce, prod, False": SCATTER_PROD,
-    "torch.scatter_reduce, amin, False, special": Judged("finding", "an excluded equal element takes half."),
-    "torch.segment_reduce, max, special": Judged("finding", "a negative cotangent is not divided among ties."),
-    "torch.segment_reduce, min, special": Judged("finding", "a negative cotangent is not divided among ties."),
+    "torch.scatter_reduce, amin, False, special": EXCLUDED,
+    "torch.scatter_reduce, amax, False, special": EXCLUDED,
+    "torch.segment_reduce, max, special": SEGMENT,
+    "torch.segment_reduce, min, special": SEGMENT,
     "torch.quantile, q, special": Judged("finding", "the gradient by q is zero where the quantile is an element."),
-    "torch.nanquantile, special": QUANTILE,
+    "torch.median, special": TIED,
+    "torch.quantile, special": TIED,
+    "torch.nanquantile, special": TIED,
+    "torch.sort, special": TIED,
+    "torch.topk, special": TIED,
+    "torch.kthvalue, special": TIED,
+    "torch.fmax, special": SIDES,
     "torch.index_fill": Judged("finding", "vmap over the value only fills with the last value."),
     "torch.float_power, special": Judged("finding", "the mixed second derivative is zero at exponent 0."),
     "torch.pow, special": Judged("finding", "the mixed second derivative is zero at exponent 0."),
