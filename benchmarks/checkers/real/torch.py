@@ -97,6 +97,7 @@ LOSSES = [
     row(f"torch.nn.functional.{name}", f, *domains)
     for name, f, *domains in [
         ("binary_cross_entropy", F.binary_cross_entropy, UNIT, UNIT),
+        ("binary_cross_entropy, near 0", lambda x: F.binary_cross_entropy(x, BITS.to(x)), Domain(0.0, 1e-12)),
         ("binary_cross_entropy, weight", lambda x: F.binary_cross_entropy(x, BITS.to(x), BITS.to(x) + 1), UNIT),
         ("binary_cross_entropy, sum", lambda x: F.binary_cross_entropy(x, BITS.to(x), reduction="sum"), UNIT),
         ("binary_cross_entropy_with_logits", F.binary_cross_entropy_with_logits, REAL, UNIT),
@@ -749,6 +750,7 @@ JUDGED = {
     "torch.special.polygamma, 1": POLYGAMMA,
     "torch.special.sinc, edge": Judged("finding", "the gradient is wrong near zero."),
     "torch.special.sinc, special": Judged("finding", "the second derivative at zero is nan."),
+    "torch.nn.functional.binary_cross_entropy, near 0": Judged("finding", "the gradient is clamped, the loss is not."),
     "torch.nn.functional.nll_loss, image": Judged("finding", "backward fails for a permuted image."),
     "torch.nn.functional.conv_tbc": Judged("finding", "backward fails for a transposed cotangent."),
     "torch.cdist, p=inf, special": TIES,
