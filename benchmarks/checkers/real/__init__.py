@@ -3,7 +3,7 @@
 A module of this folder has the cases of one library, and the judged alarms: ``CASES`` and ``JUDGED``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -94,9 +94,9 @@ def jax(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> C
     return Case(name, lambda rng, kind: check_jax(f, *[domain.draw(rng, kind) for domain in domains], order=order))
 
 
-def torch(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> Case:
+def torch(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1, skip: Collection[str] = ()) -> Case:
     """Check PyTorch's gradients of a function, in float64."""
-    return Case(name, lambda rng, kind: check_torch(f, *_tensors(rng, kind, domains), order=order))
+    return Case(name, lambda rng, kind: check_torch(f, *_tensors(rng, kind, domains), order=order, skip=skip))
 
 
 def _tensors(rng: np.random.Generator, kind: str, domains: tuple[Domain, ...]) -> list[Any]:
