@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 def lines() -> Iterator[str]:
     """Yield the rows of a Markdown table of all pairs."""
     yield _row(HEAD)
-    yield _row(["---"] * len(HEAD))
+    yield f"|{'---|' * len(HEAD)}"
     for pair in (*_numpy(), *_torch(), *_jax()):
         total, slope, peer = _milliseconds(pair)
         calls = _calls(pair.ours), _calls(pair.theirs)

@@ -200,6 +200,7 @@ SOURCES = {
         _copied("sweep/mnist_conv/trials.csv"),
     ),
     "checkers.csv": Source("benchmarks.checkers rules", _printed_table),
+    "checker_costs.csv": Source("benchmarks.checkers cost", _printed_table),
     "reading.csv": Source("benchmarks.reading --megabytes 200 4000", _reading),
     "scaling.csv": Source("benchmarks.scaling --csv runs/scaling.csv", _copied("scaling.csv")),
     "from_87_to_98.csv": Source("benchmarks.ingredients --seeds 5", _copied("ingredients/ingredients.csv")),

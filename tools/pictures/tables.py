@@ -152,8 +152,9 @@ def _sweeps() -> str:
     return _markdown(list(columns), [list(row) for row in zip(*columns.values(), strict=True)], "---:")
 
 
-def _checkers() -> str:
-    with (FOLDER / "checkers.csv").open(newline="", encoding="utf-8") as file:
+def _printed(name: str) -> str:
+    """Return the table of a file that a command printed."""
+    with (FOLDER / name).open(newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     return _markdown(head, rows)
 
@@ -224,7 +225,8 @@ TABLES = {
     "seven_findings": Table("docs/seven_findings.md", _seven_findings, ("seven_findings.csv",)),
     "sweeps": Table("docs/sweeps.md", _sweeps, ("sweeps.csv",)),
     "reading": Table("docs/larger_than_memory.md", _reading, ("reading.csv",)),
-    "checkers": Table("benchmarks/README.md", _checkers, ("checkers.csv",)),
+    "checkers": Table("benchmarks/README.md", partial(_printed, "checkers.csv"), ("checkers.csv",)),
+    "costs": Table("benchmarks/README.md", partial(_printed, "checker_costs.csv"), ("checker_costs.csv",)),
     "scaling": Table("docs/many_machines.md", _scaling, ("scaling.csv",)),
     "benchmarks": Table(
         "benchmarks/README.md", lambda: ratios.table(ratios.read(FOLDER / "benchmarks.csv")), ("benchmarks.csv",)
