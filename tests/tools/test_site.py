@@ -95,6 +95,27 @@ def test_the_book_of_the_core_prints_on_at_most_40_pages(page, address):
     assert 10 < len(re.findall(rb"/Type\s*/Page\b", printed)) <= 40
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1500, 390])
+def test_the_machines_of_the_book_run(page, address, width, scheme):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{address}core/")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for name in ("call", "pass", "im2col"):
+        page.locator(f'iframe[src$="{name}.html"]').scroll_into_view_if_needed()
+    call, im2col, walk = (page.frame_locator(f'iframe[src$="{name}.html"]') for name in ("call", "im2col", "pass"))
+    assert "for x: y = [[5.0, 6.0]" in call.locator("#tape").inner_text()
+    call.locator("#needed").select_option("neither")
+    assert "nothing is saved" in call.locator("#tape").inner_text()
+    im2col.locator("#kernel").select_option("3")
+    im2col.locator("#columns tr:first-child td:nth-child(4)").click()
+    assert im2col.locator("#image td.on").all_inner_texts() == ["6", "7", "8", "10", "11", "12", "14", "15", "16"]
+    assert im2col.locator("#columns td.on").all_inner_texts() == im2col.locator("#image td.on").all_inner_texts()
+    walk.locator("#next").click()
+    assert walk.locator("#count").inner_text() == "1 / 3"
+
+
 def test_search_finds_a_word_and_leads_to_it(page, address):
     page.goto(address, wait_until="networkidle")  # the index and the key handler are loaded
     page.keyboard.press("Control+k")

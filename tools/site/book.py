@@ -12,6 +12,7 @@ from pygments.token import STANDARD_TYPES
 from tinygrad_edu.core_copy import reading_order
 from tools import core_page
 from tools.core_page import Part
+from tools.site import machines
 
 PACKAGE = "tinygrad_edu.core"
 SCOPES = ast.FunctionDef | ast.Lambda | ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp
@@ -41,7 +42,8 @@ def _section(file: Path, part: Part, lines: list[str]) -> str:
         for n, _ in enumerate("\n".join(part.lines).rstrip().split("\n"), part.first)
     )
     note = f'<div class="note" markdown>\n{core_page.linked(part.note)}\n</div>\n' if part.note else ""
-    return f'\n<div class="part" markdown>\n{note}<div class="highlight"><pre><code>{code}</code></pre></div>\n</div>\n'
+    code = f'<div class="highlight"><pre><code>{code}</code></pre></div>\n{machines.frame(f"{file.stem}.{part.name}")}'
+    return f'\n<div class="part" markdown>\n{note}{code}</div>\n'
 
 
 def _highlighted(file: Path) -> list[str]:
