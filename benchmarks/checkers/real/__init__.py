@@ -3,6 +3,7 @@
 A module of this folder has the cases of one library, and the judged alarms: ``CASES`` and ``JUDGED``.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ import numpy as np
 from tinygrad_edu.testing import check_gradient, check_jax, check_torch
 
 Array = np.ndarray[Any, Any]
+# JAX compiles about eight programs for each function, and runs each of them a few times.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 KINDS = "ordinary", "edge", "special"
 
 

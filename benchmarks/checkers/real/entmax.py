@@ -47,8 +47,28 @@ CASES: list[Case] = [
     torch("entmax.entmax15_loss", lambda x: entmax.entmax15_loss(x, LABELS, k=2), X),
     torch("entmax.entmax_bisect_loss", lambda x: entmax.entmax_bisect_loss(x, LABELS, alpha=1.3), X),
     torch("entmax.entmax_bisect_loss, alpha", lambda x, a: entmax.entmax_bisect_loss(x, LABELS, a), X, ALPHA[()]),
-    torch("entmax.entmax_bisect_loss, alphas", lambda x: entmax.entmax_bisect_loss(x, LABELS, th.tensor([[1.3], [1.6]])), X),
+    torch(
+        "entmax.entmax_bisect_loss, alphas",
+        lambda x: entmax.entmax_bisect_loss(x, LABELS, th.tensor([[1.3], [1.6]])),
+        X,
+    ),
     torch("entmax.normmax_bisect_loss", lambda x: entmax.normmax_bisect_loss(x, LABELS, alpha=3), X),
     torch("entmax.Entmax15Loss, ignore_index", lambda x: entmax.Entmax15Loss(ignore_index=0)(x, LABELS), X),
 ]
-JUDGED: dict[str, Judged] = {}
+NAN = Judged("finding", "the second derivative is nan where a result is zero.")
+JUDGED = {
+    **{
+        f"entmax.{name}, order 2": NAN
+        for name, _ in ACTIVATIONS
+        if name.startswith(("entmax15", "entmax_bisect", "normmax_bisect"))
+    },
+    **{f"entmax.{name}, order 2": Judged("finding", "the Hessian is silently zero.") for name, _ in LOSSES},
+    "entmax.budget_bisect, order 2": Judged("finding", "nan if all results are 0 or 1."),
+    "entmax.budget_bisect, budget=1.5, order 2": Judged("finding", "nan if all results are 0 or 1."),
+    "entmax.sparsemax, axis -2": Judged("finding", "a negative axis with k fails."),
+    "entmax.entmax_bisect, alpha, order 2": Judged("finding", "nan, and second derivatives by alpha are wrong."),
+    "entmax.budget_bisect, axis 1": Judged("finding", "wrong if the axis after dim has one element."),
+    "entmax.entmax_bisect_loss, alpha": Judged("finding", "alpha has no gradient."),
+    "entmax.entmax_bisect_loss, alphas": Judged("finding", "an alpha for each row fails."),
+    "entmax.budget_bisect, special": Judged("convention", "the gradient of one side of a kink, where all are active."),
+}
