@@ -92,9 +92,9 @@ def jacobian(name: str, f: Callable[..., Any], jac: Callable[..., Any], *domains
     )
 
 
-def jax(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> Case:
-    """Check JAX's gradients of a function."""
-    return Case(name, lambda rng, kind: check_jax(f, *[domain.draw(rng, kind) for domain in domains], order=order))
+def jax(name: str, f: Callable[..., Any], *domains: Domain, **options: Any) -> Case:
+    """Check JAX's gradients of a function, with options of `check_jax`."""
+    return Case(name, lambda rng, kind: check_jax(f, *[domain.draw(rng, kind) for domain in domains], **options))
 
 
 def torch(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> Case:
