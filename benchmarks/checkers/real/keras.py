@@ -117,12 +117,12 @@ OPS = [
             ("linspace", lambda a, b: ops.linspace(a, b, 4), SMALL[()], SMALL[()]),
             ("logspace", lambda a, b: ops.logspace(a, b, 4), SMALL[()], SMALL[()]),
             ("geomspace", lambda a, b: ops.geomspace(a, b, 4), POSITIVE[()], POSITIVE[()]),
-            ("scatter", lambda v: ops.scatter([[0], [2], [2]], v, (4,)), REAL[3]),
-            ("scatter_update", lambda x, v: ops.scatter_update(x, [[0], [2]], v), REAL, REAL[2]),
+            ("scatter", lambda v: ops.scatter(np.array([[0], [2], [2]]), v, (4,)), REAL[3]),
+            ("scatter_update", lambda x, v: ops.scatter_update(x, np.array([[0], [2]]), v), REAL, REAL[2]),
             ("slice_update", lambda x, v: ops.slice_update(x, [1], v), REAL, REAL[2]),
             ("associative_scan", lambda x: ops.associative_scan(lambda a, b: a * b, x), SMALL[4]),
             *[
-                (f"segment_{name}", lambda x, f=getattr(ops, f"segment_{name}"): f(x, LABELS), SMALL[4])
+                (f"segment_{name}", lambda x, f=getattr(ops, f"segment_{name}"): f(x, LABELS, num_segments=3), SMALL[4])
                 for name in ("sum", "max", "min", "prod")
             ],
             ("cholesky", lambda a: ops.cholesky(spd(a)), MATRIX),
@@ -130,7 +130,7 @@ OPS = [
             ("det", ops.det, MATRIX),
             ("slogdet", lambda a: ops.slogdet(a)[1], MATRIX),
             ("logdet", lambda a: ops.logdet(spd(a)), MATRIX),
-            ("inv", ops.inv, MATRIX),
+            ("inv", lambda a: ops.inv(spd(a)), MATRIX),
             ("pinv", ops.pinv, SMALL[3, 2]),
             ("solve", ops.solve, MATRIX, SMALL[3, 1]),
             ("solve_triangular", lambda a, b: ops.solve_triangular(spd(a), b, lower=True), MATRIX, SMALL[3, 1]),
@@ -150,7 +150,7 @@ OPS = [
             ("conv_transpose", lambda x, k: ops.conv_transpose(x, k, strides=2), SERIES, SMALL[3, 2, 2]),
             ("depthwise_conv", ops.depthwise_conv, IMAGE, SMALL[2, 2, 2, 1]),
             ("separable_conv", ops.separable_conv, IMAGE, SMALL[2, 2, 2, 1], SMALL[1, 1, 2, 2]),
-            ("max_pool", lambda x: ops.max_pool(x, 2, padding="same"), SERIES),
+            ("max_pool", lambda x: ops.max_pool(x, 2, strides=2, padding="same"), SERIES),
             ("average_pool", lambda x: ops.average_pool(x, 3, strides=2, padding="same"), SERIES),
             ("adaptive_average_pool", lambda x: ops.adaptive_average_pool(x, 3), IMAGE),
             ("adaptive_max_pool", lambda x: ops.adaptive_max_pool(x, 3), IMAGE),
@@ -261,4 +261,8 @@ LOSSES = [
 ]  # fmt: skip
 
 CASES: list[Case] = [*OPS, *LAYERS, *LOSSES]
-JUDGED: dict[str, Judged] = {}
+JUDGED: dict[str, Judged] = {
+    "keras.ops.arctan2, special": Judged("convention", "nan at the origin, where there is no derivative."),
+    "keras.ops.segment_prod": Judged("convention", "JAX has no gradient of it, and raises NotImplementedError."),
+    "keras.ops.dot_product_attention, edge": Judged("accuracy", "JAX computes the softmax in float32."),
+}
