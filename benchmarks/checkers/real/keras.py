@@ -254,15 +254,15 @@ LOSSES = [
              "MeanAbsolutePercentageError", BITS + 1, REAL[2, 3]),
             ("BinaryCrossentropy BinaryFocalCrossentropy KLDivergence Dice Tversky Poisson MeanSquaredLogarithmicError",
              BITS, UNIT[2, 3]),
-            ("CategoricalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy",
-             ONE_HOT, UNIT[4, 3]),
+            ("CategoricalCrossentropy CategoricalFocalCrossentropy", ONE_HOT, UNIT[4, 3]),
+            ("CategoricalGeneralizedCrossEntropy", LABELS, UNIT[4, 3]),
         ]
         for name in names.split()
     ],
-    loss("BinaryFocalCrossentropy, logits", losses.BinaryFocalCrossentropy(True, from_logits=True), BITS, NEAR[2, 3]),
+    loss("BinaryFocalCrossentropy, logits", losses.BinaryFocalCrossentropy(True, from_logits=True), BITS, SMALL[2, 3]),
     loss("CategoricalCrossentropy, smoothing", losses.CategoricalCrossentropy(True, 0.1), ONE_HOT, NEAR[4, 3]),
     loss("SparseCategoricalCrossentropy, ignore", losses.SparseCategoricalCrossentropy(True, 2), LABELS, NEAR[4, 3]),
-    loss("Circle", losses.Circle(), LABELS, SMALL[4, 3]),
+    loss("Circle", losses.Circle(), np.array([0, 2, 0, 2]), SMALL[4, 3]),
     loss("CTC", losses.CTC(), np.array([[1, 2]]), SMALL[1, 5, 3]),
 ]  # fmt: skip
 
