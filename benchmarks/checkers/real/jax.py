@@ -55,7 +55,6 @@ NN = [
     jax("jax.nn.logsumexp, b", lambda x, b: nn.logsumexp(x, b=b), REAL[3], POSITIVE[3]),
     jax("jax.nn.logmeanexp", nn.logmeanexp, REAL[3]),
     jax("jax.nn.standardize", nn.standardize, REAL[2, 3]),
-    jax("jax.nn.dot_product_attention", nn.dot_product_attention, KEYS, KEYS, KEYS),
     jax(
         "jax.nn.dot_product_attention, causal",
         lambda q, k, v: nn.dot_product_attention(q, k, v, is_causal=True),
