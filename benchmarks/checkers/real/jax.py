@@ -86,7 +86,7 @@ SPECIAL = [
     jax("jax.scipy.special.digamma", sp.digamma, BETWEEN_POLES),
     jax("jax.scipy.special.polygamma", lambda x: sp.polygamma(2, x), POSITIVE),
     jax("jax.scipy.special.hyp1f1", lambda x: sp.hyp1f1(0.5, 1.5, x), NEAR),
-    jax("jax.scipy.special.hyp2f1", lambda x: sp.hyp2f1(0.5, 1.2, 2.5, x), SIGNED_UNIT),
+    jax("jax.scipy.special.hyp2f1", lambda x: sp.hyp2f1(0.5, 1.2, 2.5, x), UNIT, skip=SLOW),
     jax("jax.scipy.special.i0e", sp.i0e, REAL),
     jax("jax.scipy.special.i1", sp.i1, NEAR),
     jax("jax.scipy.special.kl_div", sp.kl_div, POSITIVE, POSITIVE),
@@ -238,6 +238,7 @@ CASES: list[Case] = [*NN, *SPECIAL, *STATS, *OTHERS]
 JUDGED = {
     "jax.nn.dot_product_attention, causal, edge": Judged("accuracy", "it computes the softmax in float32."),
     "jax.scipy.special.bessel_jn, edge": Judged("finding", "nan or a wrong gradient near 0."),
+    "jax.scipy.special.hyp2f1, edge": Judged("finding", "the series is cut too early near 1."),
     "jax.scipy.special.spence": Judged("finding", "nan for 1 < x <= 2, and zero at 1."),
     "jax.scipy.stats.poisson.entropy": Judged("finding", "the forward derivative is nan."),
     "jax.scipy.stats.laplace.cdf, edge": Judged("finding", "nan in float32 for large x."),
