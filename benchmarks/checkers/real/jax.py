@@ -238,7 +238,7 @@ CASES: list[Case] = [*NN, *SPECIAL, *STATS, *OTHERS]
 JUDGED = {
     "jax.nn.dot_product_attention, causal, edge": Judged("accuracy", "it computes the softmax in float32."),
     "jax.scipy.special.bessel_jn, edge": Judged("finding", "nan or a wrong gradient near 0."),
-    "jax.scipy.special.hyp2f1, edge": Judged("finding", "the series is cut too early near 1."),
+    "jax.scipy.special.hyp2f1": Judged("finding", "the series is cut too early near 1."),
     "jax.scipy.special.spence": Judged("finding", "nan for 1 < x <= 2, and zero at 1."),
     "jax.scipy.stats.poisson.entropy": Judged("finding", "the forward derivative is nan."),
     "jax.scipy.stats.laplace.cdf, edge": Judged("finding", "nan in float32 for large x."),
