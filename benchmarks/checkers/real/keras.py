@@ -268,6 +268,7 @@ LOSSES = [
 
 CASES: list[Case] = [*OPS, *LAYERS, *LOSSES]
 JUDGED: dict[str, Judged] = {
+    "keras.ops.cbrt, special": Judged("convention", "nan at 0, where the slope is infinite."),
     "keras.ops.arctan2, special": Judged("convention", "nan at the origin, where there is no derivative."),
     "keras.ops.dot_product_attention, edge": Judged("accuracy", "JAX computes the softmax in float32."),
     "keras.layers.MelSpectrogram, special": Judged("finding", "nan where a Fourier coefficient is zero."),
