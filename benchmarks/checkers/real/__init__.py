@@ -3,6 +3,7 @@
 A module of this folder has the cases of one library, and the judged alarms: ``CASES`` and ``JUDGED``.
 """
 
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ import numpy as np
 from tinygrad_edu.testing import check_gradient, check_jax, check_torch
 
 Array = np.ndarray[Any, Any]
+# JAX compiles about eight programs for each function, and runs each of them a few times.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 KINDS = "ordinary", "edge", "special"
 
 
@@ -89,9 +92,9 @@ def jacobian(name: str, f: Callable[..., Any], jac: Callable[..., Any], *domains
     )
 
 
-def jax(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> Case:
-    """Check JAX's gradients of a function."""
-    return Case(name, lambda rng, kind: check_jax(f, *[domain.draw(rng, kind) for domain in domains], order=order))
+def jax(name: str, f: Callable[..., Any], *domains: Domain, **options: Any) -> Case:
+    """Check JAX's gradients of a function, with options of `check_jax`."""
+    return Case(name, lambda rng, kind: check_jax(f, *[domain.draw(rng, kind) for domain in domains], **options))
 
 
 def torch(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1, skip: Collection[str] = ()) -> Case:

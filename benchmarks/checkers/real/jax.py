@@ -10,7 +10,19 @@ from benchmarks.checkers.real import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Do
 
 NEAR = Domain(-30.0, 30.0)
 NEAR_POSITIVE = Domain(0.0, 30.0)
+AWAY = Domain(0.5)  # of zero, where exp1 and expn take minutes, and never end in bfloat16, if other numbers exceed one
 ABOVE_ONE = Domain(1.0)
+BETWEEN_POLES = Domain(-5.0, 30.0, special=(0.5, 1.0, 2.0, 3.0, -0.5, -1.5))
+SLOW = "narrow dtypes", "batching"  # left out where JAX takes seconds to compile each program
+SLOW_STATS = (
+    "beta.logpdf",
+    "betabinom.logpmf",
+    "chi2.logsf",
+    "gamma.logsf",
+    "gennorm.cdf",
+    "truncnorm.logcdf",
+    "truncnorm.logsf",
+)
 KEYS = Domain(-3.0, 3.0, (1, 3, 2, 4))  # of attention
 
 NN = [
@@ -51,7 +63,6 @@ NN = [
     jax("jax.nn.logsumexp, b", lambda x, b: nn.logsumexp(x, b=b), REAL[3], POSITIVE[3]),
     jax("jax.nn.logmeanexp", nn.logmeanexp, REAL[3]),
     jax("jax.nn.standardize", nn.standardize, REAL[2, 3]),
-    jax("jax.nn.dot_product_attention", nn.dot_product_attention, KEYS, KEYS, KEYS),
     jax(
         "jax.nn.dot_product_attention, causal",
         lambda q, k, v: nn.dot_product_attention(q, k, v, is_causal=True),
@@ -62,28 +73,28 @@ NN = [
 ]
 
 SPECIAL = [
-    jax("jax.scipy.special.bessel_jn", lambda x: sp.bessel_jn(x, v=3), NEAR_POSITIVE),
-    jax("jax.scipy.special.beta", sp.beta, POSITIVE, POSITIVE),
-    jax("jax.scipy.special.betaln", sp.betaln, POSITIVE, POSITIVE),
-    jax("jax.scipy.special.betainc", lambda x: sp.betainc(2.5, 1.5, x), UNIT),
+    jax("jax.scipy.special.bessel_jn", lambda x: sp.bessel_jn(x, v=3), NEAR_POSITIVE, skip=SLOW),
+    jax("jax.scipy.special.beta", sp.beta, POSITIVE, POSITIVE, skip=SLOW),
+    jax("jax.scipy.special.betaln", sp.betaln, POSITIVE, POSITIVE, skip=SLOW),
+    jax("jax.scipy.special.betainc", lambda x: sp.betainc(2.5, 1.5, x), UNIT, skip=SLOW),
     jax("jax.scipy.special.boxcox", lambda x: sp.boxcox(x, 0.3), POSITIVE),
     jax("jax.scipy.special.boxcox1p", lambda x: sp.boxcox1p(x, 0.3), POSITIVE),
     jax("jax.scipy.special.dawsn", sp.dawsn, NEAR),
     jax("jax.scipy.special.entr", sp.entr, POSITIVE),
     jax("jax.scipy.special.erfcx", sp.erfcx, Domain(-5.0, 30.0)),
     jax("jax.scipy.special.erfinv", sp.erfinv, SIGNED_UNIT),
-    jax("jax.scipy.special.exp1", sp.exp1, POSITIVE),
-    jax("jax.scipy.special.expi", sp.expi, NEAR),
-    jax("jax.scipy.special.expn", lambda x: sp.expn(3, x), POSITIVE),
+    jax("jax.scipy.special.exp1", sp.exp1, AWAY, skip=SLOW),
+    jax("jax.scipy.special.expi", sp.expi, NEAR, skip=SLOW),
+    jax("jax.scipy.special.expn", lambda x: sp.expn(3, x), AWAY, skip=SLOW),
     jax("jax.scipy.special.fresnel", sp.fresnel, NEAR),
-    jax("jax.scipy.special.gamma", sp.gamma, Domain(-5.0, 30.0)),
-    jax("jax.scipy.special.gammainc", sp.gammainc, POSITIVE, POSITIVE),
-    jax("jax.scipy.special.gammaincc", sp.gammaincc, POSITIVE, POSITIVE),
-    jax("jax.scipy.special.gammaln", sp.gammaln, Domain(-5.0, 30.0)),
-    jax("jax.scipy.special.digamma", sp.digamma, Domain(-5.0, 30.0)),
+    jax("jax.scipy.special.gamma", sp.gamma, BETWEEN_POLES),
+    jax("jax.scipy.special.gammainc", sp.gammainc, POSITIVE, POSITIVE, skip=SLOW),
+    jax("jax.scipy.special.gammaincc", sp.gammaincc, POSITIVE, POSITIVE, skip=SLOW),
+    jax("jax.scipy.special.gammaln", sp.gammaln, BETWEEN_POLES),
+    jax("jax.scipy.special.digamma", sp.digamma, BETWEEN_POLES),
     jax("jax.scipy.special.polygamma", lambda x: sp.polygamma(2, x), POSITIVE),
     jax("jax.scipy.special.hyp1f1", lambda x: sp.hyp1f1(0.5, 1.5, x), NEAR),
-    jax("jax.scipy.special.hyp2f1", lambda x: sp.hyp2f1(0.5, 1.2, 2.5, x), SIGNED_UNIT),
+    jax("jax.scipy.special.hyp2f1", lambda x: sp.hyp2f1(0.5, 1.2, 2.5, x), UNIT, skip=SLOW),
     jax("jax.scipy.special.i0e", sp.i0e, REAL),
     jax("jax.scipy.special.i1", sp.i1, NEAR),
     jax("jax.scipy.special.kl_div", sp.kl_div, POSITIVE, POSITIVE),
@@ -94,7 +105,7 @@ SPECIAL = [
     jax("jax.scipy.special.logit", sp.logit, UNIT),
     jax("jax.scipy.special.multigammaln", lambda a: sp.multigammaln(a, 3), ABOVE_ONE),
     jax("jax.scipy.special.owens_t", sp.owens_t, NEAR, NEAR),
-    jax("jax.scipy.special.poch", sp.poch, POSITIVE, POSITIVE),
+    jax("jax.scipy.special.poch", sp.poch, NEAR_POSITIVE, NEAR_POSITIVE),
     jax("jax.scipy.special.sici", sp.sici, POSITIVE),
     jax("jax.scipy.special.spence", sp.spence, POSITIVE),
     jax("jax.scipy.special.xlogy", sp.xlogy, REAL, POSITIVE),
@@ -103,14 +114,14 @@ SPECIAL = [
     jax(
         "jax.scipy.special.sph_harm_y",
         lambda t, p: sp.sph_harm_y(jnp.full(4, 3), jnp.full(4, 2), t, p, n_max=3).real,
-        Domain(0.0, 3.0),
+        Domain(0.1, 3.0),
         REAL,
     ),
 ]
 
 STATS = [
     *[
-        jax(f"jax.scipy.stats.{name}", f, *domains)
+        jax(f"jax.scipy.stats.{name}", f, *domains, skip=SLOW if name in SLOW_STATS else ())
         for name, f, domains in [
             ("beta.logpdf", stats.beta.logpdf, (UNIT, POSITIVE, POSITIVE)),
             ("beta.logcdf", lambda x: stats.beta.logcdf(x, 2.5, 1.5), (UNIT,)),
@@ -121,26 +132,30 @@ STATS = [
             ("expon.logpdf", stats.expon.logpdf, (POSITIVE,)),
             ("gamma.logpdf", stats.gamma.logpdf, (POSITIVE, POSITIVE)),
             ("gamma.logsf", stats.gamma.logsf, (NEAR_POSITIVE, ABOVE_ONE)),
-            ("gennorm.logpdf", stats.gennorm.logpdf, (REAL, POSITIVE)),
-            ("gennorm.cdf", stats.gennorm.cdf, (REAL, POSITIVE)),
+            ("gennorm.logpdf", stats.gennorm.logpdf, (Domain(0.1, 3.0), Domain(0.5, 5.0))),
+            ("gennorm.cdf", stats.gennorm.cdf, (REAL, Domain(0.5, 5.0))),
             ("gumbel_l.logsf", stats.gumbel_l.logsf, (NEAR,)),
             ("gumbel_r.logcdf", stats.gumbel_r.logcdf, (NEAR,)),
             ("laplace.cdf", stats.laplace.cdf, (REAL,)),
             ("logistic.logpdf", stats.logistic.logpdf, (REAL,)),
             ("logistic.isf", stats.logistic.isf, (UNIT,)),
-            ("norm.logcdf", stats.norm.logcdf, (REAL, REAL, POSITIVE)),
-            ("norm.logsf", stats.norm.logsf, (REAL, REAL, POSITIVE)),
+            ("norm.logcdf", stats.norm.logcdf, (REAL,)),
+            ("norm.logsf", stats.norm.logsf, (REAL,)),
             ("norm.isf", stats.norm.isf, (UNIT,)),
             ("pareto.logcdf", stats.pareto.logcdf, (ABOVE_ONE, POSITIVE)),
-            ("pareto.ppf", stats.pareto.ppf, (UNIT, POSITIVE)),
+            ("pareto.ppf", stats.pareto.ppf, (UNIT, Domain(0.5, 30.0))),
             ("t.logpdf", stats.t.logpdf, (REAL, POSITIVE)),
             ("uniform.cdf", stats.uniform.cdf, (UNIT,)),
             ("vonmises.logpdf", stats.vonmises.logpdf, (REAL, POSITIVE)),
-            ("wrapcauchy.logpdf", stats.wrapcauchy.logpdf, (REAL, UNIT)),
+            (
+                "wrapcauchy.logpdf",
+                stats.wrapcauchy.logpdf,
+                (Domain(0.0, 6.28), Domain(0.0, 0.9)),
+            ),
             ("poisson.logpmf", lambda mu: stats.poisson.logpmf(jnp.arange(4), mu), (POSITIVE,)),
             ("poisson.cdf", lambda mu: stats.poisson.cdf(jnp.arange(4), mu), (NEAR_POSITIVE,)),
             ("poisson.entropy", stats.poisson.entropy, (NEAR_POSITIVE,)),
-            ("nbinom.logpmf", lambda n, p: stats.nbinom.logpmf(jnp.arange(4), n, p), (POSITIVE, UNIT)),
+            ("nbinom.logpmf", lambda n, p: stats.nbinom.logpmf(jnp.arange(4), n, p), (ABOVE_ONE, UNIT)),
             ("binom.logpmf", lambda p: stats.binom.logpmf(jnp.arange(4), 5, p), (UNIT,)),
             ("betabinom.logpmf", lambda a, b: stats.betabinom.logpmf(jnp.arange(4), 5, a, b), (POSITIVE, POSITIVE)),
             ("geom.logpmf", lambda p: stats.geom.logpmf(jnp.arange(1, 5), p), (UNIT,)),
@@ -168,8 +183,6 @@ OTHERS = [
     *[
         jax(f"jax.scipy.linalg.{name}", f, MATRIX, *others)
         for name, f, *others in [
-            ("expm", linalg.expm),
-            ("expm_frechet", lambda A, E: linalg.expm_frechet(A, E, compute_expm=False), MATRIX),
             ("cholesky", lambda A: linalg.cholesky(A @ A.T + jnp.eye(3))),
             ("cho_solve", lambda A, b: linalg.cho_solve(linalg.cho_factor(A @ A.T + jnp.eye(3)), b), REAL[3]),
             ("det", linalg.det),
@@ -177,15 +190,19 @@ OTHERS = [
             ("lu", lambda A: linalg.lu(A)[1:]),
             ("lu_solve", lambda A, b: linalg.lu_solve(linalg.lu_factor(A), b), REAL[3]),
             ("solve", linalg.solve, REAL[3]),
-            ("solve_triangular", lambda A, b: linalg.solve_triangular(A, b, lower=True, trans=1), REAL[3]),
+            (
+                "solve_triangular",
+                lambda A, b: linalg.solve_triangular(A + 4 * jnp.eye(3), b, lower=True, trans=1),
+                REAL[3],
+            ),
             ("qr", linalg.qr),
             ("svd", lambda A: linalg.svd(A)[1]),
-            ("polar", linalg.polar),
             ("eigh", lambda A: linalg.eigh(A + A.T)[0]),
             ("toeplitz", lambda A: linalg.toeplitz(A[0], A[1])),
             ("block_diag", linalg.block_diag, MATRIX),
         ]
     ],
+    jax("jax.scipy.linalg.expm", linalg.expm, MATRIX, skip=SLOW),
     jax("jax.scipy.linalg.eigh, vectors", lambda A: abs(linalg.eigh(A + A.T)[1]), MATRIX),
     *[
         jax(f"jax.scipy.signal.{name}", f, *domains)
@@ -217,6 +234,7 @@ OTHERS = [
         lambda v, x: interpolate.RegularGridInterpolator((jnp.arange(4.0), jnp.arange(3.0)), v)(x),
         REAL[4, 3],
         Domain(0.0, 2.0, (3, 2), special=(0.5, 1.5)),
+        skip=SLOW,
     ),
     jax("jax.scipy.integrate.trapezoid", integrate.trapezoid, REAL[5], REAL[5]),
     jax("jax.scipy.spatial.transform.Rotation.apply", lambda r, x: Rotation.from_rotvec(r).apply(x), REAL[3], REAL[3]),
@@ -225,15 +243,16 @@ OTHERS = [
         lambda q: Rotation.from_quat(q / jnp.sqrt(jnp.sum(q**2))).as_rotvec(),
         REAL[4],
     ),
-    jax(
-        "jax.scipy.spatial.transform.Rotation.as_euler",
-        lambda q: Rotation.from_quat(q / jnp.sqrt(jnp.sum(q**2))).as_euler("zyx"),
-        REAL[4],
-    ),
     jax("jax.scipy.special.logsumexp, signs", lambda x, b: sp.logsumexp(x, b=b, return_sign=True)[0], REAL, REAL),
 ]
 
 CASES: list[Case] = [*NN, *SPECIAL, *STATS, *OTHERS]
 JUDGED = {
+    "jax.nn.dot_product_attention, causal, edge": Judged("accuracy", "it computes the softmax in float32."),
     "jax.scipy.special.bessel_jn, edge": Judged("finding", "nan or a wrong gradient near 0."),
+    "jax.scipy.special.hyp2f1": Judged("finding", "the series is cut too early near 1."),
+    "jax.scipy.special.spence": Judged("finding", "nan for 1 < x <= 2, and zero at 1."),
+    "jax.scipy.stats.poisson.entropy": Judged("finding", "the forward derivative is nan."),
+    "jax.scipy.stats.laplace.cdf, edge": Judged("finding", "nan in float32 for large x."),
+    "jax.scipy.stats.gennorm.cdf, special": Judged("finding", "nan at x = 0."),
 }
