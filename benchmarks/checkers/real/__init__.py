@@ -94,9 +94,9 @@ def jax(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> C
     return Case(name, lambda rng, kind: check_jax(f, *[domain.draw(rng, kind) for domain in domains], order=order))
 
 
-def torch(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1) -> Case:
-    """Check PyTorch's gradients of a function, in float64."""
-    return Case(name, lambda rng, kind: check_torch(f, *_tensors(rng, kind, domains), order=order))
+def torch(name: str, f: Callable[..., Any], *domains: Domain, **options: Any) -> Case:
+    """Check PyTorch's gradients of a function, in float64, with options of `check_torch`."""
+    return Case(name, lambda rng, kind: check_torch(f, *_tensors(rng, kind, domains), **options))
 
 
 def _tensors(rng: np.random.Generator, kind: str, domains: tuple[Domain, ...]) -> list[Any]:
