@@ -151,7 +151,7 @@ KERNELS = [
     *kernel("PiecewisePolynomialKernel", kernels.PiecewisePolynomialKernel(q=2)),
     *kernel("PiecewisePolynomialKernel, q=0", kernels.PiecewisePolynomialKernel(q=0)),
     *kernel("SpectralMixtureKernel", kernels.SpectralMixtureKernel(num_mixtures=2, ard_num_dims=2)),
-    *kernel("HammingIMQKernel", kernels.HammingIMQKernel(vocab_size=2)),
+    kernel("HammingIMQKernel", kernels.HammingIMQKernel(vocab_size=2), Domain(0.0, 1.0, (3, 2)))[0],
     *kernel("RBFKernelGrad", kernels.RBFKernelGrad()),
     *kernel("RBFKernelGradGrad", kernels.RBFKernelGradGrad()),
     *kernel("Matern52KernelGrad", kernels.Matern52KernelGrad()),
