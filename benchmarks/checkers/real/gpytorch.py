@@ -226,4 +226,6 @@ OTHERS = [
 ]  # fmt: skip
 
 CASES: list[Case] = [*KERNELS, *OTHERS]
-JUDGED = {}
+JUDGED = {
+    "gpytorch.kernels.RBFKernelGradGrad": Judged("finding", "it fails for two sets of different sizes."),
+}

@@ -407,4 +407,32 @@ LOSSES = [
     row("kornia.contrib.extract_tensor_patches", lambda x: contrib.extract_tensor_patches(x, 2, 1), GRAY),
 ]  # fmt: skip
 CASES: list[Case] = [*COLORS, *FILTERS, *ENHANCE, *WARPS, *CONVERSIONS, *LOSSES]
-JUDGED = {}
+TIES = Judged("convention", "a subgradient at ties of the largest or smallest numbers, where the parts have kinks.")
+DET = Judged("finding", "torch.linalg.det: the gradient at a singular matrix is zero.")
+FORWARD = Judged("finding", "the forward derivative loses the state of Se2 and Se3.")
+JUDGED = {
+    "kornia.color.rgb_to_hls, special": TIES,
+    "kornia.color.rgb_to_hsv, special": Judged("finding", "the gradient of the hue is half if two channels tie."),
+    "kornia.enhance.adjust_hue, special": Judged("finding", "the gradient of rgb_to_hsv is wrong."),
+    "kornia.enhance.adjust_saturation, special": TIES,
+    "kornia.filters.median_blur, special": TIES,
+    "kornia.geometry.fundamental_from_projections, special": DET,
+    "kornia.geometry.liegroup.Se2.exp": FORWARD,
+    "kornia.geometry.liegroup.Se2.log": FORWARD,
+    "kornia.geometry.liegroup.Se3.exp": FORWARD,
+    "kornia.geometry.liegroup.Se3.log": FORWARD,
+    **{
+        f"kornia.morphology.{name}, special": TIES
+        for name in (
+            "bottom_hat",
+            "closing",
+            "dilation",
+            "erosion",
+            "gradient",
+            "opening",
+            "top_hat",
+            "dilation, weights",
+            "erosion, weights",
+        )
+    },
+}
