@@ -21,8 +21,8 @@ TARGETS = torch.tensor([0.3, -0.2, 0.8], dtype=torch.float64)
 
 def with_raw(module, raw):
     """Return a function that calls a module with its raw parameters taken from a vector, in their order."""
-    names, sizes, shapes = zip(*[(n, p.numel(), p.shape) for n, p in module.named_parameters()])
-    parts = {n: part.reshape(s) for n, part, s in zip(names, raw.split(sizes), shapes)}
+    names, sizes, shapes = zip(*[(n, p.numel(), p.shape) for n, p in module.named_parameters()], strict=True)
+    parts = {n: part.reshape(s) for n, part, s in zip(names, raw.split(sizes), shapes, strict=True)}
     return lambda *x: torch.func.functional_call(module, parts, x)
 
 
@@ -50,6 +50,7 @@ class _Dense(torch.nn.Module):
         self.kernel = kernel
 
     def forward(self, *x):
+        """Return the matrix of the kernel."""
         return self.kernel(*x).to_dense()
 
 
@@ -78,6 +79,7 @@ class Objective(torch.nn.Module):
         self.mll = mll
 
     def forward(self, y):
+        """Return the objective for the targets `y`."""
         model = self.mll.model
         model.set_train_data(AT, y, strict=False)
         return self.mll(model(AT), y)
@@ -97,6 +99,7 @@ class Prediction(torch.nn.Module):
         self.model = model
 
     def forward(self, x):
+        """Return the mean and the variance at `x`."""
         self.model.train()  # forget the solutions for other hyperparameters
         self.model.eval()
         prediction = self.model(x)

@@ -10,6 +10,7 @@ STATE = Domain(-2.0, 2.0, (2,))
 PARAMETERS = Domain(0.2, 1.5, (2,))
 STEPS = Domain(0.1, 0.3, (2,))  # between the times
 SHORT = Domain(0.05, 0.1, (2,))  # of adaptive solvers, which are slow
+START = Domain(0.0, 1.0, ())
 FIXED = "euler", "midpoint", "heun2", "heun3", "rk4", "explicit_adams", "implicit_adams"
 ADAPTIVE = "dopri8", "dopri5", "bosh3", "fehlberg2", "adaptive_heun"
 TIGHT = {"rtol": 1e-7, "atol": 1e-8}
@@ -24,6 +25,7 @@ class Pendulum(torch.nn.Module):
         self.p = p
 
     def forward(self, t, y):
+        """Return the slope."""
         return torch.stack([y[1], -self.p[0] * torch.sin(y[0]) - self.p[1] * y[1] + torch.sin(2 * t)])
 
 
@@ -45,22 +47,22 @@ def backwards(y, p, steps, **options):
 
 def parts(y, p, steps, **options):
     """Solve for a tuple of states of different shapes."""
-    slope = lambda t, state: (state[1][0] * p[0], -state[0].reshape(1) * p[1] + t)
+
+    def slope(t, state):
+        return state[1][0] * p[0], -state[0].reshape(1) * p[1] + t
+
     return torchdiffeq.odeint(slope, (y[0], y[1:]), steps.cumsum(0), **options)
 
 
-def event(y, p, steps, interface=torchdiffeq.odeint, **options):
-    """Solve until the angle has moved by 0.1: a velocity of 3 and more reaches it soon."""
-    y = torch.stack([y[0], 3 + y[1] ** 2])
+def event(y, p, t0, interface=torchdiffeq.odeint, of_event=0.0, **options):
+    """Solve until the angle, with a velocity of 3 and more, is 0.5, or depends on a parameter."""
+    y = torch.stack([0.1 * y[0], 3 + y[1] ** 2])
     options = {**options, "adjoint_params": (p,)} if interface is torchdiffeq.odeint_adjoint else options
-    return torchdiffeq.odeint_event(
-        Pendulum(p),
-        y,
-        steps[0],
-        event_fn=lambda t, y: (y[0] - 2.5 - p[1]).reshape(1),
-        odeint_interface=interface,
-        **options,
-    )
+
+    def event_fn(t, y):
+        return (y[0] - 0.5 - of_event * p[0]).reshape(1)
+
+    return torchdiffeq.odeint_event(Pendulum(p), y, t0, event_fn=event_fn, odeint_interface=interface, **options)
 
 
 def tight(name, f, domains=(STATE, PARAMETERS, SHORT), accuracy=1e-5, **options):
@@ -96,8 +98,8 @@ CASES: list[Case] = [
         STATE, PARAMETERS, order=2),
     tight("torchdiffeq.odeint, dopri5", solution),
     *[
-        tight(f"torchdiffeq.odeint, {method}, states", at_fixed_times, (STATE, PARAMETERS), 1e-3, method=method, rtol=1e-4,
-              atol=1e-6)
+        tight(f"torchdiffeq.odeint, {method}, states", at_fixed_times, (STATE, PARAMETERS), 1e-3, method=method,
+              rtol=1e-4, atol=1e-6)
         for method in ADAPTIVE
     ],
     tight("torchdiffeq.odeint, dopri5, backwards", backwards),
@@ -107,8 +109,9 @@ CASES: list[Case] = [
     tight("torchdiffeq.odeint_adjoint", adjoint),
     tight("torchdiffeq.odeint_adjoint, seminorm", adjoint, adjoint_options={"norm": "seminorm", "first_step": 0.05}),
     tight("torchdiffeq.odeint_adjoint, backwards", lambda y, p, s, **options: adjoint(y, p, -s, **options)),
-    tight("torchdiffeq.odeint_event", event),
-    tight("torchdiffeq.odeint_event, adjoint", event, interface=torchdiffeq.odeint_adjoint),
+    tight("torchdiffeq.odeint_event", event, (STATE, PARAMETERS, START)),
+    tight("torchdiffeq.odeint_event, adjoint", event, (STATE, PARAMETERS, START), interface=torchdiffeq.odeint_adjoint),
+    tight("torchdiffeq.odeint_event, event parameter", event, (STATE, PARAMETERS, START), of_event=0.1),
 ]  # fmt: skip
 STEP_SIZES = Judged("accuracy", "the gradient takes the sizes of the steps as constants, up to the tolerance.")
 JUDGED = {
