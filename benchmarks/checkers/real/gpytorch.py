@@ -68,6 +68,7 @@ class Process(gpytorch.models.ExactGP):
         self.kernel = kernel
 
     def forward(self, x):
+        """Return the prior at `x`."""
         return MultivariateNormal(self.mean(x), self.kernel(x))
 
 
@@ -102,7 +103,8 @@ class Prediction(torch.nn.Module):
         """Return the mean and the variance at `x`."""
         self.model.train()  # forget the solutions for other hyperparameters
         self.model.eval()
-        prediction = self.model(x)
+        with gpytorch.settings.detach_test_caches(False):
+            prediction = self.model(x)
         return prediction.mean, prediction.variance
 
 
@@ -229,6 +231,10 @@ OTHERS = [
 ]  # fmt: skip
 
 CASES: list[Case] = [*KERNELS, *OTHERS]
+CDF = Judged("finding", "log_normal_cdf has three digits below -1, and a jump there.")
 JUDGED = {
+    "gpytorch.kernels.RBFKernel, edge": Judged("accuracy", "a difference of squares gives the squared distances."),
+    "gpytorch.log_normal_cdf": CDF,
+    "gpytorch.likelihoods.BernoulliLikelihood.expected_log_prob": CDF,
     "gpytorch.kernels.RBFKernelGradGrad": Judged("finding", "it fails for two sets of different sizes."),
 }
