@@ -4,7 +4,7 @@ A module of this folder has the cases of one library, and the judged alarms: ``C
 """
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -97,9 +97,9 @@ def jax(name: str, f: Callable[..., Any], *domains: Domain, **options: Any) -> C
     return Case(name, lambda rng, kind: check_jax(f, *[domain.draw(rng, kind) for domain in domains], **options))
 
 
-def torch(name: str, f: Callable[..., Any], *domains: Domain, order: int = 1, skip: Collection[str] = ()) -> Case:
-    """Check PyTorch's gradients of a function, in float64."""
-    return Case(name, lambda rng, kind: check_torch(f, *_tensors(rng, kind, domains), order=order, skip=skip))
+def torch(name: str, f: Callable[..., Any], *domains: Domain, **options: Any) -> Case:
+    """Check PyTorch's gradients of a function, in float64, with options of `check_torch`."""
+    return Case(name, lambda rng, kind: check_torch(f, *_tensors(rng, kind, domains), **options))
 
 
 def _tensors(rng: np.random.Generator, kind: str, domains: tuple[Domain, ...]) -> list[Any]:
