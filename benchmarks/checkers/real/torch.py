@@ -750,7 +750,9 @@ JUDGED = {
     "torch.special.polygamma, 1": POLYGAMMA,
     "torch.special.sinc, edge": Judged("finding", "the gradient is wrong near zero."),
     "torch.special.sinc, special": Judged("finding", "the second derivative at zero is nan."),
-    "torch.nn.functional.binary_cross_entropy, near 0": Judged("convention", "backward clamps x (1 - x) at 1e-12, so that it is bounded."),
+    "torch.nn.functional.binary_cross_entropy, near 0": Judged(
+        "convention", "backward clamps x (1 - x) at 1e-12, so that it is bounded."
+    ),
     "torch.nn.functional.nll_loss, image": Judged("finding", "backward fails for a permuted image."),
     "torch.nn.functional.conv_tbc": Judged("finding", "backward fails for a transposed cotangent."),
     "torch.cdist, p=inf, special": TIES,
