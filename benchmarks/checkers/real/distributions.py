@@ -2,8 +2,8 @@
 
 import torch
 
-from benchmarks.checkers.real import POSITIVE, REAL, UNIT, Case, Domain, Judged
-from benchmarks.checkers.real import torch as row
+from benchmarks.checkers.real.case import POSITIVE, REAL, UNIT, Case, Domain, Judged
+from benchmarks.checkers.real.case import torch as row
 
 D = torch.distributions
 D.Distribution.set_default_validate_args(False)  # which vmap cannot trace

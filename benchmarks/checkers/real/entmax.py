@@ -3,7 +3,7 @@
 import entmax
 import torch as th
 
-from benchmarks.checkers.real import REAL, Case, Domain, Judged, torch
+from benchmarks.checkers.real.case import REAL, Case, Domain, Judged, torch
 
 LABELS = th.tensor([0, 2])
 X = REAL[2, 3]

@@ -5,8 +5,8 @@ import torch
 from gpytorch import constraints, kernels, likelihoods, means, priors
 from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
 
-from benchmarks.checkers.real import POSITIVE, REAL, UNIT, Case, Domain, Judged
-from benchmarks.checkers.real import torch as row
+from benchmarks.checkers.real.case import POSITIVE, REAL, UNIT, Case, Domain, Judged
+from benchmarks.checkers.real.case import torch as row
 
 torch.set_num_threads(1)
 NEAR = Domain(-2.0, 2.0)

@@ -6,7 +6,7 @@ from jax.scipy import integrate, interpolate, linalg, ndimage, signal, stats
 from jax.scipy import special as sp
 from jax.scipy.spatial.transform import Rotation
 
-from benchmarks.checkers.real import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged, jax
+from benchmarks.checkers.real.case import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged, jax
 
 NEAR = Domain(-30.0, 30.0)
 NEAR_POSITIVE = Domain(0.0, 30.0)

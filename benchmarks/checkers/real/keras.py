@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, losses, ops
 
-from benchmarks.checkers.real import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged
+from benchmarks.checkers.real.case import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged
 from tinygrad_edu.testing import check_jax, check_keras
 
 NEAR = Domain(-30.0, 30.0)

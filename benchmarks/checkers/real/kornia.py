@@ -4,8 +4,8 @@ import torch
 from kornia import color, contrib, enhance, feature, filters, geometry, losses, morphology
 from kornia.geometry import liegroup, quaternion, solvers
 
-from benchmarks.checkers.real import POSITIVE, REAL, UNIT, Case, Domain, Judged
-from benchmarks.checkers.real import torch as row
+from benchmarks.checkers.real.case import POSITIVE, REAL, UNIT, Case, Domain, Judged
+from benchmarks.checkers.real.case import torch as row
 
 torch.set_num_threads(1)  # threads take 50 times the time of tiny images
 NEAR = Domain(-3.0, 3.0)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import optax
 from optax import projections
 
-from benchmarks.checkers.real import POSITIVE, REAL, UNIT, Case, Domain, Judged, jax
+from benchmarks.checkers.real.case import POSITIVE, REAL, UNIT, Case, Domain, Judged, jax
 
 LABELS = jnp.array([0, 2, 1, 2])
 SIGNS = jnp.array([1.0, -1, 1, -1])

@@ -5,7 +5,7 @@ from scipy import fft, integrate, interpolate, linalg, ndimage, optimize, signal
 from scipy.optimize._lsq.least_squares import IMPLEMENTED_LOSSES
 from scipy.spatial.transform import Rotation, RotationSpline
 
-from benchmarks.checkers.real import POSITIVE, REAL, Case, Domain, Judged, elementwise, gradient, jacobian
+from benchmarks.checkers.real.case import POSITIVE, REAL, Case, Domain, Judged, elementwise, gradient, jacobian
 from tinygrad_edu.testing import check_gradient
 
 KNOTS = np.array([0.0, 0.7, 1.5, 2.0, 3.1, 4.0, 5.2, 6.0])

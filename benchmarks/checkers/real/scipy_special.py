@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special as sp
 
-from benchmarks.checkers.real import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged, elementwise, jacobian
+from benchmarks.checkers.real.case import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged, elementwise, jacobian
 from tinygrad_edu.testing import check_gradient
 
 NEAR = Domain(-20.0, 20.0)  # of functions that overflow or oscillate

@@ -14,7 +14,7 @@ from sklearn.manifold._t_sne import _kl_divergence
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.neural_network import MLPClassifier, MLPRegressor, _base
 
-from benchmarks.checkers.real import POSITIVE, REAL, UNIT, Case, Domain, Judged, elementwise, jacobian
+from benchmarks.checkers.real.case import POSITIVE, REAL, UNIT, Case, Domain, Judged, elementwise, jacobian
 from tinygrad_edu.testing import check_gradient
 
 NEAR = Domain(-30.0, 30.0)

@@ -12,7 +12,7 @@ from statsmodels.multivariate.factor_rotation import _gpa_rotation as rotation
 from statsmodels.othermod.betareg import BetaModel
 from statsmodels.robust import norms
 
-from benchmarks.checkers.real import POSITIVE, REAL, UNIT, Case, Domain, Judged, elementwise, gradient
+from benchmarks.checkers.real.case import POSITIVE, REAL, UNIT, Case, Domain, Judged, elementwise, gradient
 from tinygrad_edu.testing import check_gradient
 
 SMALL = Domain(-1.0, 1.0)  # coefficients of a model

@@ -2,8 +2,8 @@
 
 import torch
 
-from benchmarks.checkers.real import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged
-from benchmarks.checkers.real import torch as row
+from benchmarks.checkers.real.case import POSITIVE, REAL, SIGNED_UNIT, UNIT, Case, Domain, Judged
+from benchmarks.checkers.real.case import torch as row
 
 NEAR = Domain(-20.0, 20.0)
 NEAR_POSITIVE = Domain(0.0, 20.0)

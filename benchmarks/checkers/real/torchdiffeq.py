@@ -3,8 +3,8 @@
 import torch
 import torchdiffeq
 
-from benchmarks.checkers.real import Case, Domain, Judged
-from benchmarks.checkers.real import torch as row
+from benchmarks.checkers.real.case import Case, Domain, Judged
+from benchmarks.checkers.real.case import torch as row
 
 STATE = Domain(-2.0, 2.0, (2,))
 PARAMETERS = Domain(0.2, 1.5, (2,))
