@@ -33,6 +33,13 @@ def test_the_page_has_the_source_and_the_paragraphs_of_now():
     assert core_page.PAGE.read_text(encoding="utf-8") == core_page.page()
 
 
+def test_each_excerpt_of_the_engine_s_page_is_in_the_source():
+    sources = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "tinygrad_edu").rglob("*.py"))
+    excerpts = re.findall(r"^```py\n(.*?)^```", (PROJECT / "docs/engine.md").read_text("utf-8"), re.M | re.S)
+    assert len(excerpts) == 2
+    assert [each for each in excerpts if each not in sources] == []
+
+
 def test_on_the_site_each_line_has_an_anchor_and_each_name_is_a_link_to_its_definition():
     html = book.page()
     for file in reading_order():
