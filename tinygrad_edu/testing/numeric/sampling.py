@@ -49,9 +49,8 @@ def other_cotangents(g: Array, rng: Rng) -> Iterator[tuple[str, Array]]:
     array([1., 1.])
     """
     yield "constant", np.ones_like(g)
-    if g.size > 1:
-        yield "one-hot", (np.arange(g.size) == rng.integers(g.size)).reshape(g.shape).astype(g.dtype)
-        yield "partly zero", np.where(rng.random(g.shape) < 0.5, 0, g)
+    yield "one-hot", (np.arange(g.size) == rng.integers(max(g.size, 1))).reshape(g.shape).astype(g.dtype)
+    yield "partly zero", np.where(rng.random(g.shape) < 0.5, 0, g)
     yield "negative", -np.abs(g)
     yield "large", _LARGE * g
     yield "small", _SMALL * g
