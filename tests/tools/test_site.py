@@ -97,7 +97,7 @@ def test_the_book_of_the_core_prints_on_at_most_40_pages(page, address):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1500, 390])
-def test_the_machines_of_the_book_run(page, address, width, scheme):
+def test_the_demos_of_the_book_run(page, address, width, scheme):
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{address}core/")

@@ -12,7 +12,7 @@ from pygments.token import STANDARD_TYPES
 from tinygrad_edu.core_copy import reading_order
 from tools import core_page
 from tools.core_page import Part
-from tools.site import machines
+from tools.site import demos
 
 PACKAGE = "tinygrad_edu.core"
 SCOPES = ast.FunctionDef | ast.Lambda | ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp
@@ -37,13 +37,11 @@ def anchor(file: Path) -> str:
 
 
 def _section(file: Path, part: Part, lines: list[str]) -> str:
-    code = "\n".join(
-        f'<span id="{file.stem}-{n}">{lines[n - 1] or " "}</span>'
-        for n, _ in enumerate("\n".join(part.lines).rstrip().split("\n"), part.first)
-    )
+    numbers = range(part.first, part.first + len("\n".join(part.lines).rstrip().split("\n")))
+    code = "\n".join(f'<span id="{file.stem}-{n}">{lines[n - 1] or " "}</span>' for n in numbers)
     note = f'<div class="note" markdown>\n{core_page.linked(part.note)}\n</div>\n' if part.note else ""
-    code = f'<div class="highlight"><pre><code>{code}</code></pre></div>\n{machines.frame(f"{file.stem}.{part.name}")}'
-    return f'\n<div class="part" markdown>\n{note}{code}</div>\n'
+    block = f'<div class="highlight"><pre><code>{code}</code></pre></div>\n'
+    return f'\n<div class="part" markdown>\n{note}{block}{demos.frame(f"{file.stem}.{part.name}")}</div>\n'
 
 
 def _highlighted(file: Path) -> list[str]:
@@ -67,8 +65,9 @@ def _definitions() -> dict[str, Anchors]:
     found = {}
     for file in reading_order():
         body = ast.parse(file.read_text(encoding="utf-8")).body
-        names = {ast.unparse(node.targets[0]): node.lineno for node in body if isinstance(node, ast.Assign)}
-        names |= {ast.unparse(node.target): node.lineno for node in body if isinstance(node, ast.AnnAssign)}
+        assigned = [(node, node.targets[0]) for node in body if isinstance(node, ast.Assign)]
+        annotated = [(node, node.target) for node in body if isinstance(node, ast.AnnAssign)]
+        names = {name.id: node.lineno for node, name in (*assigned, *annotated) if isinstance(name, ast.Name)}
         names |= core_page.definitions(file)
         found[file.stem] = {name: f"{file.stem}-{line}" for name, line in names.items()}
     return found
@@ -78,7 +77,7 @@ def _links(file: Path) -> Iterator[tuple[Place, str]]:
     """Yield the place and the anchor of each use of a name of the core."""
     tree, every = ast.parse(file.read_text(encoding="utf-8")), _definitions()
     names = dict(every[file.stem])
-    modules = {"core": {name: anchor for file in every.values() for name, anchor in file.items()}}
+    modules = {"core": {name: place for anchors in every.values() for name, place in anchors.items()}}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
             stem = (node.module or "").rpartition(".")[2]
@@ -95,15 +94,15 @@ def _uses(node: ast.AST, names: Anchors, modules: dict[str, Anchors], of: str = 
     if isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Load):
         yield (node.lineno, node.col_offset + 1), names[node.id]
     elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        owner = node.value.id
-        members = modules.get(owner, {})
-        target = names.get(f"{of}.{node.attr}") if owner == "self" else members.get(node.attr)
+        owner, name = node.value.id, node.attr
+        target = names.get(f"{of}.{name}") if owner == "self" else modules.get(owner, {}).get(name)
         if target and node.end_col_offset:
-            yield (node.lineno, node.end_col_offset - len(node.attr) + 1), target
+            yield (node.lineno, node.end_col_offset - len(name) + 1), target
     of = node.name if isinstance(node, ast.ClassDef) else of
-    inner = {name: anchor for name, anchor in names.items() if name not in _locals(node)}
+    hidden = _locals(node)
+    visible = {name: place for name, place in names.items() if name not in hidden}
     for child in ast.iter_child_nodes(node):
-        yield from _uses(child, inner if isinstance(node, SCOPES) else names, modules, of)
+        yield from _uses(child, visible, modules, of)
 
 
 def _locals(node: ast.AST) -> set[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tinygrad_edu.core_copy import reading_order
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
-from tools.site import book, machines, reference
+from tools.site import book, demos, reference
 from tools.site.reference import INDEX, ROOT
 
 OTHERS = {
@@ -41,7 +41,7 @@ def gather(folder: Path, line_below_title: Callable[[str], str]) -> None:
             _write(folder / place, text.encode())
         else:
             _write(folder / place, (ROOT / source).read_bytes())
-    machines.write(folder / "machines")
+    demos.write(folder / "demos")
 
 
 def lessons() -> list[dict[str, str]]:

@@ -128,10 +128,8 @@ class ForeignFunction:
 
     def own(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """Return arrays in the dtypes of the check."""
-        if self.wide:
-            return tuple(arrays)
-        real = [np.zeros(0, dtype).real.dtype for dtype in self.dtypes]
-        return tuple(x.astype(t) for x, t in zip(arrays, real, strict=True))
+        pairs = zip(arrays, self.dtypes, strict=True)
+        return tuple(arrays) if self.wide else tuple(x.astype(np.zeros(0, t).real.dtype) for x, t in pairs)
 
     def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
         """Convert real arrays to inputs of f."""
@@ -246,7 +244,7 @@ _MOST_SHARED = 4
 
 
 def batch_axes(ranks: Sequence[int]) -> list[tuple[int | None, ...]]:
-    """Return axes of batches to try: each axis of each input, with different axes of the others.
+    """Return axes of batches to try besides 0: each axis of each input, with different axes of the others.
 
     None is an input that all samples share: one at a time, and all but one.
 
@@ -260,7 +258,7 @@ def batch_axes(ranks: Sequence[int]) -> list[tuple[int | None, ...]]:
     positions = every[:_MOST_SHARED] if len(ranks) > 1 else ()
     shared = [tuple(None if i == k else axis for i, axis in enumerate(last)) for k in positions]
     alone = [tuple(0 if i == k else None for i in every) for k in positions]
-    return list(dict.fromkeys([*turns, last, *shared, *alone]))
+    return [axes for axes in dict.fromkeys([*turns, last, *shared, *alone]) if any(axis != 0 for axis in axes)]
 
 
 def agree_roughly(x: Array, like: Array) -> bool:

@@ -343,8 +343,6 @@ class _Torch:
         """Require the same for a batch along any axis of each input, and for inputs that all samples share."""
         front = (0,) * len(batches)
         for axes in batch_axes([x.dim() for x in batches]):
-            if axes == front:
-                continue
             pairs = list(zip(batches, axes, strict=True))
             repeated = [x[:1].expand_as(x) if axis is None else x for x, axis in pairs]
             try:

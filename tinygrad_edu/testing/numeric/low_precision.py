@@ -65,14 +65,13 @@ def compare_in_low_precision(
     comparisons = [first]
     inputs = points if len(cotangents) > 1 else [None] * len(points)
     mismatch: tuple[int, str] | None = None
-    for n in range(_NEIGHBOURS if suspects else 0):
-        neighbour = [[_perturbed(x, dtype, rng, n % 2 == 1) for x in level] for level in (arrays, *cotangents)]
-        comparisons.append(_compare(pull, neighbour[0], neighbour[1:], dtype))
-        if n + 1 in (_FEW, _NEIGHBOURS):
-            found = (_wrong_element(comparisons, k, inputs[k]) for k in suspects)
-            mismatch = next(filter(None, found), None)
-            if mismatch is None:
-                break
+    for neighbours in (_FEW, _NEIGHBOURS) if suspects else ():
+        for n in range(len(comparisons) - 1, neighbours):
+            neighbour = [[_perturbed(x, dtype, rng, n % 2 == 1) for x in level] for level in (arrays, *cotangents)]
+            comparisons.append(_compare(pull, neighbour[0], neighbour[1:], dtype))
+        mismatch = next(filter(None, (_wrong_element(comparisons, k, inputs[k]) for k in suspects)), None)
+        if mismatch is None:
+            break
     return mismatch, float(compared.mean()) if compared.size else 1.0
 
 

@@ -1,6 +1,7 @@
-"""Pages that the book of the core embeds: a call of an op, a backward pass and im2col, which run in a browser."""
+"""Demos in the book of the core, which run in a browser: a call of an op, a backward pass and im2col."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import tinygrad_edu as tg
 from tinygrad_edu import core, tape
 
 HERE = Path(__file__).parent
-# The part of the book that a page follows, its title, and its height in pixels.
-PLACES = {
+# By the part of the book that it follows: the file of a demo, its title, and its height in pixels.
+DEMOS = {
     "op.Call.node": ("call", "What a call saves", 250),
     "engine.BackwardPass.run": ("pass", "A backward pass, step by step", 560),
     "functional.im2col": ("im2col", "A window and its column", 380),
@@ -22,12 +23,13 @@ NEEDED = {"x and y": (True, True), "x": (True, False), "y": (False, True), "neit
 
 
 def write(folder: Path) -> None:
-    """Write the pages into a new folder."""
+    """Write the demos into a new folder."""
     folder.mkdir()
-    style = (HERE / "machines.css").read_text(encoding="utf-8")
-    for name in ("call", "im2col"):
-        text = (HERE / f"{name}.html").read_text(encoding="utf-8").replace("STYLE", style)
-        (folder / f"{name}.html").write_text(text.replace("TAPES", json.dumps(_tapes())), encoding="utf-8")
+    values = {"STYLE": (HERE / "demo.css").read_text(encoding="utf-8"), "TAPES": json.dumps(_tapes())}
+    for name in ("call.html", "im2col.html"):
+        text = (HERE / name).read_text(encoding="utf-8")
+        text = re.sub("STYLE|TAPES", lambda found: values[found[0]], text)
+        (folder / name).write_text(text, encoding="utf-8")
     x = tg.Tensor([[1.0, 2.0]])
     w = tg.Tensor([[0.5, -1.0], [1.0, 2.0]], requires_grad=True)
     tape.page(tg.tanh(x @ w).sum(), folder / "pass.html", names={"w": w}, title="tanh(x @ w).sum()")
@@ -50,8 +52,8 @@ def _tape(op: core.Op, needs: tuple[bool, bool]) -> str:
 
 
 def frame(part: str) -> str:
-    """Return the frame with the page that follows a part of the book, or an empty string."""
-    if part not in PLACES:
+    """Return the frame with the demo that follows a part of the book, or an empty string."""
+    if part not in DEMOS:
         return ""
-    name, title, height = PLACES[part]
-    return f'<iframe src="../machines/{name}.html" title="{title}" height="{height}" loading="lazy"></iframe>\n'
+    name, title, height = DEMOS[part]
+    return f'<iframe src="../demos/{name}.html" title="{title}" height="{height}" loading="lazy"></iframe>\n'
