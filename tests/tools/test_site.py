@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu import core
 from tinygrad_edu.ops.methods import METHODS
 from tools import differences_page, functions_page, notebooks
 from tools.campaign.numbers.ledger import LEDGER
@@ -211,6 +212,7 @@ def test_tables_of_functions_link_to_each(site):
 def test_the_index_lists_all_names(site):
     html = html_of(site, "reference")
     assert {name.rpartition(".")[2] for name in PAGES} <= linked(site, "reference")
+    assert all(f">{name}</code></a>" in html for name in core.__all__)
     assert all(f"<code>{namespace}</code>" in html for namespace in reference.NAMESPACES)
     rooms = {f"tinygrad_edu.{name}" for name in ("data", "nn", "optim", "parallel", "tape", "testing", "training")}
     assert rooms <= set(reference.NAMESPACES)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pygments.lexers import PythonLexer
 from pygments.token import STANDARD_TYPES
 
+from tinygrad_edu import core
 from tinygrad_edu.core_copy import reading_order
 from tools import core_page
 from tools.core_page import Part
@@ -23,6 +24,13 @@ Anchors = dict[str, str]  # by name
 def page() -> str:
     """Return the page in Markdown, with HTML for the code."""
     return core_page.introduction() + "".join(map(_chapter, reading_order()))
+
+
+def index() -> str:
+    """Return the public names of the core with links to their definitions, for the index of the reference."""
+    places = {name: place for anchors in _definitions().values() for name, place in anchors.items()}
+    names = (f'<a href="../core/#{places[name]}"><code>{name}</code></a>' for name in core.__all__)
+    return f"\n## The core\n\n`{PACKAGE}`: a small framework, whole. Its definitions: {', '.join(names)}.\n"
 
 
 def _chapter(file: Path) -> str:

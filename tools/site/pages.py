@@ -30,13 +30,13 @@ FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 def gather(folder: Path, line_below_title: Callable[[str], str]) -> None:
     """Write all pages and pictures into an empty folder, with a line of Markdown below the title of each page."""
-    generated = {page.source: reference.markdown(page) for page in reference.pages()} | {INDEX: reference.index()}
+    generated = {page.source: reference.markdown(page) for page in reference.pages()}
+    generated |= {INDEX: reference.index() + book.index(), BOOK: book.page()}
     for source, place in places().items():
         if source in generated:
             _write(folder / place, _with_links_of_the_site(generated[source], source, place).encode())
         elif source.suffix == ".md":
-            written = book.page() if source == BOOK else (ROOT / source).read_text(encoding="utf-8")
-            title, _, text = written.partition("\n")
+            title, _, text = (ROOT / source).read_text(encoding="utf-8").partition("\n")
             text = f"{title}\n\n{line_below_title(source.as_posix())}{_with_links_of_the_site(text, source, place)}"
             _write(folder / place, text.encode())
         else:
