@@ -1,0 +1,89 @@
+"""Diagnose a training that does not learn."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors.checks import generator, integer
+from tinygrad_edu.nn import Module
+from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.training.arguments import check_arguments, check_batches
+from tinygrad_edu.training.batches import Batches, refuse_iterator
+from tinygrad_edu.training.diagnosis.checks import CHECKS, judge
+from tinygrad_edu.training.diagnosis.evidence import Evidence, Program, kept_generators
+from tinygrad_edu.training.diagnosis.report import Diagnosis
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    model: Module, loss: Callable[[Any, Any], Any], batches: Batches, optimizer: Optimizer | None = None, *,
+    rng: np.random.Generator, steps: int = 5, overfit_steps: int = 0,
+) -> Diagnosis:  # fmt: skip
+    """Return a report of the usual faults of a training that runs and does not learn.
+
+    Copies of the model, the loss and the optimizer run `steps` batches, take as many steps, and run the batches again,
+    in the mode of each module. The arguments keep their bits, and so do all generators that they hold.
+
+    Parameters
+    ----------
+    model : Module
+    loss : callable
+        Function or module of the model's output and the target of a batch, which returns a Tensor of one element.
+    batches : iterable of tuple
+        Tuples of the inputs of the model, with the target last. The first `steps` of them are read.
+    optimizer : Optimizer, optional
+        The optimizer, with the learning rate of now. Without one, the checks of rates are not possible.
+    rng : numpy.random.Generator
+        A copy of it seeds the random numbers of all layers.
+    steps : int, default 5
+        Number of batches to read, and of optimizer steps.
+    overfit_steps : int, default 0
+        Number of steps on the first batch, which a right program fits. By default, this is not checked.
+
+    Returns
+    -------
+    Diagnosis
+        Its ``findings`` have the fault, the place, the measured number and its threshold with a source.
+
+    Raises
+    ------
+    DTypeError, ValueError
+        An argument has another type, there is no batch, or a number of steps is out of range.
+    Exception
+        The model or the loss raises an error that is not due to the dtype of the inputs or to the labels.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import nn, optim
+    >>> rng = np.random.default_rng(0)
+    >>> model = nn.Sequential(nn.Linear(4, 16, rng=rng), nn.ReLU(), nn.Linear(16, 3, rng=rng), nn.Softmax(axis=1))
+    >>> batches = [(rng.normal(size=(32, 4)).astype(np.float32), rng.integers(0, 3, 32)) for _ in range(5)]
+    >>> report = diagnose(model, nn.cross_entropy, batches, optim.SGD(model.parameters(), lr=0.1), rng=rng)
+    >>> [finding.name for finding in report.findings]
+    ['softmax_before_cross_entropy']
+    """
+    check_arguments(model=model, loss=loss)
+    if optimizer is not None:
+        check_arguments(optimizer=optimizer)
+    check_batches("batches", batches)
+    refuse_iterator("batches", batches)
+    steps, overfit_steps = integer("steps", steps, 1), integer("overfit_steps", overfit_steps, 0)
+    with kept_generators(model, loss, batches), np.errstate(all="ignore"):
+        read = [deepcopy(tuple(batch)) for batch in islice(batches, steps)]
+        if not read:
+            raise DTypeError("diagnose: expected at least 1 batch, got none.")
+        evidence = Evidence(Program(model, loss, optimizer), read, deepcopy(generator(rng)))
+        if evidence.problem is None and optimizer is not None and np.isfinite(evidence.start).all():
+            evidence.train(steps)
+            if overfit_steps:
+                evidence.overfit(overfit_steps)
+        findings, unknown = judge(evidence)
+    if evidence.problem is not None and not {"unscaled_inputs", "bad_labels"} & {each.name for each in findings}:
+        raise evidence.problem
+    in_order = [name for name in CHECKS if name not in unknown and name not in {each.name for each in findings}]
+    return Diagnosis(findings, in_order, unknown, evidence.probe.gradients, evidence.updates, evidence.losses)

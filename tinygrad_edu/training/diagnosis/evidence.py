@@ -1,0 +1,222 @@
+"""The measurements of a program: a copy runs its batches, takes a few steps, and runs the batches again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from itertools import chain, cycle, islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.core.module import walk
+from tinygrad_edu.engine import Tensor, clock, enable_grad, no_grad, values_of
+from tinygrad_edu.engine.modes import Mode
+from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.batching import as_tensors, inputs_and_target, num_samples
+from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
+from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.parallel.gradients import after_hooks, in_order, leaf_gradients, roots_of, scalar
+from tinygrad_edu.shared.pytree import tree_leaves
+from tinygrad_edu.tape.reading import nodes_behind
+from tinygrad_edu.training.diagnosis.probe import Probe, Score
+from tinygrad_edu.training.rng_discovery import find_generators, random_sources
+from tinygrad_edu.training.train_step import optimizer_parameters
+
+
+class Program(NamedTuple):
+    """What a training consists of."""
+
+    model: Module
+    loss: Callable[[Any, Any], Any]
+    optimizer: Optimizer | None
+
+    def copied(self) -> Program:
+        """Return a deep copy, which shares the results of ops that the model keeps."""
+        kept = [part for _, part in walk(self.model) if isinstance(part, Tensor) and not part.is_leaf]
+        try:
+            return Program(*deepcopy(tuple(self), {id(part): part for part in kept}))
+        except Exception as error:
+            error.add_note("diagnose runs a copy of the model, the loss and the optimizer.")
+            raise
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the parameters of the model, the loss and the optimizer by name, each once."""
+        of_loss = self.loss.named_parameters() if isinstance(self.loss, Module) else []
+        others = [] if self.optimizer is None else optimizer_parameters(self.optimizer)
+        names: dict[Tensor, str] = {x: f"parameter {k} of the optimizer" for k, x in enumerate(others)}
+        names |= {x: f"loss.{name}" for name, x in of_loss} | {x: name for name, x in self.model.named_parameters()}
+        return {name: x for x, name in names.items()}
+
+    def output(self, batch: Any) -> Any:
+        """Return the output of the model for a batch."""
+        return self.model(*as_tensors(inputs_and_target(batch)[0]))
+
+    def step(self, batch: Any, seed: ndarray) -> float:
+        """Take an optimizer step, and return the loss before it. All layers draw from a stream of the seed."""
+        tensors = list(self.tensors().values())
+
+        def closure() -> Tensor:
+            with random_stream(stream_of(seed)):
+                loss = scalar(self.loss(self.output(batch), batch[-1]))
+            gradients = in_order(tensors, leaf_gradients(roots_of(loss), tensors))
+            for tensor, gradient in zip(tensors, after_hooks(tensors, gradients), strict=True):
+                if tensor.requires_grad:
+                    tensor.grad = gradient
+            return loss
+
+        assert self.optimizer is not None
+        return float(self.optimizer.step(closure).item())
+
+
+class Labelled(NamedTuple):
+    """A score with its labels, whether some of them are masked, and whether each sample has one."""
+
+    score: Score
+    labels: ndarray
+    is_masked: bool
+    has_one: bool
+
+
+class Evidence:
+    """The measurements of a program, which is not changed.
+
+    Attributes
+    ----------
+    start, losses, after : list of float
+        Losses of the batches at the start, before each step, and after the steps.
+    updates : dict of str to float
+        Largest ratio of the norms of update and weight, by weight.
+    reached, stray : dict of str to None
+        Names of the parameters in the graph, and shapes of other tensors that it would train.
+    outside : bool
+        Whether a function uses a parameter of the caller, not of the copy.
+    scores : list of Labelled
+        Softmax or cross entropy of each batch with its labels.
+    pairs : tuple
+        Shapes of an output and a target that broadcast to a square.
+    problem, repair
+        The error of a pass, and the target to repair if it caused the error.
+    """
+
+    def __init__(self, given: Program, batches: list[Any], rng: np.random.Generator) -> None:
+        self.given, self.batches, self.program = given, batches, given.copied()
+        self.names, self.seeds = self.program.tensors(), stream_seeds(rng, len(batches))
+        self.reached: dict[str, None] = {}
+        self.stray: dict[str, None] = {}
+        self.scores: list[Labelled] = []
+        self.updates: dict[str, float] = {}
+        self.losses: list[float] = []
+        self.after: list[float] = []
+        self.outside, self.pairs, self.repair = False, (), ""
+        self.problem: Exception | None = None
+        self.probe = self.later = Probe(self.program.model)
+        self.samples, self.fitted = 0, list[float]()
+        self.start = self._run(self.probe)
+
+    def _run(self, probe: Probe) -> list[float]:
+        losses: list[float] = []
+        for batch, seed in zip(self.batches, self.seeds, strict=True):
+            probe.begin()
+            first, out = next(clock), None
+            with random_stream(stream_of(seed)), enable_grad(), Mode(observer=probe):
+                try:
+                    out = self.program.output(batch)
+                    loss = scalar(self.program.loss(out, batch[-1]))
+                except Exception as error:
+                    self.problem, self.repair = error, "" if out is None else self._repair(batch, out)
+                    return losses
+                probe.end(out)
+                self._read_graph(probe, first, out, loss, batch[-1])
+                leaf_gradients(roots_of(loss), list(self.names.values()))
+            losses.append(float(loss.item()))
+        return losses
+
+    def train(self, steps: int) -> None:
+        """Take steps, and measure the updates, and the passes of the batches after them."""
+        for batch, seed in islice(cycle(zip(self.batches, self.seeds, strict=True)), steps):
+            before = {name: x.numpy().astype(np.float64) for name, x in self.names.items() if x.ndim > 1}
+            self.losses.append(self.program.step(batch, seed))
+            for name, x in before.items():
+                if (size := np.linalg.norm(x)) and name in self.reached:
+                    ratio = float(np.linalg.norm(self.names[name].numpy() - x) / size)
+                    self.updates[name] = max(self.updates.get(name, 0.0), ratio)
+            if not np.isfinite([self.losses[-1], *self.updates.values()]).all():
+                self.after = [np.nan]
+                return
+        self.later = Probe(self.program.model)
+        self.after = self._run(self.later)
+
+    def overfit(self, steps: int) -> None:
+        """Fit the first batch with another copy, and keep its losses."""
+        program = self.given.copied()
+        self.fitted = [program.step(self.batches[0], self.seeds[0]) for _ in range(steps + 1)]
+
+    def _read_graph(self, probe: Probe, first: int, out: Any, loss: Tensor, target: Any) -> None:
+        """Find the parameters behind a loss, and its last softmax or cross entropy with labels that fit."""
+        nodes = nodes_behind(node for node, _ in roots_of(loss))
+        ours = {x._node: name for name, x in self.names.items()}
+        theirs = {x._node: name for name, x in zip(self.names, self.given.tensors().values(), strict=True)}
+        for node in (node for node in nodes if node.op is None and node.time < first):
+            self.outside |= node in theirs
+            name = ours.get(node) or theirs.get(node)
+            (self.reached if name else self.stray)[name or str(node.shape)] = None
+        self.samples += num_samples(target)
+        leaves = [np.asarray(values_of(y)) for y in tree_leaves(target) if isinstance(y, Tensor | ndarray)]
+        for score, y in ((s, y) for s in reversed(probe.scores) if s.node in nodes for y in leaves):
+            if (labels := score.labels(y)) is not None:
+                later = {node.op.name for node in nodes if node.op and node.time > score.node.time}
+                is_masked, has_one = bool(later & {"where", "multiply"}), labels.size == len(y)
+                self.scores.append(Labelled(score, labels, is_masked, has_one))
+                break
+        for x, y in ((x.shape, y.shape) for x in tree_leaves(out) if isinstance(x, Tensor) for y in leaves):
+            if {len(x), len(y)} == {1, 2} and x[0] == y[0] > 1 == max((*x[1:], *y[1:])):
+                self.pairs = (x, y) if any(node.shape == (x[0], x[0]) for node in nodes) else self.pairs
+
+    def _repair(self, batch: Any, out: Any) -> str:
+        """Return the target of a batch as text, if the loss raises for it, but not for a repaired one."""
+        y = np.asarray(values_of(batch[-1])) if isinstance(batch[-1], Tensor | ndarray) else np.zeros(0)
+        classes = out.shape[1] if isinstance(out, Tensor) and out.ndim > 1 else 1
+        for repair in _REPAIRS if y.size else ():
+            try:
+                with no_grad():
+                    self.program.loss(out, repair(y, out.shape, max(classes, 2)))
+            except Exception:  # noqa: S112 (the original error is raised if no repair helps)
+                continue
+            return f"{y.dtype} {y.shape}, from {y.min():g} to {y.max():g}"
+        return ""
+
+
+_REPAIRS: list[Callable[[ndarray, tuple[int, ...], int], ndarray]] = [
+    lambda y, shape, classes: y.astype(np.int64),
+    lambda y, shape, classes: y.astype(np.float32),
+    lambda y, shape, classes: np.clip(y, 0, classes - 1),
+    lambda y, shape, classes: y.reshape(shape),
+    lambda y, shape, classes: y.reshape(-1).astype(np.int64),
+]
+
+
+@contextmanager
+def kept_generators(*parts: Any) -> Iterator[None]:
+    """Context manager that restores the generators which the parts hold, and the global ones, at the end."""
+    found = [find_generators(part) if isinstance(part, Module) else random_sources(part) for part in parts]
+    sources: list[Any] = [np.random.get_state.__self__, random.getstate.__self__]  # type: ignore[attr-defined]
+    sources += chain(*(each.values() for each in found))
+    before = [(source, _state(source)) for source in sources]
+    try:
+        yield
+    finally:
+        for source, state in before:
+            if isinstance(source, np.random.Generator):
+                source.bit_generator.state = state
+            else:
+                (source.setstate if isinstance(source, random.Random) else source.set_state)(state)
+
+
+def _state(source: Any) -> Any:
+    if isinstance(source, np.random.Generator):
+        return source.bit_generator.state
+    return source.getstate() if isinstance(source, random.Random) else source.get_state()
