@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.core.module import walk
-from tinygrad_edu.engine import Tensor, clock, enable_grad, no_grad, values_of
+from tinygrad_edu.engine import Tensor, enable_grad, no_grad, values_of
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.batching import as_tensors, inputs_and_target, num_samples
@@ -121,7 +121,7 @@ class Evidence:
         losses: list[float] = []
         for batch, seed in zip(self.batches, self.seeds, strict=True):
             probe.begin()
-            first, out = next(clock), None
+            out = None
             with random_stream(stream_of(seed)), enable_grad(), Mode(observer=probe):
                 try:
                     out = self.program.output(batch)
@@ -130,7 +130,8 @@ class Evidence:
                     self.problem, self.repair = error, "" if out is None else self._repair(batch, out)
                     return losses
                 probe.end(out)
-                self._read_graph(probe, first, out, loss, batch[-1])
+                if probe is self.probe:
+                    self._read_graph(out, loss, batch[-1])
                 leaf_gradients(roots_of(loss), list(self.names.values()))
             losses.append(float(loss.item()))
         return losses
@@ -147,26 +148,26 @@ class Evidence:
             if not np.isfinite([self.losses[-1], *self.updates.values()]).all():
                 self.after = [np.nan]
                 return
-        self.later = Probe(self.program.model)
-        self.after = self._run(self.later)
+        self.later = later = Probe(self.program.model)
+        self.after = self._run(later)
 
     def overfit(self, steps: int) -> None:
         """Fit the first batch with another copy, and keep its losses."""
         program = self.given.copied()
         self.fitted = [program.step(self.batches[0], self.seeds[0]) for _ in range(steps + 1)]
 
-    def _read_graph(self, probe: Probe, first: int, out: Any, loss: Tensor, target: Any) -> None:
+    def _read_graph(self, out: Any, loss: Tensor, target: Any) -> None:
         """Find the parameters behind a loss, and its last softmax or cross entropy with labels that fit."""
         nodes = nodes_behind(node for node, _ in roots_of(loss))
         ours = {x._node: name for name, x in self.names.items()}
         theirs = {x._node: name for name, x in zip(self.names, self.given.tensors().values(), strict=True)}
-        for node in (node for node in nodes if node.op is None and node.time < first):
+        for node in (node for node in nodes if node.op is None and node.time < self.probe.began):
             self.outside |= node in theirs
             name = ours.get(node) or theirs.get(node)
             (self.reached if name else self.stray)[name or str(node.shape)] = None
         self.samples += num_samples(target)
         leaves = [np.asarray(values_of(y)) for y in tree_leaves(target) if isinstance(y, Tensor | ndarray)]
-        for score, y in ((s, y) for s in reversed(probe.scores) if s.node in nodes for y in leaves):
+        for score, y in ((s, y) for s in reversed(self.probe.scores) if s.node in nodes for y in leaves):
             if (labels := score.labels(y)) is not None:
                 later = {node.op.name for node in nodes if node.op and node.time > score.node.time}
                 is_masked, has_one = bool(later & {"where", "multiply"}), labels.size == len(y)

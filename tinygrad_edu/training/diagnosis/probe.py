@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import PARAMETER, Node, Observer, PassObserver, Tensor, role_of, values_of
+from tinygrad_edu.engine import PARAMETER, Node, clock, Observer, PassObserver, Tensor, role_of, values_of
 from tinygrad_edu.engine.debug.call_site import CallSite
 from tinygrad_edu.nn import Module
 from tinygrad_edu.shared.pytree import tree_leaves
@@ -80,6 +80,7 @@ class Probe(Observer):
 
     def begin(self) -> None:
         """Forget the last pass, before the next one."""
+        self.began = next(clock)
         self.scores: list[Score] = []
         self.outputs: dict[Node, str] = {}
         self._saturated: list[tuple[str, Node, int, int]] = []
@@ -90,7 +91,8 @@ class Probe(Observer):
         """Count the saturated elements of the pass, but not those of the model's own output."""
         own = {origin(x._node) for x in tree_leaves(out) if isinstance(x, Tensor) and x._node is not None}
         for where, node, *counts in self._saturated:
-            if node not in own:
+            is_trained = any(x.op is None and x.time < self.began for x in nodes_behind([node]))
+            if node not in own and is_trained:
                 before = self.saturation.get(where, [0, 0])
                 self.saturation[where] = [a + b for a, b in zip(before, counts, strict=True)]
 
@@ -101,8 +103,8 @@ class Probe(Observer):
             return
         layer = next((part for part in (each() for each in site.layers) if part is not None), None)
         if op.name in _SCORES:
-            x, axis = next(iter(arrays.values())), settings.get("axis", 1) % max(1, x.ndim)
-            self.scores.append(Score(op.name, node, axis, x, arrays.get("targets"), float(np.mean(result._data))))
+            x = next(iter(arrays.values()))
+            self.scores.append(Score(op.name, node, settings.get("axis", 1) % max(1, x.ndim), x, arrays.get("targets"), float(np.mean(result._data))))
         elif op.name in _PRODUCTS and not _is_of_library(layer):
             given = [x for name, x in arrays.items() if name not in node.parents and isinstance(x, ndarray)]
             if len(given) == 1 and all(n.op is None or n.op.name == "transpose" for n in nodes_behind([node])[:-1]):
@@ -118,7 +120,8 @@ class Probe(Observer):
         self._layer = layer
         for x in tree_leaves(inputs) if _is_of_library(layer) else ():
             if isinstance(x, Tensor | ndarray) and (isinstance(x, ndarray) or x.is_leaf):
-                self._add_input(self.names[id(layer)], values_of(x))
+                if (array := values_of(x)).dtype.kind == "f":
+                    self._add_input(self.names[id(layer)], array)
         for x in tree_leaves(out):
             if isinstance(x, Tensor) and x._node is not None:
                 self.outputs[x._node] = self.names[id(layer)]
