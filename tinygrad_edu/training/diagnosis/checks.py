@@ -64,8 +64,9 @@ def _sorted_labels(e: Evidence) -> Result:
     table = np.array([(y[:, None] == kinds).sum(0) for y in labels])
     expected = table.sum(1, keepdims=True) * table.sum(0) / table.sum()
     freedom = (len(table) - 1) * (len(kinds) - 1)
-    z = (((table - expected) ** 2 / expected).sum() - freedom) / (2 * freedom) ** 0.5
-    return (TARGET, f"their counts in {len(table)} batches differ by {z:.1f} deviations") if z > 6 else None
+    spread = 2 / (9 * freedom)
+    z = (((((table - expected) ** 2 / expected).sum() / freedom) ** (1 / 3)) - 1 + spread) / spread**0.5
+    return (TARGET, f"their counts in {len(table)} batches differ by {z:.1f} deviations") if z > 5 else None
 
 
 def _softmax_before_cross_entropy(e: Evidence) -> Result:
@@ -227,8 +228,8 @@ CHECKS = {
         "Shuffle the samples, and check how the target is read.",
     ),
     "sorted_labels": Check(
-        _sorted_labels, "at most 6 deviations",
-        "LeCun et al., Efficient BackProp, 1998, 4.2; Pearson's test of equal distributions, 1900",
+        _sorted_labels, "at most 5 deviations",
+        "LeCun et al., Efficient BackProp, 1998, 4.2; Pearson's chi-square, 1900, as a normal number: Wilson and Hilferty, 1931",
         "Shuffle the samples: data.DataLoader(x, y, batch_size=32, rng=rng).",
     ),
     "softmax_before_cross_entropy": Check(
