@@ -122,9 +122,7 @@ def a_column_against_a_row(rng, broken):
 def signs_as_binary_labels(rng, broken):
     x, y = points(rng, 2)
     y = y.astype(np.float32)[:, None]
-    return program(
-        mlp(rng, 4, 16, 1), nn.binary_cross_entropy_with_logits, batched(x, 2 * y - 1 if broken else y)
-    )
+    return program(mlp(rng, 4, 16, 1), nn.binary_cross_entropy_with_logits, batched(x, 2 * y - 1 if broken else y))
 
 
 @fault("one_class")

@@ -13,9 +13,9 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.training.arguments import check_arguments, check_batches
 from tinygrad_edu.training.batches import Batches, refuse_iterator
-from tinygrad_edu.training.diagnosis.checks import CHECKS, judge
+from tinygrad_edu.training.diagnosis.checks import CHECKS
 from tinygrad_edu.training.diagnosis.evidence import Evidence, Program, kept_generators
-from tinygrad_edu.training.diagnosis.report import Diagnosis
+from tinygrad_edu.training.diagnosis.report import Diagnosis, Finding
 
 __all__ = ["diagnose"]
 
@@ -48,7 +48,7 @@ def diagnose(
     Returns
     -------
     Diagnosis
-        Its ``findings`` have the fault, the place, the measured number and its threshold with a source.
+        Its ``findings`` have the fault, the place, the numbers, and the threshold with its source.
 
     Raises
     ------
@@ -78,12 +78,14 @@ def diagnose(
         if not read:
             raise DTypeError("diagnose: expected at least 1 batch, got none.")
         evidence = Evidence(Program(model, loss, optimizer), read, deepcopy(generator(rng)))
-        if evidence.problem is None and optimizer is not None and np.isfinite(evidence.start).all():
+        if evidence.problem is None and optimizer and not evidence.outside and np.isfinite(evidence.start).all():
             evidence.train(steps)
             if overfit_steps:
                 evidence.overfit(overfit_steps)
-        findings, unknown = judge(evidence)
+        results = {name: evidence.unknown(name) or check(evidence) for name, check in CHECKS.items()}
+    findings = [result for result in results.values() if isinstance(result, Finding)]
+    unknown = {name: result for name, result in results.items() if isinstance(result, str)}
     if evidence.problem is not None and not {"unscaled_inputs", "bad_labels"} & {each.name for each in findings}:
         raise evidence.problem
-    in_order = [name for name in CHECKS if name not in unknown and name not in {each.name for each in findings}]
+    in_order = [name for name, result in results.items() if result is None]
     return Diagnosis(findings, in_order, unknown, evidence.probe.gradients, evidence.updates, evidence.losses)

@@ -82,39 +82,21 @@ class Labelled(NamedTuple):
 
 
 class Evidence:
-    """The measurements of a program, which is not changed.
-
-    Attributes
-    ----------
-    start, losses, after : list of float
-        Losses of the batches at the start, before each step, and after the steps.
-    updates : dict of str to float
-        Largest ratio of the norms of update and weight, by weight.
-    reached, stray : dict of str to None
-        Names of the parameters in the graph, and shapes of other tensors that it would train.
-    outside : bool
-        Whether a function uses a parameter of the caller, not of the copy.
-    scores : list of Labelled
-        Softmax or cross entropy of each batch with its labels.
-    pairs : tuple
-        Shapes of an output and a target that broadcast to a square.
-    problem, repair
-        The error of a pass, and the target to repair if it caused the error.
-    """
+    """The measurements of a copied program."""
 
     def __init__(self, given: Program, batches: list[Any], rng: np.random.Generator) -> None:
         self.given, self.batches, self.program = given, batches, given.copied()
         self.names, self.seeds = self.program.tensors(), stream_seeds(rng, len(batches))
-        self.reached: dict[str, None] = {}
-        self.stray: dict[str, None] = {}
+        self.reached: dict[str, None] = {}  # names of the parameters on the tape
+        self.stray: dict[str, None] = {}  # shapes of other tensors on it that require a gradient
         self.scores: list[Labelled] = []
-        self.updates: dict[str, float] = {}
-        self.losses: list[float] = []
-        self.after: list[float] = []
-        self.outside, self.pairs, self.repair = False, (), ""
+        self.updates: dict[str, float] = {}  # largest norm of an update over that of the weight
+        self.losses, self.after, self.fitted = list[float](), list[float](), list[float]()
+        self.outside = False  # whether a function uses a parameter of the caller, not of the copy
+        self.pairs: tuple[Any, ...] = ()  # shapes of an output and a target that broadcast to a square
         self.problem: Exception | None = None
+        self.repair, self.samples = "", 0
         self.probe = self.later = Probe(self.program.model)
-        self.samples, self.fitted = 0, list[float]()
         self.start = self._run(self.probe)
 
     def _run(self, probe: Probe) -> list[float]:
@@ -136,13 +118,33 @@ class Evidence:
             losses.append(float(loss.item()))
         return losses
 
+    def again(self) -> None:
+        """Compute the losses again."""
+        for batch in self.batches:
+            self.program.loss(self.program.output(batch), batch[-1])
+
+    def unknown(self, check: str) -> str:
+        """Return why a check is not possible, if a batch raised an error, or an empty string."""
+        is_known = self.problem is None or check in ("unscaled_inputs", "bad_labels", "evaluation_mode")
+        return "" if is_known else f"a batch raised {type(self.problem).__name__}"
+
+    @property
+    def untrained(self) -> str:
+        """The reason why there are no steps, or an empty string."""
+        if self.program.optimizer is None:
+            return "no optimizer was given"
+        if self.outside:
+            return "a function uses the parameters of the caller, which the steps of a copy do not change"
+        return "" if self.losses else "the loss at the start is not finite"
+
     def train(self, steps: int) -> None:
         """Take steps, and measure the updates, and the passes of the batches after them."""
+        sizes = {name: np.linalg.norm(x.numpy()) for name, x in self.names.items()}  # 0: the first ratios say nothing
         for batch, seed in islice(cycle(zip(self.batches, self.seeds, strict=True)), steps):
             before = {name: x.numpy().astype(np.float64) for name, x in self.names.items() if x.ndim > 1}
             self.losses.append(self.program.step(batch, seed))
             for name, x in before.items():
-                if (size := np.linalg.norm(x)) and name in self.reached:
+                if (size := np.linalg.norm(x)) and name in self.reached and sizes[name]:
                     ratio = float(np.linalg.norm(self.names[name].numpy() - x) / size)
                     self.updates[name] = max(self.updates.get(name, 0.0), ratio)
             if not np.isfinite([self.losses[-1], *self.updates.values()]).all():
