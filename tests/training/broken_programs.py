@@ -1,5 +1,7 @@
 """Trainings with one fault, each with a right twin: functions of a generator and of whether the fault is in it."""
 
+from itertools import pairwise
+
 import numpy as np
 
 import tinygrad_edu as tg
@@ -27,7 +29,7 @@ def points(rng, classes=3, count=160):
 
 def mlp(rng, *sizes, between=nn.ReLU):
     layers = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b, rng=rng), between()]
     return nn.Sequential(*layers[:-1])
 

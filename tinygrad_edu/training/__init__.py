@@ -26,8 +26,8 @@ from tinygrad_edu.training.train_step import Steps, TrainingStep
 
 __all__ = [
     "Accuracy", "BinaryAccuracy", "CalibrationCurve", "Checkpoints", "ConfusionMatrix", "Diagnosis", "EarlyStopping",
-    "Epoch", "Epochs", "F1Score", "Finding", "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Steps",
-    "TopKAccuracy", "TrainingStep", "diagnose", "evaluate", "evaluating", "fit", "generate", "predict",
+    "Epoch", "Epochs", "F1Score", "Finding", "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity",
+    "Steps", "TopKAccuracy", "TrainingStep", "diagnose", "evaluate", "evaluating", "fit", "generate", "predict",
 ]  # fmt: skip
 
 _add_hints(globals())

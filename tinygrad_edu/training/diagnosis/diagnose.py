@@ -78,7 +78,8 @@ def diagnose(
         if not read:
             raise DTypeError("diagnose: expected at least 1 batch, got none.")
         evidence = Evidence(Program(model, loss, optimizer), read, deepcopy(generator(rng)))
-        if evidence.problem is None and optimizer and not evidence.outside and np.isfinite(evidence.start).all():
+        is_finite = evidence.problem is None and np.isfinite(evidence.start).all()
+        if is_finite and optimizer is not None and not evidence.outside:
             evidence.train(steps)
             if overfit_steps:
                 evidence.overfit(overfit_steps)

@@ -37,11 +37,8 @@ class Program(NamedTuple):
     def copied(self) -> Program:
         """Return a deep copy, which shares the results of ops that the model keeps."""
         kept = [part for _, part in walk(self.model) if isinstance(part, Tensor) and not part.is_leaf]
-        try:
-            return Program(*deepcopy(tuple(self), {id(part): part for part in kept}))
-        except Exception as error:
-            error.add_note("diagnose runs a copy of the model, the loss and the optimizer.")
-            raise
+        copy: Program = deepcopy(self, {id(part): part for part in kept})
+        return copy
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the parameters of the model, the loss and the optimizer by name, each once."""
@@ -55,13 +52,17 @@ class Program(NamedTuple):
         """Return the output of the model for a batch."""
         return self.model(*as_tensors(inputs_and_target(batch)[0]))
 
+    def value(self, batch: Any) -> Tensor:
+        """Return the loss of a batch."""
+        return scalar(self.loss(self.output(batch), batch[-1]))
+
     def step(self, batch: Any, seed: ndarray) -> float:
         """Take an optimizer step, and return the loss before it. All layers draw from a stream of the seed."""
         tensors = list(self.tensors().values())
 
         def closure() -> Tensor:
             with random_stream(stream_of(seed)):
-                loss = scalar(self.loss(self.output(batch), batch[-1]))
+                loss = self.value(batch)
             gradients = in_order(tensors, leaf_gradients(roots_of(loss), tensors))
             for tensor, gradient in zip(tensors, after_hooks(tensors, gradients), strict=True):
                 if tensor.requires_grad:
@@ -72,15 +73,6 @@ class Program(NamedTuple):
         return float(self.optimizer.step(closure).item())
 
 
-class Labelled(NamedTuple):
-    """A score with its labels, whether some of them are masked, and whether each sample has one."""
-
-    score: Score
-    labels: ndarray
-    is_masked: bool
-    has_one: bool
-
-
 class Evidence:
     """The measurements of a copied program."""
 
@@ -89,7 +81,7 @@ class Evidence:
         self.names, self.seeds = self.program.tensors(), stream_seeds(rng, len(batches))
         self.reached: dict[str, None] = {}  # names of the parameters on the tape
         self.stray: dict[str, None] = {}  # shapes of other tensors on it that require a gradient
-        self.scores: list[Labelled] = []
+        self.scores: list[Score] = []  # of each batch, with its labels
         self.updates: dict[str, float] = {}  # largest norm of an update over that of the weight
         self.losses, self.after, self.fitted = list[float](), list[float](), list[float]()
         self.outside = False  # whether a function uses a parameter of the caller, not of the copy
@@ -118,10 +110,9 @@ class Evidence:
             losses.append(float(loss.item()))
         return losses
 
-    def again(self) -> None:
-        """Compute the losses again."""
-        for batch in self.batches:
-            self.program.loss(self.program.output(batch), batch[-1])
+    def again(self) -> list[Tensor]:
+        """Return the losses of the batches, computed again."""
+        return [self.program.value(batch) for batch in self.batches]
 
     def unknown(self, check: str) -> str:
         """Return why a check is not possible, if a batch raised an error, or an empty string."""
@@ -150,8 +141,8 @@ class Evidence:
             if not np.isfinite([self.losses[-1], *self.updates.values()]).all():
                 self.after = [np.nan]
                 return
-        self.later = later = Probe(self.program.model)
-        self.after = self._run(later)
+        self.later = Probe(self.program.model)
+        self.after = self._run(self.later)
 
     def overfit(self, steps: int) -> None:
         """Fit the first batch with another copy, and keep its losses."""
@@ -170,14 +161,14 @@ class Evidence:
         self.samples += num_samples(target)
         leaves = [np.asarray(values_of(y)) for y in tree_leaves(target) if isinstance(y, Tensor | ndarray)]
         for score, y in ((s, y) for s in reversed(self.probe.scores) if s.node in nodes for y in leaves):
-            if (labels := score.labels(y)) is not None:
+            if (labels := score.labels_in(y)) is not None:
                 later = {node.op.name for node in nodes if node.op and node.time > score.node.time}
                 is_masked, has_one = bool(later & {"where", "multiply"}), labels.size == len(y)
-                self.scores.append(Labelled(score, labels, is_masked, has_one))
+                self.scores.append(score._replace(labels=labels, is_masked=is_masked, has_one=has_one))
                 break
-        for x, y in ((x.shape, y.shape) for x in tree_leaves(out) if isinstance(x, Tensor) for y in leaves):
-            if {len(x), len(y)} == {1, 2} and x[0] == y[0] > 1 == max((*x[1:], *y[1:])):
-                self.pairs = (x, y) if any(node.shape == (x[0], x[0]) for node in nodes) else self.pairs
+        for a, b in ((x.shape, y.shape) for x in tree_leaves(out) if isinstance(x, Tensor) for y in leaves):
+            if {len(a), len(b)} == {1, 2} and a[0] == b[0] > 1 == max((*a[1:], *b[1:])):
+                self.pairs = (a, b) if any(node.shape == (a[0], a[0]) for node in nodes) else self.pairs
 
     def _repair(self, batch: Any, out: Any) -> str:
         """Return the target of a batch as text, if the loss raises for it, but not for a repaired one."""
@@ -187,7 +178,7 @@ class Evidence:
             try:
                 with no_grad():
                     self.program.loss(out, repair(y, out.shape, max(classes, 2)))
-            except Exception:  # noqa: S112 (the original error is raised if no repair helps)
+            except Exception:
                 continue
             return f"{y.dtype} {y.shape}, from {y.min():g} to {y.max():g}"
         return ""

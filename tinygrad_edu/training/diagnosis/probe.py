@@ -20,20 +20,23 @@ _VIEWS = ("reshape", "transpose", "swapaxes", "moveaxis", "getitem", "squeeze", 
 
 
 class Score(NamedTuple):
-    """A call of a softmax or a cross entropy: its name, node, class axis, input, and mean result."""
+    """A call of a softmax or a cross entropy: its name, node, class axis, input and mean result, and its labels."""
 
     name: str
     node: Node
     axis: int
     x: ndarray
     value: float
+    labels: ndarray = np.zeros(0)
+    is_masked: bool = False  # whether a later op may hide some of the losses
+    has_one: bool = False  # whether each sample has one label
 
     @property
     def classes(self) -> int:
         """The number of classes."""
-        return 2 if self.name in BINARY else self.x.shape[self.axis]
+        return 2 if self.name in BINARY else int(self.x.shape[self.axis])
 
-    def labels(self, y: ndarray) -> ndarray | None:
+    def labels_in(self, y: ndarray) -> ndarray | None:
         """Return a target as labels (n,), or None if it does not fit the input."""
         if self.name in BINARY:
             return y.ravel() if y.size == self.x.size else None
@@ -85,9 +88,8 @@ class Probe(Observer):
         others = [x for key, x in {**arrays, **settings}.items() if key not in node.parents and x is not None]
         if name in ("cross_entropy", "log_softmax", "softmax", *BINARY):
             x = next(iter(arrays.values()))
-            self.scores.append(
-                Score(name, node, settings.get("axis", 1) % max(1, x.ndim), x, float(np.mean(result._data)))
-            )
+            axis, value = settings.get("axis", 1) % max(1, x.ndim), float(np.mean(result._data))
+            self.scores.append(Score(name, node, axis, x, value))
         elif name in ("matmul", "linear", "einsum") and not _is_of_library(layer):
             given = [x for x in others if isinstance(x, ndarray)]
             if len(given) == 1 and all(x.op is None or x.op.name == "transpose" for x in nodes_behind([node])[:-1]):
@@ -120,9 +122,10 @@ class Probe(Observer):
         for x in tree_leaves(inputs) if _is_of_library(layer) else ():
             if (isinstance(x, ndarray) or (isinstance(x, Tensor) and x.is_leaf)) and x.dtype.kind == "f":
                 self._add_input(where, values_of(x))
-        for x in (x for x in tree_leaves(out) if isinstance(x, Tensor) and x._node is not None):
-            self.outputs[x._node] = where
-            self._order[where] = None
+        for node in (x._node for x in tree_leaves(out) if isinstance(x, Tensor)):
+            if node is not None:
+                self.outputs[node] = where
+                self._order[where] = None
 
     def _add_input(self, where: str, x: ndarray) -> None:
         wide = x.astype(np.float64)

@@ -132,7 +132,7 @@ body { max-width: 1080px; margin: auto; padding: 16px; font: 15px/1.45 system-ui
 h1, h2, h3, p { margin: 0 0 6px; font-size: 15px; } h1 { font-size: 20px; } h2 { color: var(--bad); margin-top: 16px; }
 p, dt { color: light-dark(#5d6269, #a3a8b0); } dd { margin: 0; }
 dl { display: grid; grid-template-columns: minmax(84px, auto) 1fr; gap: 2px 14px; margin: 0 0 16px; }
-main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 20px; margin: 20px 0; }
+main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 20px; }
 .bar { display: grid; grid-template-columns: 10em 1fr 4.5em; gap: 8px; align-items: center; font-size: 13px; }
-.bar i { height: 10px; border-radius: 5px; background: linear-gradient(90deg, var(--value) calc(100% * var(--x)), #8883 0); }
+.bar i { height: 10px; background: linear-gradient(90deg, var(--value) calc(100% * var(--x)), #8883 0); }
 </style>"""
