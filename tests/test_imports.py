@@ -37,7 +37,7 @@ ROOMS = {
     "optim": OPS | {"transforms", "nn"},
     "distributions": OPS,
     "parallel": OPS | {"transforms", "nn", "optim"},
-    "training": OPS | {"data", "transforms", "nn", "optim", "parallel"},
+    "training": OPS | {"data", "transforms", "nn", "optim", "parallel", "tape"},
     "interop": OPS | {"data", "nn", "optim", "training"},
     "tape": OPS | {"nn"},
     "testing": OPS | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},

@@ -121,7 +121,7 @@ def _initial_loss(e: Evidence) -> Result:
 
 
 @check("a path on the tape from each parameter to the loss", "definition of the gradient",
-       "Use it in forward without numpy(), detach() or no_grad(), or freeze it with requires_grad = False.")  # fmt: skip
+       "Use it in forward without numpy(), detach() or no_grad(), or freeze it: requires_grad = False.")  # fmt: skip
 def _no_gradient(e: Evidence) -> Result:
     trained = [name for name, x in e.names.items() if x.requires_grad and not name.endswith("of the optimizer")]
     lost = [name for name in trained if name not in e.reached]
@@ -199,7 +199,8 @@ def _rate_too_high(e: Evidence) -> Result:
     if e.untrained:
         return e.untrained
     ratio, before, after = max(e.updates.values(), default=0.0), np.mean(e.start), np.mean(e.after)
-    if isfinite(after) and after - before <= abs(before) * (-0.1 if ratio > 0.5 else 0.1 if ratio > 0.1 else 0.5):
+    growth = -0.1 if ratio > 0.5 else 0.1 if ratio > 0.1 else 0.5  # that a right program may have, by docs/diagnose.md
+    if ratio <= 2 and isfinite(after) and after - before <= abs(before) * growth:
         return None
     numbers = f"updates of up to {ratio:.3g}; a loss of {before:.4g} before, {after:.4g} after {len(e.losses)} steps"
     return ", ".join(name for name, x in e.updates.items() if x > 0.1) or "the loss", numbers
