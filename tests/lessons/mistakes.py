@@ -97,19 +97,19 @@ MISTAKES = {
         "NameError: name 'claimed' is not defined",
     ),
     (2, "backward", "the last contribution wins"): (
-        "self.grad = g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(g)):\n"
+        "self.grad = g\nif self.vjp is not None:\n    for parent, c in zip(self.parents, self.vjp(g)):\n"
         "        parent.backward(c)",
         "a_leaf",
         "is 3.0, expected 4.0",
     ),
     (2, "backward", "passes on the whole gradient again"): (
-        "self.grad += g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(self.grad)):\n"
+        "self.grad += g\nif self.vjp is not None:\n    for parent, c in zip(self.parents, self.vjp(self.grad)):\n"
         "        parent.backward(c)",
         "random_programs",
         "def program(",
     ),
     (2, "backward", "calls the vjp of a leaf"): (
-        "self.grad += g\nfor parent, c in zip(self.parents, self.rule(g)):\n    parent.backward(c)",
+        "self.grad += g\nfor parent, c in zip(self.parents, self.vjp(g)):\n    parent.backward(c)",
         "a_leaf",
         "TypeError: 'NoneType' object is not callable",
     ),
@@ -151,7 +151,7 @@ MISTAKES = {
         "program: the gradient of",
     ),
     (2, "tanh", "a vjp without return"): (
-        "def rule(g):\n    g * (1 - out * out)\nreturn Value(out, (self,), rule)",
+        "def vjp(g):\n    g * (1 - out * out)\nreturn Value(out, (self,), vjp)",
         "tanh",
         "the vjp in Value.tanh must return a tuple of 1 gradient, got None.",
     ),
@@ -202,47 +202,47 @@ MISTAKES = {
         "the dict that paths returned has no number for the first x.",
     ),
     (3, "backward", "passes on an earlier gradient"): (
-        "root.grad += g\nfor value in reversed(order(root)):\n    if value.rule is not None:\n"
-        "        for parent, c in zip(value.parents, value.rule(value.grad)):\n            parent.grad += c",
+        "root.grad += g\nfor value in reversed(order(root)):\n    if value.vjp is not None:\n"
+        "        for parent, c in zip(value.parents, value.vjp(value.grad)):\n            parent.grad += c",
         "twice",
         "after two backward passes",
     ),
     (3, "backward", "as in lesson 2"): ("root.backward(g)", "each_rule_once", "times"),
     (4, "node", "all the same"): (
-        "self.number, self.parents, self.rule, self.grad = 0, parents, rule, None",
+        "self.time, self.parents, self.vjp, self.grad = 0, parents, vjp, None",
         "numbers_grow",
         "[0, 0, 0, 0, 0]",
     ),
     (4, "node", "the clock itself"): (
-        "self.number, self.parents, self.rule, self.grad = clock, parents, rule, None",
+        "self.time, self.parents, self.vjp, self.grad = clock, parents, vjp, None",
         "numbers_grow",
         "the numbers of five new nodes must increase",
     ),
-    (4, "walk", "oldest first"): (
-        "waiting = [(root.number, root)]\nwhile waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n"
-        "        continue\n    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+    (4, "backward_pass", "oldest first"): (
+        "queue = [(root.time, root)]\nwhile queue:\n    node = heappop(queue)[1]\n    if node.vjp is None:\n"
+        "        continue\n    for parent, c in zip(node.parents, node.vjp(gradients.pop(node))):\n"
         "        if parent is None:\n            continue\n        if parent in gradients:\n"
         "            gradients[parent] = gradients[parent] + c\n        else:\n            gradients[parent] = c\n"
-        "            heappush(waiting, (parent.number, parent))",
+        "            heappush(queue, (parent.time, parent))",
         "newest_first",
-        "walk visited fourth, first",
+        "backward_pass visited fourth, first",
     ),
-    (4, "walk", "in place"): (
-        "while waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n"
-        "        continue\n    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+    (4, "backward_pass", "in place"): (
+        "while queue:\n    node = heappop(queue)[1]\n    if node.vjp is None:\n"
+        "        continue\n    for parent, c in zip(node.parents, node.vjp(gradients.pop(node))):\n"
         "        if parent is None:\n            continue\n        if parent in gradients:\n"
         "            gradients[parent] += c\n        else:\n            gradients[parent] = c\n"
-        "            heappush(waiting, (-parent.number, parent))",
+        "            heappush(queue, (-parent.time, parent))",
         "arrives_unchanged",
-        "the initial gradient, after walk",
+        "the initial gradient, after backward_pass",
     ),
     (4, "computed", "plain numbers have nodes"): (
-        "return Value(data, Node(tuple(getattr(x, 'node', Node()) for x in inputs), rule))",
+        "return Value(data, Node(tuple(getattr(x, 'node', Node()) for x in inputs), vjp))",
         "nodes_of_results",
         "parents",
     ),
     (4, "computed", "Values as parents"): (
-        "return Value(data, Node(tuple(inputs), rule))",
+        "return Value(data, Node(tuple(inputs), vjp))",
         "nodes_of_results",
         "the parents of the result's node are (Value, float), expected (x.node, None).",
     ),
@@ -278,7 +278,7 @@ MISTAKES = {
         ") must return an array, got None.",
     ),
     (5, "computed", "always a node"): (
-        "return Tensor(data, node=Node(tuple(getattr(x, 'node', None) for x in inputs), rule))",
+        "return Tensor(data, node=Node(tuple(getattr(x, 'node', None) for x in inputs), vjp))",
         "nodes_where_they_are_needed",
         "no Tensor requires a gradient, but the result has a node",
     ),
@@ -286,7 +286,7 @@ MISTAKES = {
         "nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)\n"
         "return Tensor(data, node=Node(nodes) if any(n is not None for n in nodes) else None)",
         "nodes_where_they_are_needed",
-        "the node of computed(data, inputs, rule) does not have this rule.",
+        "the node of computed(data, inputs, vjp) does not have this vjp.",
     ),
     (5, "backward", "keeps the array itself"): (
         "leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived",
@@ -336,44 +336,46 @@ MISTAKES = {
         "three_axes",
         "is wrong",
     ),
-    (6, "demand", "no hint"): (
+    (6, "known_name", "no hint"): (
         "if name not in known:\n    raise TypeError(f'op {self.name} has no {name}')",
         "names_that_are_not_there",
         "does not suggest 'factor'",
     ),
-    (6, "asked", "in another order"): (
-        "return sorted(set(inspect.signature(rule).parameters) - {'g'})",
-        "names_of_a_rule",
-        "asked(lambda g, y",
+    (6, "arguments_of", "in another order"): (
+        "return sorted(set(inspect.signature(function).parameters) - {'g'})",
+        "names_of_a_vjp",
+        "arguments_of(lambda g, y",
     ),
     (6, "recorded", "every value"): ("saved = values", "saved_is_what_is_asked", "but the node saves"),
     (6, "recorded", "for every vjp"): (
-        "wanted = {name for x in op.inputs for name in asked(op.rules[x])}\n"
+        "wanted = {name for x in op.inputs for name in arguments_of(op.vjp_functions[x])}\n"
         "saved = {name: values[name] for name in wanted}",
         "saved_is_what_is_asked",
         "if x requires a gradient",
     ),
     (6, "recorded", "only names"): (
-        "saved = {name for x, node in zip(op.inputs, nodes) if node is not None for name in asked(op.rules[x])}",
+        "vjps = [op.vjp_functions[x] for x, node in zip(op.inputs, nodes) if node is not None]\n"
+        "saved = {name for vjp in vjps for name in arguments_of(vjp)}",
         "saved_is_what_is_asked",
         "saved must be a dict of values by name, got set.",
     ),
     (6, "pullback", "every vjp"): (
-        "return [unbroadcast(self.op.rules[x](g, **{n: self.saved[n] for n in asked(self.op.rules[x])}), shape or ())\n"
-        "        for x, shape in zip(self.op.inputs, self.shapes)]",
+        "vjps = self.op.vjp_functions\n"
+        "parts = [vjps[x](g, **{n: self.saved[n] for n in arguments_of(vjps[x])}) for x in self.op.inputs]\n"
+        "return [unbroadcast(part, shape or ()) for part, shape in zip(parts, self.shapes)]",
         "rules_that_nobody_needs",
         "KeyError",
     ),
     (6, "pullback", "broadcasting not undone"): (
-        "rules = self.op.rules\n"
-        "return [None if shape is None else rules[x](g, **{n: self.saved[n] for n in asked(rules[x])})\n"
+        "vjps = self.op.vjp_functions\n"
+        "return [None if shape is None else vjps[x](g, **{n: self.saved[n] for n in arguments_of(vjps[x])})\n"
         "        for x, shape in zip(self.op.inputs, self.shapes)]",
         "products",
         "It is not summed over the broadcast axes",
     ),
     (6, "pullback", "no entry for None"): (
         "out = []\nfor x, shape in zip(self.op.inputs, self.shapes):\n    if shape is None:\n        continue\n"
-        "    rule = self.op.rules[x]\n    c = rule(g, **{name: self.saved[name] for name in asked(rule)})\n"
+        "    vjp = self.op.vjp_functions[x]\n    c = vjp(g, **{name: self.saved[name] for name in arguments_of(vjp)})\n"
         "    out.append(unbroadcast(c, shape) if self.op.broadcasts else c)\nreturn out",
         "rules_that_nobody_needs",
         "the pullback of op product must return a list of 2 gradients, got list of length 1.",
@@ -396,12 +398,12 @@ MISTAKES = {
     ),
     (6, "exp", "saves its input"): ("exp.vjps(x=lambda g, x: g * np.exp(x))", "exp_saves_its_result", "it uses ['x']"),
     (6, "exp", "no return"): (
-        "def rule(g, out):\n    g * out\nexp.vjps(x=rule)",
+        "def vjp(g, out):\n    g * out\nexp.vjps(x=vjp)",
         "exponentials",
         "op exp: the vjp of x must return an array, got None.",
     ),
     (6, "exp", "a name misspelled"): (
-        "def exp_rule(g, out):\n    return g * outt\nexp.vjps(x=exp_rule)",
+        "def exp_vjp(g, out):\n    return g * outt\nexp.vjps(x=exp_vjp)",
         "exponentials",
         "NameError: name 'outt' is not defined",
     ),
@@ -413,7 +415,7 @@ MISTAKES = {
     (6, "tanh", "not squared"): ("tanh.vjps(x=lambda g, out: g * (1 - out))", "tanh", "the gradient of x is wrong"),
     (6, "sum", "saves an array"): (
         "broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))\n"
-        "sum.vjps(x=lambda g, x, axis: broadcast_to(reshape(g, shape=with_ones(x.shape, axis)), shape=x.shape))",
+        "sum.vjps(x=lambda g, x, axis: broadcast_to(reshape(g, shape=keepdims_shape(x.shape, axis)), shape=x.shape))",
         "sum_saves_no_array",
         "it uses x",
     ),
@@ -455,35 +457,35 @@ MISTAKES = {
         "inputs_without_a_mark",
         "parameters_of(f) for def f(x, y, axis=0, *, keepdims) must return a tuple and a dict, got tuple of length 3.",
     ),
-    (7, "asked", "two stars as a name"): (
+    (7, "arguments_of", "two stars as a name"): (
         "return [p.name for p in parameters]",
         "settings_by_two_stars",
         "['x', 'stride', 'window']",
     ),
     (7, "recorded", "always"): (
-        "rules = [op.rules[x] for x, node in zip(names, nodes) if node is not None]\n"
-        "wanted = {name for rule in rules for name in asked(rule, settings)}\n"
+        "functions = [op.vjp_functions[x] for x, node in zip(names, nodes) if node is not None]\n"
+        "wanted = {name for function in functions for name in arguments_of(function, settings)}\n"
         "saved = {name: values[name] for name in wanted & values.keys()}",
         "no_node_without_a_reason",
         "but the result has one",
     ),
     (7, "recorded", "for every vjp"): (
         "if not recording.get() or all(node is None for node in nodes):\n    return Tensor(out)\n"
-        "wanted = {name for x in names for name in asked(op.rules[x], settings)}\n"
+        "wanted = {name for x in names for name in arguments_of(op.vjp_functions[x], settings)}\n"
         "saved = {name: values[name] for name in wanted & values.keys()}",
         "saved_by_name",
         "but the node saves",
     ),
     (7, "recorded", "saves k"): (
         "if not recording.get() or all(node is None for node in nodes):\n    return Tensor(out)\n"
-        "rules = [op.rules[x] for x, node in zip(names, nodes) if node is not None]\n"
-        "saved = {name: values[name] for rule in rules for name in asked(rule, settings)}",
+        "functions = [op.vjp_functions[x] for x, node in zip(names, nodes) if node is not None]\n"
+        "saved = {name: values[name] for function in functions for name in arguments_of(function, settings)}",
         "which_of_many",
         "KeyError: 'k'",
     ),
     (7, "pullback", "without k"): (
-        "rules = self.op.rules\n"
-        "return [None if shape is None else rules[x](g, **{n: self.saved[n] for n in asked(rules[x], {})})\n"
+        "vjps = self.op.vjp_functions\n"
+        "return [None if shape is None else vjps[x](g, **{n: self.saved[n] for n in arguments_of(vjps[x], {})})\n"
         "        for x, shape in zip(self.names, self.shapes)]",
         "which_of_many",
         "KeyError: 'k'",
@@ -491,60 +493,64 @@ MISTAKES = {
     (7, "pullback", "k as the position only"): (
         "parts, broadcasts = [], self.op.broadcasts\n"
         "for k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n"
-        "    rule, known = self.op.rules[x], self.saved | {'k': k}\n"
-        "    part = None if shape is None else rule(g, **{n: known[n] for n in asked(rule, self.op.settings)})\n"
+        "    vjp, known = self.op.vjp_functions[x], self.saved | {'k': k}\n"
+        "    part = None if shape is None else vjp(g, **{n: known[n] for n in arguments_of(vjp, self.op.settings)})\n"
         "    parts.append(unbroadcast(part, shape) if broadcasts and shape is not None else part)\nreturn parts",
         "a_setting_called_k",
         "",
     ),
     (7, "pullback", "return in the loop"): (
         "cs = []\nfor k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n    if shape is None:\n"
-        "        cs.append(None)\n        continue\n    rule, known = self.op.rules[x], {'k': k} | self.saved\n"
-        "    c = rule(g, **{n: known[n] for n in asked(rule, self.op.settings)})\n"
+        "        cs.append(None)\n        continue\n    vjp, known = self.op.vjp_functions[x], {'k': k} | self.saved\n"
+        "    c = vjp(g, **{n: known[n] for n in arguments_of(vjp, self.op.settings)})\n"
         "    cs.append(unbroadcast(c, shape) if self.op.broadcasts else c)\n    return cs",
         "which_of_many",
         "the pullback of op weighted must return a list of 3 gradients, got list of length 1.",
     ),
     (7, "pullback", "broadcasting not undone"): (
         "cs = []\nfor k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n    if shape is None:\n"
-        "        cs.append(None)\n        continue\n    rule, known = self.op.rules[x], {'k': k} | self.saved\n"
-        "    cs.append(rule(g, **{n: known[n] for n in asked(rule, self.op.settings)}))\nreturn cs",
+        "        cs.append(None)\n        continue\n    vjp, known = self.op.vjp_functions[x], {'k': k} | self.saved\n"
+        "    cs.append(vjp(g, **{n: known[n] for n in arguments_of(vjp, self.op.settings)}))\nreturn cs",
         "the_ops_before",
         "It is not summed over the broadcast axes.",
     ),
     (8, "assign", "other memory"): (
         "self.data = np.broadcast_to(values, self.shape)",
         "writing",
-        "cell.changed is 0",
+        "storage.version is 0",
     ),
     (8, "assign", "binds the name"): (
-        "self.data = values\nself.cell.changed = next(clock)",
+        "self.data = values\nself.storage.version = next(clock)",
         "writing",
         "after assign, x.data is another array: views of x have not changed.",
     ),
-    (8, "assign", "no clock"): ("self.data[...] = values\nself.cell.changed += 1", "writing", "but cell.changed is 1."),
-    (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "must return the cell of the input"),
-    (8, "cell_of", "the cell of any input"): (
-        "return next((x.cell for x in inputs if isinstance(x, Tensor)), Cell())",
-        "views_share_a_cell",
+    (8, "assign", "no clock"): (
+        "self.data[...] = values\nself.storage.version += 1",
+        "writing",
+        "but storage.version is 1.",
+    ),
+    (8, "storage_of", "always new"): ("return Storage()", "views_share_storage", "must be the storage of the input"),
+    (8, "storage_of", "the storage of any input"): (
+        "return next((x.storage for x in inputs if isinstance(x, Tensor)), Storage())",
+        "views_share_storage",
         "for a new array",
     ),
-    (8, "cell_of", "the class"): (
+    (8, "storage_of", "the class"): (
         "for x in inputs:\n    if isinstance(x, Tensor) and np.may_share_memory(out, x.data):\n"
-        "        return x.cell\nreturn Cell",
-        "views_share_a_cell",
-        "for a new array, cell_of must return a new Cell, got type.",
+        "        return x.storage\nreturn Storage",
+        "views_share_storage",
+        "for a new array, storage_of must return a new Storage, got type.",
     ),
-    (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "but view * 2 raises no StaleError"),
-    (8, "demand_fresh", "at any change ever"): (
-        "if x.cell.changed:\n    raise StaleError(op.name)",
+    (8, "unchanged", "never"): ("pass", "a_view_with_an_old_history", "but view * 2 raises no StaleValueError"),
+    (8, "unchanged", "at any change ever"): (
+        "if x.storage.version:\n    raise StaleValueError(op.name)",
         "computed_after_the_change",
         "but view * 2 raises",
     ),
-    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "but no StaleError was raised"),
+    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "but no StaleValueError was raised"),
     (8, "guarded", "at any change ever"): (
-        "for name, cell in self.cells.items():\n    if cell.changed:\n"
-        "        raise StaleError(f'op {self.pullback.op.name}: {name}')",
+        "for name, storage in self.storages.items():\n    if storage.version:\n"
+        "        raise StaleValueError(f'op {self.pullback.op.name}: {name}')",
         "changed_before",
         "x was changed before x * x",
     ),
@@ -560,10 +566,11 @@ MISTAKES = {
         "kept(x, x.data) must return an array, got Tensor.",
     ),
     (8, "in_place", "of the overwritten values"): (
-        "result = op(Tensor(tensor.data, node=tensor.node, cell=tensor.cell), other)\ntensor.assign(result.data)\n"
-        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
+        "old = Tensor(tensor.data, node=tensor.node, storage=tensor.storage)\nresult = op(old, other)\n"
+        "tensor.assign(result.data)\n"
+        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.time = next(clock)\nreturn tensor",
         "recorded_in_place",
-        "StaleError",
+        "StaleValueError",
     ),
     (8, "in_place", "the number of the result"): (
         "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\ntensor.assign(result.data)\n"
@@ -573,21 +580,21 @@ MISTAKES = {
     ),
     (8, "in_place", "other is overwritten, too"): (
         "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\ntensor.assign(result.data)\n"
-        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
+        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.time = next(clock)\nreturn tensor",
         "with_itself",
         "",
     ),
     (8, "in_place", "no return"): (
         "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\n"
         "tensor.assign(result.data)\ntensor.node = result.node\nif tensor.node is not None:\n"
-        "    tensor.node.number = next(clock)",
+        "    tensor.node.time = next(clock)",
         "recorded_in_place",
         "in_place must return the tensor itself, got None.",
     ),
     (8, "in_place", "the tensor itself"): (
         "result = op(tensor, other)\ntensor.assign(result.data)\ntensor.node = result.node\nreturn tensor",
         "recorded_in_place",
-        "StaleError: op multiply: the storage of an input was changed in place after the input was computed.",
+        "StaleValueError: op multiply: an input was changed in place after it was computed.",
     ),
     (9, "lifted", "nothing"): ("saved = pullback.saved", "gradients_are_recorded", "has no node"),
     (9, "lifted", "constants"): (
@@ -596,22 +603,22 @@ MISTAKES = {
         "has no node",
     ),
     (9, "lifted", "only inputs"): (
-        "lift = lambda n, v: Tensor(v, node=nodes[n], cell=guarded.cells[n]) if n in 'xy' else v\n"
+        "lift = lambda n, v: Tensor(v, node=nodes[n], storage=guarded.storages[n]) if n in 'xy' else v\n"
         "saved = {n: lift(n, v) for n, v in pullback.saved.items()}",
         "results_are_lifted",
         "out was not lifted",
     ),
-    (9, "lifted", "without cells"): (
+    (9, "lifted", "without storages"): (
         "saved = {n: Tensor(v, node=nodes[n]) if nodes.get(n) is not None else v for n, v in pullback.saved.items()}",
         "still_guarded",
-        "no StaleError was raised",
+        "no StaleValueError was raised",
     ),
-    (9, "walk", "through the targets"): (
-        "while waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n        continue\n"
+    (9, "backward_pass", "through the targets"): (
+        "while queue:\n    node = heappop(queue)[1]\n    if node.vjp is None:\n        continue\n"
         "    for parent, c in zip(node.parents, lifted(node)(gradients.pop(node))):\n"
         "        if parent in gradients:\n            gradients[parent] = gradients[parent] + c\n"
         "        elif parent is not None:\n            gradients[parent] = c\n"
-        "            heappush(waiting, (-parent.number, parent))",
+        "            heappush(queue, (-parent.time, parent))",
         "ends_at_targets",
         "the gradient of the target is missing",
     ),
@@ -660,22 +667,22 @@ MISTAKES = {
         "values_of_logsumexp",
         " has shape (",
     ),
-    (10, "logsumexp_rule", "as on paper"): (
+    (10, "logsumexp_vjp", "as on paper"): (
         "return g * exp(x) / exp(x).sum(axis=-1, keepdims=True)",
         "large_gradient",
         "the gradient of logsumexp(",
     ),
-    (10, "logsumexp_rule", "with NumPy only"): (
+    (10, "logsumexp_vjp", "with NumPy only"): (
         "x, out = getattr(x, 'data', x), getattr(out, 'data', out)\nreturn g * np.exp(np.asarray(x) - np.asarray(out))",
         "gradient_of_logsumexp",
         "",
     ),
-    (10, "logsumexp_rule", "a tuple"): (
+    (10, "logsumexp_vjp", "a tuple"): (
         "return (g * exp(x - out),)",
         "gradient_of_logsumexp",
         "op logsumexp: the vjp of x must return an array, got tuple of length 1.",
     ),
-    (10, "logsumexp_rule", "exp of NumPy"): (
+    (10, "logsumexp_vjp", "exp of NumPy"): (
         "return g * np.exp(x - out)",
         "gradient_of_logsumexp",
         "TypeError: operand 'Tensor' does not support ufuncs (__array_ufunc__=None)",
@@ -788,7 +795,7 @@ MISTAKES = {
         "rules_of_correlate_images",
         "",
     ),
-    (11, "convolution", "added to the columns"): ("return correlate(images, kernels) + bias", "a_layer", ""),
+    (11, "conv2d", "added to the columns"): ("return correlate(x, weight) + bias", "a_layer", ""),
     (12, "kept_bytes", "once per save"): (
         (
             "while waiting:\n"
@@ -797,8 +804,8 @@ MISTAKES = {
             "        continue\n"
             "    seen.add(node)\n"
             "    waiting += node.parents\n"
-            "    if node.rule is not None:\n"
-            "        for a in node.rule.pullback.saved.values():\n"
+            "    if node.vjp is not None:\n"
+            "        for a in node.vjp.pullback.saved.values():\n"
             "            if isinstance(a, np.ndarray):\n"
             "                found[len(found)] = a.nbytes\n"
         ),
@@ -808,30 +815,30 @@ MISTAKES = {
     (12, "kept_bytes", "along every path"): (
         (
             "def visit(node):\n"
-            "    if node is not None and node.rule is not None:\n"
+            "    if node is not None and node.vjp is not None:\n"
             "        for parent in node.parents:\n"
             "            visit(parent)\n"
-            "        arrays = [a for a in node.rule.pullback.saved.values() if isinstance(a, np.ndarray)]\n"
+            "        arrays = [a for a in node.vjp.pullback.saved.values() if isinstance(a, np.ndarray)]\n"
             "        found.update((id(a), a.nbytes) for a in arrays)\n"
             "visit(tensor.node)\n"
         ),
         "of_a_long_graph",
         "RecursionError",
     ),
-    (12, "kept_bytes", "a leaf has a rule"): (
+    (12, "kept_bytes", "a leaf has a vjp"): (
         "while waiting:\n    node = waiting.pop()\n    if node is None or node in seen:\n        continue\n"
         "    seen.add(node)\n    waiting += node.parents\n"
-        "    found |= {id(a): a.nbytes for a in node.rule.pullback.saved.values() if isinstance(a, np.ndarray)}",
+        "    found |= {id(a): a.nbytes for a in node.vjp.pullback.saved.values() if isinstance(a, np.ndarray)}",
         "each_array_once",
         "AttributeError: 'NoneType' object has no attribute 'pullback'",
     ),
-    (12, "walk", "frees nothing"): (
+    (12, "backward_pass", "frees nothing"): (
         (
-            "while waiting:\n"
-            "    node = heappop(waiting)[1]\n"
-            "    if node.rule is None:\n"
+            "while queue:\n"
+            "    node = heappop(queue)[1]\n"
+            "    if node.vjp is None:\n"
             "        continue\n"
-            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "    for parent, c in zip(node.parents, node.vjp(gradients.pop(node))):\n"
             "        if parent is None:\n"
             "            continue\n"
             "        if parent in own:\n"
@@ -841,19 +848,19 @@ MISTAKES = {
             "            own.add(parent)\n"
             "        else:\n"
             "            gradients[parent] = c\n"
-            "            heappush(waiting, (-parent.number, parent))\n"
+            "            heappush(queue, (-parent.time, parent))\n"
         ),
         "freed_on_the_way",
         "alive when each vjp ran",
     ),
-    (12, "walk", "frees at the end"): (
+    (12, "backward_pass", "frees at the end"): (
         (
             "passed = []\n"
-            "while waiting:\n"
-            "    node = heappop(waiting)[1]\n"
-            "    if node.rule is None:\n"
+            "while queue:\n"
+            "    node = heappop(queue)[1]\n"
+            "    if node.vjp is None:\n"
             "        continue\n"
-            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "    for parent, c in zip(node.parents, node.vjp(gradients.pop(node))):\n"
             "        if parent is None:\n"
             "            continue\n"
             "        if parent in own:\n"
@@ -863,7 +870,7 @@ MISTAKES = {
             "            own.add(parent)\n"
             "        else:\n"
             "            gradients[parent] = c\n"
-            "            heappush(waiting, (-parent.number, parent))\n"
+            "            heappush(queue, (-parent.time, parent))\n"
             "    passed.append(node)\n"
             "for node in passed:\n"
             "    if not retain_graph:\n"
@@ -872,13 +879,13 @@ MISTAKES = {
         "freed_on_the_way",
         "alive when each vjp ran",
     ),
-    (12, "walk", "ignores retain_graph"): (
+    (12, "backward_pass", "ignores retain_graph"): (
         (
-            "while waiting:\n"
-            "    node = heappop(waiting)[1]\n"
-            "    if node.rule is None:\n"
+            "while queue:\n"
+            "    node = heappop(queue)[1]\n"
+            "    if node.vjp is None:\n"
             "        continue\n"
-            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "    for parent, c in zip(node.parents, node.vjp(gradients.pop(node))):\n"
             "        if parent is None:\n"
             "            continue\n"
             "        if parent in own:\n"
@@ -888,46 +895,46 @@ MISTAKES = {
             "            own.add(parent)\n"
             "        else:\n"
             "            gradients[parent] = c\n"
-            "            heappush(waiting, (-parent.number, parent))\n"
+            "            heappush(queue, (-parent.time, parent))\n"
             "    free(node)\n"
         ),
         "a_second_walk",
         "after backward(g, retain_graph=True)",
     ),
-    (12, "walk", "as in lesson 4"): (
+    (12, "backward_pass", "as in lesson 4"): (
         (
-            "while waiting:\n"
-            "    node = heappop(waiting)[1]\n"
-            "    if node.rule is None:\n"
+            "while queue:\n"
+            "    node = heappop(queue)[1]\n"
+            "    if node.vjp is None:\n"
             "        continue\n"
-            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "    for parent, c in zip(node.parents, node.vjp(gradients.pop(node))):\n"
             "        if parent is None:\n"
             "            continue\n"
             "        if parent in gradients:\n"
             "            gradients[parent] = gradients[parent] + c\n"
             "        else:\n"
             "            gradients[parent] = c\n"
-            "            heappush(waiting, (-parent.number, parent))\n"
+            "            heappush(queue, (-parent.time, parent))\n"
             "    if not retain_graph:\n"
             "        free(node)\n"
         ),
         "one_sum",
-        "walk created 9 new arrays",
+        "backward_pass created 9 new arrays",
     ),
-    (12, "walk", "in place at once"): (
+    (12, "backward_pass", "in place at once"): (
         (
-            "while waiting:\n"
-            "    node = heappop(waiting)[1]\n"
-            "    if node.rule is None:\n"
+            "while queue:\n"
+            "    node = heappop(queue)[1]\n"
+            "    if node.vjp is None:\n"
             "        continue\n"
-            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "    for parent, c in zip(node.parents, node.vjp(gradients.pop(node))):\n"
             "        if parent is None:\n"
             "            continue\n"
             "        if parent in gradients:\n"
             "            gradients[parent] += c\n"
             "        else:\n"
             "            gradients[parent] = c\n"
-            "            heappush(waiting, (-parent.number, parent))\n"
+            "            heappush(queue, (-parent.time, parent))\n"
             "    if not retain_graph:\n"
             "        free(node)\n"
         ),
@@ -1127,15 +1134,15 @@ MISTAKES = {
         "the forward derivative along x is wrong",
     ),
     ("engine", "names", "some"): (
-        "from lesson08_views import StaleError, Tensor\nfrom lesson06_ops import exp, reshape, tanh",
+        "from lesson08_views import StaleValueError, Tensor\nfrom lesson06_ops import exp, reshape, tanh",
         "all_there",
         "engine.py has no Op, op, no_grad, grad",
     ),
     ("engine", "names", "the Op of lesson 6"): (
         "from lesson06_ops import Op, exp, reshape, tanh\nfrom lesson07_recorder import no_grad, op\n"
-        "from lesson08_views import StaleError, Tensor\nfrom lesson09_second_order import grad, hvp, jvp\n"
+        "from lesson08_views import StaleValueError, Tensor\nfrom lesson09_second_order import grad, hvp, jvp\n"
         "from lesson10_softmax import cross_entropy, logsumexp, sigmoid, softplus\n"
-        "from lesson11_convolution import convolution, correlate\nfrom lesson12_memory import FreedError\n"
+        "from lesson11_convolution import conv2d, correlate\nfrom lesson12_memory import GraphFreedError\n"
         "from lesson13_joint_rules import JointOp, checkpoint\nfrom lesson14_vmap import jacobian, vmap",
         "every_op",
         "Error",
@@ -1146,13 +1153,13 @@ MISTAKES = {
         "cannot import name 'no_gard' from 'lesson07_recorder'",
     ),
     ("engine", "logits", "no tanh"): (
-        "maps = convolution(images, weights['kernels'], weights['bias'])\n"
+        "maps = conv2d(images, weights['kernels'], weights['bias'])\n"
         "return reshape(maps, shape=(len(images), weights['weight'].shape[0])) @ weights['weight']",
         "same_logits",
         "logits(weights, images) of arrays is ",
     ),
     ("engine", "logits", "attributes of a dict"): (
-        "maps = tanh(convolution(images, weights.kernels, weights.bias))\n"
+        "maps = tanh(conv2d(images, weights.kernels, weights.bias))\n"
         "return reshape(maps, shape=(len(images), -1)) @ weights.weight",
         "same_logits",
         "AttributeError: 'dict' object has no attribute 'kernels'",

@@ -18,12 +18,12 @@ class Value:
         The derivative, with respect to this number, of the result on which `backward` was called.
     parents : tuple of Value
         The inputs that it was computed from.
-    rule : callable or None
+    vjp : callable or None
         The vjp: maps the gradient of this number to a tuple with one contribution for each parent.
     """
 
-    def __init__(self, data, parents=(), rule=None):
-        self.data, self.grad, self.parents, self.rule = float(data), 0.0, parents, rule
+    def __init__(self, data, parents=(), vjp=None):
+        self.data, self.grad, self.parents, self.vjp = float(data), 0.0, parents, vjp
 
     def __add__(self, other):
         other = as_value(other)
@@ -76,7 +76,7 @@ class Value:
         """Add g to the gradient of this number, and pass each parent its contribution."""
         # hole: backward
         self.grad += g
-        if self.rule is not None:
-            for parent, contribution in zip(self.parents, self.rule(g)):
+        if self.vjp is not None:
+            for parent, contribution in zip(self.parents, self.vjp(g)):
                 parent.backward(contribution)
         # end

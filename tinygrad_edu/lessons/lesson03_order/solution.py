@@ -43,9 +43,9 @@ def backward(root, g=1.0):
     gradients = dict.fromkeys(values, 0.0)
     gradients[root] = g
     for value in reversed(values):
-        if value.rule is None:
+        if value.vjp is None:
             value.grad += gradients[value]
             continue
-        for parent, contribution in zip(value.parents, value.rule(gradients[value])):
+        for parent, contribution in zip(value.parents, value.vjp(gradients[value])):
             gradients[parent] += contribution
     # end

@@ -1,7 +1,7 @@
 """Lesson 5: tensors, and the vjps of array operations."""
 
 import numpy as np
-from lesson04_clock import Node, walk
+from lesson04_clock import Node, backward_pass
 
 
 def unbroadcast(g, shape):
@@ -13,17 +13,17 @@ def unbroadcast(g, shape):
     # end
 
 
-def transposed(x):
+def matrix_transpose(x):
     """Return x with its last two axes exchanged."""
     return x.swapaxes(-1, -2)
 
 
-def computed(data, inputs, rule):
+def computed(data, inputs, vjp):
     """Return a Tensor computed from inputs; it has a node only if an input has one."""
     # hole: computed
     nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
     has_gradient = any(node is not None for node in nodes)
-    return Tensor(data, node=Node(nodes, rule) if has_gradient else None)
+    return Tensor(data, node=Node(nodes, vjp) if has_gradient else None)
     # end
 
 
@@ -73,7 +73,7 @@ class Tensor:
         return computed(
             x @ y,
             (self, other),
-            lambda g: (unbroadcast(g @ transposed(y), x.shape), unbroadcast(transposed(x) @ g, y.shape)),
+            lambda g: (unbroadcast(g @ matrix_transpose(y), x.shape), unbroadcast(matrix_transpose(x) @ g, y.shape)),
         )
         # end
 
@@ -81,14 +81,14 @@ class Tensor:
         """Return the sum over one axis, over several, or over all."""
         x = self.data
 
-        def rule(g):
+        def vjp(g):
             # hole: sum
             if axis is not None and not keepdims:
                 g = np.expand_dims(g, axis)
             return (np.broadcast_to(g, x.shape),)
             # end
 
-        return computed(x.sum(axis=axis, keepdims=keepdims), (self,), rule)
+        return computed(x.sum(axis=axis, keepdims=keepdims), (self,), vjp)
 
     def reshape(self, shape):
         """Return the same elements in another shape."""
@@ -125,7 +125,9 @@ class Tensor:
 
     def backward(self, g=None):
         """Add to the grad of each leaf the gradient of ``sum(g * self)``; g is all ones by default."""
-        for leaf, arrived in walk(self.node, np.ones(self.shape) if g is None else np.asarray(g, np.float64)).items():
+        for leaf, arrived in backward_pass(
+            self.node, np.ones(self.shape) if g is None else np.asarray(g, np.float64)
+        ).items():
             # hole: backward
             leaf.grad = np.array(arrived) if leaf.grad is None else leaf.grad + arrived
             # end

@@ -15,14 +15,14 @@ def logsumexp(x):
     # end
 
 
-def logsumexp_rule(g, x, out):
+def logsumexp_vjp(g, x, out):
     """Return the gradient of x without overflow. g, x and out are arrays or Tensors."""
-    # hole: logsumexp_rule
+    # hole: logsumexp_vjp
     return g * exp(x - out)
     # end
 
 
-logsumexp.vjps(x=logsumexp_rule)
+logsumexp.vjps(x=logsumexp_vjp)
 
 
 def log_softmax(x):

@@ -83,8 +83,8 @@ correlate_images.vjps(maps=lambda g, kernels: correlate(g, kernels), kernels=lam
 # end
 
 
-def convolution(images, kernels, bias):
-    """Return the maps of a convolution layer; bias has shape (K,)."""
-    # hole: convolution
-    return correlate(images, kernels) + bias.reshape((*bias.shape, 1, 1))
+def conv2d(x, weight, bias):
+    """Return the maps of a convolution layer: images x, kernels weight, and bias of shape (K,)."""
+    # hole: conv2d
+    return correlate(x, weight) + bias.reshape((*bias.shape, 1, 1))
     # end
