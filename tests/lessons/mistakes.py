@@ -533,13 +533,13 @@ MISTAKES = {
     (8, "storage_of", "the storage of any input"): (
         "return next((x.storage for x in inputs if isinstance(x, Tensor)), Storage())",
         "views_share_storage",
-        "for a new array",
+        "storage_of a new array",
     ),
     (8, "storage_of", "the class"): (
         "for x in inputs:\n    if isinstance(x, Tensor) and np.may_share_memory(out, x.data):\n"
         "        return x.storage\nreturn Storage",
         "views_share_storage",
-        "for a new array, storage_of must return a new Storage, got type.",
+        "storage_of a new array must be a new Storage, got type.",
     ),
     (8, "unchanged", "never"): ("pass", "a_view_with_an_old_history", "but view * 2 raises no StaleValueError"),
     (8, "unchanged", "at any change ever"): (
@@ -919,7 +919,7 @@ MISTAKES = {
             "        free(node)\n"
         ),
         "one_sum",
-        "backward_pass created 9 new arrays",
+        "backward_pass made 9 new arrays",
     ),
     (12, "backward_pass", "in place at once"): (
         (
