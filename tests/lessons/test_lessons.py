@@ -236,7 +236,7 @@ def test_each_line_is_in_its_hole(lesson):
     hole = None
     for text in marked:
         if text.strip().startswith("# hole: "):
-            hole = text.split()[-1]
+            hole = text.partition(",")[0].split()[-1]
         elif text.strip() == "# end":
             hole = None
         else:

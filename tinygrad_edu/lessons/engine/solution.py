@@ -36,7 +36,7 @@ def initial(rng, kernels=16, side=28):
 
 def logits(weights, images):
     """Return (N, 10) logits of images (N, 1, side, side): convolution, tanh, and flattened maps times the weight."""
-    # hole: logits
+    # hole: logits, in the core: layers.Conv2D.forward, layers.Linear.forward
     maps = tanh(conv2d(images, weights["kernels"], weights["bias"]))
     return reshape(maps, shape=(len(images), weights["weight"].shape[0])) @ weights["weight"]
     # end
@@ -44,7 +44,7 @@ def logits(weights, images):
 
 def step(weights, images, labels, rate):
     """Return the loss, a float, and a new dict with the weights after one step of gradient descent."""
-    # hole: step
+    # hole: step, in the core: sgd.SGD.update
     leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}
     loss = cross_entropy(logits(leaves, images), labels)
     loss.backward()

@@ -38,7 +38,7 @@ def backward(root, g=1.0):
 
     Each vjp is called once, with the complete gradient of its value. The grad of other values does not change.
     """
-    # hole: backward
+    # hole: backward, in the core: engine.BackwardPass.run, engine.BackwardPass.add
     values = order(root)
     gradients = dict.fromkeys(values, 0.0)
     gradients[root] = g

@@ -25,7 +25,7 @@ class Node:
     __slots__ = ("__weakref__", "grad", "parents", "time", "vjp")
 
     def __init__(self, parents=(), vjp=None):
-        # hole: node
+        # hole: node, in the core: engine.Node
         self.time, self.parents, self.vjp, self.grad = next(clock), parents, vjp, None
         # end
 
@@ -33,7 +33,7 @@ class Node:
 def backward_pass(root, g):
     """Run the backward pass from root with gradient g; return a dict of the gradients of the leaves, by node."""
     gradients, queue = {root: g}, [(-root.time, root)]
-    # hole: backward_pass
+    # hole: backward_pass, in the core: engine.BackwardPass.run, engine.BackwardPass.visit, engine.BackwardPass.add
     while queue:
         node = heappop(queue)[1]
         if node.vjp is None:
@@ -52,7 +52,7 @@ def backward_pass(root, g):
 
 def computed(data, inputs, vjp):
     """Return a Value computed from Values and plain numbers; its node has the nodes of the inputs as parents."""
-    # hole: computed
+    # hole: computed, in the core: op.Call.run
     return Value(data, Node(tuple(x.node if isinstance(x, Value) else None for x in inputs), vjp))
     # end
 
@@ -79,14 +79,14 @@ class Value:
         return computed(self.data + number_of(other), (self, other), lambda g: (g, g))
 
     def __mul__(self, other):
-        # hole: mul
+        # hole: mul, in the core: arithmetic.multiply
         x, y = self.data, number_of(other)
         return computed(x * y, (self, other), lambda g: (g * y, g * x))
         # end
 
     def tanh(self):
         """Return the hyperbolic tangent."""
-        # hole: tanh
+        # hole: tanh, in the core: arithmetic.tanh
         out = math.tanh(self.data)
         return computed(out, (self,), lambda g: (g * (1 - out * out),))
         # end

@@ -6,7 +6,7 @@ from lesson04_clock import Node, backward_pass
 
 def unbroadcast(g, shape):
     """Sum g to the shape of the array that was broadcast; each element gets the sum over its copies."""
-    # hole: unbroadcast
+    # hole: unbroadcast, in the core: engine.unbroadcast
     extra = g.ndim - len(shape)
     stretched = tuple(extra + axis for axis, length in enumerate(shape) if length == 1)
     return g.sum(axis=(*range(extra), *stretched)).reshape(shape)
@@ -20,7 +20,7 @@ def matrix_transpose(x):
 
 def computed(data, inputs, vjp):
     """Return a Tensor computed from inputs; it has a node only if an input has one."""
-    # hole: computed
+    # hole: computed, in the core: op.Call.run
     nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
     has_gradient = any(node is not None for node in nodes)
     return Tensor(data, node=Node(nodes, vjp) if has_gradient else None)
@@ -62,14 +62,14 @@ class Tensor:
 
     def __mul__(self, other):
         x, y = self.data, array_of(other)
-        # hole: mul
+        # hole: mul, in the core: arithmetic.multiply
         return computed(x * y, (self, other), lambda g: (unbroadcast(g * y, x.shape), unbroadcast(g * x, y.shape)))
         # end
 
     def __matmul__(self, other):
         """Return the matrix product; axes before the last two broadcast."""
         x, y = self.data, array_of(other)
-        # hole: matmul
+        # hole: matmul, in the core: arrays.matmul
         return computed(
             x @ y,
             (self, other),
@@ -82,7 +82,7 @@ class Tensor:
         x = self.data
 
         def vjp(g):
-            # hole: sum
+            # hole: sum, in the core: arrays.sum
             if axis is not None and not keepdims:
                 g = np.expand_dims(g, axis)
             return (np.broadcast_to(g, x.shape),)
@@ -93,13 +93,13 @@ class Tensor:
     def reshape(self, shape):
         """Return the same elements in another shape."""
         x = self.data
-        # hole: reshape
+        # hole: reshape, in the core: arrays.reshape
         return computed(x.reshape(shape), (self,), lambda g: (g.reshape(x.shape),))
         # end
 
     def transpose(self, axes):
         """Permute the axes."""
-        # hole: transpose
+        # hole: transpose, in the core: arrays.transpose
         return computed(self.data.transpose(axes), (self,), lambda g: (g.transpose(np.argsort(axes)),))
         # end
 
@@ -128,6 +128,6 @@ class Tensor:
         for leaf, arrived in backward_pass(
             self.node, np.ones(self.shape) if g is None else np.asarray(g, np.float64)
         ).items():
-            # hole: backward
+            # hole: backward, in the core: engine.BackwardPass.accumulate
             leaf.grad = np.array(arrived) if leaf.grad is None else leaf.grad + arrived
             # end

@@ -47,7 +47,7 @@ class Op:
 
     def known_name(self, name, known):
         """Raise a TypeError unless a name is known; it contains op, name and, if there is one, a similar known name."""
-        # hole: known_name
+        # hole: known_name, in the core: checks.known_names
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}."
@@ -68,7 +68,7 @@ def op(forward=None, *, broadcasts=False):
 
 def arguments_of(function):
     """Return a list of the names of a vjp's parameters after the first."""
-    # hole: arguments_of
+    # hole: arguments_of, in the core: op.Op.arguments_of
     return list(inspect.signature(function).parameters)[1:]
     # end
 
@@ -80,7 +80,7 @@ def recorded(op, inputs, arrays, settings, out):
         return Tensor(out)
     values = dict(zip(op.inputs, arrays)) | {f"{x}_shape": np.shape(a) for x, a in zip(op.inputs, arrays)}
     values |= settings | {"out": out}
-    # hole: recorded
+    # hole: recorded, in the core: op.Call.node
     functions = [op.vjp_functions[x] for x, node in zip(op.inputs, nodes) if node is not None]
     wanted = {name for function in functions for name in arguments_of(function)}
     saved = {name: values[name] for name in wanted}
@@ -99,7 +99,7 @@ class Pullback:
 
     def __call__(self, g):
         """Return a list with one contribution per input; None for an input without a node, whose vjp does not run."""
-        # hole: pullback
+        # hole: pullback, in the core: op.Op.vjp, engine.BackwardPass.contribution
         contributions = []
         for x, shape in zip(self.op.inputs, self.shapes):
             if shape is None:
@@ -139,7 +139,7 @@ def divide(x, y):
     return np.divide(x, y)
 
 
-# hole: divide
+# hole: divide, in the core: arithmetic.divide
 divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
 # end
 
@@ -159,7 +159,7 @@ def exp(x):
     return np.exp(x)
 
 
-# hole: exp
+# hole: exp, in the core: arithmetic.exp
 exp.vjps(x=lambda g, out: g * out)
 # end
 
@@ -170,7 +170,7 @@ def tanh(x):
     return np.tanh(x)
 
 
-# hole: tanh
+# hole: tanh, in the core: arithmetic.tanh
 tanh.vjps(x=lambda g, out: g * (1 - out * out))
 # end
 
@@ -212,7 +212,7 @@ def keepdims_shape(shape, axis):
     return tuple(1 if position in axes else length for position, length in enumerate(shape))
 
 
-# hole: sum
+# hole: sum, in the core: arrays.broadcast_to, arrays.sum
 broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
 sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, shape=keepdims_shape(x_shape, axis)), shape=x_shape))
 # end
@@ -233,7 +233,7 @@ def matmul(x, y):
     return np.matmul(x, y)
 
 
-# hole: matmul
+# hole: matmul, in the core: arrays.matmul
 matmul.vjps(x=lambda g, y: g @ matrix_transpose(y), y=lambda g, x: matrix_transpose(x) @ g)
 # end
 

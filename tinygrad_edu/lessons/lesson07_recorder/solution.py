@@ -17,7 +17,7 @@ recording = ContextVar("recording", default=True)  # separate for each thread an
 @contextmanager
 def no_grad():
     """Disable recording in a ``with`` block. Restore the previous mode at its end, also after an error."""
-    # hole: no_grad
+    # hole: no_grad, in the core: engine.no_grad
     before = recording.set(False)
     try:
         yield
@@ -34,7 +34,7 @@ def parameters_of(forward):
     dict is correct.
     """
     parameters = inspect.signature(forward).parameters.values()
-    # hole: parameters_of
+    # hole: parameters_of, in the core: op.Op.__init__
     marked = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
     bare = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
     inputs = tuple(marked or bare)
@@ -45,7 +45,7 @@ def parameters_of(forward):
 def arguments_of(function, settings):
     """Return a list of the names that a vjp uses. A vjp with ``**`` uses all settings, including unnamed ones."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
-    # hole: arguments_of
+    # hole: arguments_of, in the core: op.Op.arguments_of
     named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
     takes_all = len(named) < len(parameters)
     return named + [name for name in settings if takes_all and name not in named]
@@ -98,7 +98,7 @@ def recorded(op, inputs, arrays, settings, out):
     values = settings | {"out": out, f"{op.inputs[0]}_shapes": tuple(np.shape(a) for a in arrays)}
     for x, a in zip(names, arrays):
         values |= {x: a, f"{x}_shape": np.shape(a), f"{x}_dtype": getattr(a, "dtype", None)}
-    # hole: recorded
+    # hole: recorded, in the core: op.Call.run, op.Call.node, op.Call.values
     if not recording.get() or all(node is None for node in nodes):
         return Tensor(out)
     functions = [op.vjp_functions[x] for x, node in zip(names, nodes) if node is not None]
@@ -119,7 +119,7 @@ class Pullback:
 
     def __call__(self, g):
         """Return a list with one contribution per input; None for an input without a node, whose vjp does not run."""
-        # hole: pullback
+        # hole: pullback, in the core: engine.BackwardPass.contribution, engine.BackwardPass.like_input, op.Op.vjp
         contributions = []
         for k, (x, shape) in enumerate(zip(self.names, self.shapes)):
             if shape is None:

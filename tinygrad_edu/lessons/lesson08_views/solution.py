@@ -31,7 +31,7 @@ class Tensor(TensorOfOps):
 
     def assign(self, values):
         """Write values into this tensor's storage, without recording; all views change, too."""
-        # hole: assign
+        # hole: assign, in the core: tensor.Tensor.assign, engine.writing
         self.data[...] = values
         self.storage.version = next(clock)
         # end
@@ -45,7 +45,7 @@ class Tensor(TensorOfOps):
 
 def storage_of(out, inputs):
     """Return the storage of the input that an array is a view of; return a new one for a new array."""
-    # hole: storage_of
+    # hole: storage_of, in the core: op.Call.storage
     for x in inputs:
         if isinstance(x, Tensor) and np.may_share_memory(out, x.data):
             return x.storage
@@ -57,7 +57,7 @@ def unchanged(op, x):
     """Raise a StaleValueError if x was computed and written to later: its node no longer describes its values."""
     if not isinstance(x, Tensor) or x.node is None or x.node.vjp is None:
         return
-    # hole: unchanged
+    # hole: unchanged, in the core: checks.unchanged
     if x.storage.version > x.node.time:
         raise StaleValueError(f"op {op.name}: an input was changed in place after it was computed.")
     # end
@@ -83,7 +83,7 @@ class Guarded:
 
     def __call__(self, g):
         """Call the pullback, or raise a StaleValueError that names the op and the changed value."""
-        # hole: guarded
+        # hole: guarded, in the core: checks.valid_saved
         for name, storage in self.storages.items():
             if storage.version > self.time:
                 raise StaleValueError(f"op {self.pullback.op.name}: {name} was changed in place after it was saved.")
@@ -93,7 +93,7 @@ class Guarded:
 
 def kept(x, array):
     """Return the array to save for an input: the array of a Tensor, whose storage records writes, or a copy."""
-    # hole: kept
+    # hole: kept, in the core: op.Call.copied
     return array if isinstance(x, Tensor) or not isinstance(array, np.ndarray) else array.copy()
     # end
 

@@ -55,7 +55,7 @@ def backward_pass(root, g, retain_graph=False):
     It is that of lesson 4. The sum of two contributions is a new array; later contributions are added in place.
     """
     gradients, queue, own = {root: g}, [(-root.time, root)], set()
-    # hole: backward_pass
+    # hole: backward_pass, in the core: engine.BackwardPass.run, engine.BackwardPass.visit, engine.BackwardPass.add
     while queue:
         node = heappop(queue)[1]
         if node.vjp is None:
