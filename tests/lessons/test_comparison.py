@@ -1,5 +1,7 @@
 """A student's code beside the core: every declared definition exists, and both codes are shown."""
 
+import sys
+
 import pytest
 
 from tinygrad_edu import lessons
@@ -60,7 +62,7 @@ def test_two_columns_fit_the_terminal_and_lose_nothing(width, folder):
 
 def test_a_notebook_shows_two_columns(folder, monkeypatch):
     monkeypatch.setattr(cells, "_IMPORTER", cells._Importer())
-    monkeypatch.setattr("sys.meta_path", [])
+    monkeypatch.setattr("sys.meta_path", list(sys.meta_path))
     lessons.start(folder.path)
     shown = lessons.compare(7)
     assert shown._repr_html_().count("<pre") == 2 * len(counterparts(LESSONS[6]))

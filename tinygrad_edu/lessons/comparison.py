@@ -121,5 +121,5 @@ def side_by_side_html(lesson: Lesson, folder: Folder) -> str:
 
 
 def _column_html(title: str, code: str) -> str:
-    pre = f'<pre style="overflow-x:auto;font-size:85%">{escape(code)}</pre>'
+    pre = f'<pre style="white-space:pre-wrap;font-size:85%">{escape(code)}</pre>'
     return f'<div style="min-width:0;text-align:left"><b>{escape(title)}</b>{pre}</div>'
