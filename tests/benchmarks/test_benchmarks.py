@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks import ratios, table
-from benchmarks.__main__ import core_sets, measure, parse
+from benchmarks.__main__ import core_sets, measure
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.picture import draw
 from benchmarks.rounds import Plan
@@ -113,19 +113,6 @@ def test_ratios(report, tmp_path):
     assert [row.seconds for row in again] == pytest.approx([row.seconds for row in rows], rel=1e-3)
     assert ratios.table(again).count("\n") == 1 + len({row.workload for row in rows})
     assert f"| 1 {ratios.SHORT['1']} | " in ratios.table(again)
-
-
-def test_options():
-    assert parse(["--only", "8,1"]).only == ["1", "8b", "8d", "8l", "8s"]
-    assert parse(["--only", "6s"]).only == ["6s"]
-    assert parse(["--only", "4,10"]).only == ["4", "4s", "4p", "4d", "4t", "10"]
-    assert parse([]).rounds == 7
-    for wrong in (
-        ["--only", "99"], ["--peers", "nobody"], ["--python", "no_such_python"], ["--rounds", "0"],
-        ["--json", "no_such_directory/numbers.json"],
-    ):  # fmt: skip
-        with pytest.raises(SystemExit):
-            parse(wrong)
 
 
 def test_statistics():
