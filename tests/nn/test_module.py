@@ -742,7 +742,8 @@ LOADED = [
      lambda m: {"a": LikeTorch([1.0, 2.0], "detach", "float"), "b": LikeTorch([3.0], "cpu")}.items(), [[1, 2], [3]]),
     (shared(), lambda m: {"a": [2.0], "b": [2.0]}, [[2], [2]]),
     (Holder(a=Tensor([1.0]), b=Tensor([2.0])), lambda m: {"a": m.b.data, "b": m.a.data}, [[2], [1]]),  # views
-    (Holder(a=Tensor([1.0]), b=Tensor(np.array([3]))), lambda m: {"a": np.array([2]), "b": np.array([7], "i1")}, [[2], [7]]),
+    (Holder(a=Tensor([1.0]), b=Tensor(np.array([3]))),
+     lambda m: {"a": np.array([2]), "b": np.array([7], "i1")}, [[2], [7]]),
 ]  # fmt: skip
 
 
