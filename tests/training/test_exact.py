@@ -182,77 +182,56 @@ def test_an_error_of_one_rank_is_raised_on_all(where, rank, samples):
 
 # What is wrong, and where: the owner and the name of an attribute, and a function of the attribute that returns another
 FAULTS = {
-    "every loss is treated as a mean over samples, and computed in each shard": (
-        (gradients, "denominator_of", lambda real: lambda loss, target: float(count_of(target))),
-    ),
-    "facts about a loss are cached for all losses that share its code": (
+    "every loss is treated as a mean over samples, and computed in each shard": [
+        (gradients, "denominator_of", lambda real: lambda loss, target: float(count_of(target)))],
+    "facts about a loss are cached for all losses that share its code": [
         (gradients, "denominator_of",
-         lambda real, known={}: lambda loss, y: real(known.setdefault(getattr(loss, "__code__", loss), loss), y)),
-    ),
-    "attributes that are set in the forward of a shard are not noticed": (
-        (sharded_model.ShardedModel, "require_unchanged", lambda real: lambda self: None),
-    ),
-    "attributes that are set in the forward of a shard are not restored": (
-        (sharded_model._Kept, "restore", lambda real: lambda self: None),
-    ),
-    "in a whole batch, layers draw from `rng` although they have a generator": (
-        (whole_batch, "default_stream", lambda real: random_stream),
-    ),
-    "in a whole batch, layers without a generator draw unseeded numbers": (
-        (whole_batch, "default_stream", lambda real: lambda rng: real(np.random.default_rng())),
-    ),
-    "a whole batch draws more numbers than its layers do": (
-        (train_step, "whole_gradient", lambda real: lambda *args, **more: (args[4].random(), real(*args, **more))[1]),
-    ),
-    "a layer that couples samples is computed in shards": (
-        (normalization, "refuse_in_shard", lambda real: lambda reason: None),
-    ),
-    "gradient hooks of parameters run in each shard": (
+         lambda real, known={}: lambda loss, y: real(known.setdefault(getattr(loss, "__code__", loss), loss), y))],
+    "attributes that are set in the forward of a shard are not noticed": [
+        (sharded_model.ShardedModel, "require_unchanged", lambda real: lambda self: None)],
+    "attributes that are set in the forward of a shard are not restored": [
+        (sharded_model._Kept, "restore", lambda real: lambda self: None)],
+    "in a whole batch, layers draw from `rng` although they have a generator": [
+        (whole_batch, "default_stream", lambda real: random_stream)],
+    "in a whole batch, layers without a generator draw unseeded numbers": [
+        (whole_batch, "default_stream", lambda real: lambda rng: real(np.random.default_rng()))],
+    "a whole batch draws more numbers than its layers do": [
+        (train_step, "whole_gradient", lambda real: lambda *args, **more: (args[4].random(), real(*args, **more))[1])],
+    "a layer that couples samples is computed in shards": [
+        (normalization, "refuse_in_shard", lambda real: lambda reason: None)],
+    "gradient hooks of parameters run in each shard": [
         (gradients, "backward_pass", lambda real: lambda seeds, unhooked: real(seeds)),
-        (train_step, "after_hooks", lambda real: lambda tensors, gradients: list(gradients)),
-    ),
-    "a denominator is used wherever it is found: copied by `functools.wraps`, and in subclasses": (
+        (train_step, "after_hooks", lambda real: lambda tensors, gradients: list(gradients))],
+    "a denominator is used wherever it is found: copied by `functools.wraps`, and in subclasses": [
         (sys.modules["tinygrad_edu.nn.losses.additive"], "_declared_denominator",
-         lambda real: lambda loss: getattr(loss, "denominator", None)),
-    ),
-    "gradients of tensors used by the loss itself are dropped": (
-        (gradients, "add_gradients", lambda real: lambda total, direct: total),
-    ),
-    "gradients of tensors used by the loss itself are added twice": (
-        (gradients, "add_gradients", lambda real: lambda total, direct: real(real(total, direct), direct)),
-    ),
-    "the outputs of shards are joined in the wrong order": (
-        (gradients, "join", lambda real: lambda name, parts: real(name, parts[::-1])),
-    ),
-    "a loss that uses tensors stored by the forward of a shard is not noticed": (
-        (gradients, "has_ops_between", lambda real: lambda root, first, last: False),
-    ),
-    "the output of a shard need not have one row per sample": (
-        (sharded_model, "require_samples_first", lambda real: lambda *arguments: None),
-    ),
-    "writes to parameters and buffers are not noticed": (
-        (sharding.shard_forward, "before_write", lambda real: lambda self, cells: None),
-    ),
-    "hooks that the forward of a shard registers are not noticed": (
-        (sharding.shard_forward, "before_hook", lambda real: lambda self: None),
-    ),
-    "only the parameters of the model are trained": (
-        (train_step.Steps, "_trained_tensors", lambda real: lambda self: self.model.parameters()),
-    ),
-    "the batches of a step have equal weights": (
-        (train_step, "_mean", lambda real: lambda a, b: real(a._replace(weight=1), b._replace(weight=1))),
-    ),
-    "the loss shares the random stream of the first shard": ((gradients, "loss_stream", lambda real: stream_of),),
-    "a tensor that is returned twice gets only one of its gradients": (
-        (gradients, "shard_cotangents", lambda real: lambda *arguments: list(dict(real(*arguments)).items())),
-    ),
-    "the gradients are clipped separately": (
+         lambda real: lambda loss: getattr(loss, "denominator", None))],
+    "gradients of tensors used by the loss itself are dropped": [
+        (gradients, "add_gradients", lambda real: lambda total, direct: total)],
+    "gradients of tensors used by the loss itself are added twice": [
+        (gradients, "add_gradients", lambda real: lambda total, direct: real(real(total, direct), direct))],
+    "the outputs of shards are joined in the wrong order": [
+        (gradients, "join", lambda real: lambda name, parts: real(name, parts[::-1]))],
+    "a loss that uses tensors stored by the forward of a shard is not noticed": [
+        (gradients, "has_ops_between", lambda real: lambda root, first, last: False)],
+    "the output of a shard need not have one row per sample": [
+        (sharded_model, "require_samples_first", lambda real: lambda *arguments: None)],
+    "writes to parameters and buffers are not noticed": [
+        (sharding.shard_forward, "before_write", lambda real: lambda self, cells: None)],
+    "hooks that the forward of a shard registers are not noticed": [
+        (sharding.shard_forward, "before_hook", lambda real: lambda self: None)],
+    "only the parameters of the model are trained": [
+        (train_step.Steps, "_trained_tensors", lambda real: lambda self: self.model.parameters())],
+    "the batches of a step have equal weights": [
+        (train_step, "_mean", lambda real: lambda a, b: real(a._replace(weight=1), b._replace(weight=1)))],
+    "the loss shares the random stream of the first shard": [
+        (gradients, "loss_stream", lambda real: stream_of)],
+    "a tensor that is returned twice gets only one of its gradients": [
+        (gradients, "shard_cotangents", lambda real: lambda *arguments: list(dict(real(*arguments)).items()))],
+    "the gradients are clipped separately": [
         (train_step, "clip_grad_norm",
-         lambda real: lambda tensors, norm: [real([t], norm) for t in tensors if t.grad is not None]),
-    ),
-    "in evaluation, every loss is treated as a mean over samples": (
-        (evaluation, "denominator_of", lambda real: lambda loss, target: float(count_of(target))),
-    ),
+         lambda real: lambda tensors, norm: [real([t], norm) for t in tensors if t.grad is not None])],
+    "in evaluation, every loss is treated as a mean over samples": [
+        (evaluation, "denominator_of", lambda real: lambda loss, target: float(count_of(target)))],
 }  # fmt: skip
 EXAMPLES = programs.drawn(600)
 
