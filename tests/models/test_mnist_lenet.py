@@ -2,21 +2,10 @@
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
 
 from models import mnist_lenet
-from models.shared import classifier, reading, results
+from models.shared import classifier
 from tinygrad_edu import data
-
-
-@pytest.mark.thorough
-def test_a_short_run_reads_in_several_views_and_draws_its_pictures(small, tmp_path):
-    assert mnist_lenet.main([*small, "--quiet", "--views", "2", "--output", str(tmp_path)]) == 0
-    for name in classifier.PICTURES:
-        assert imread(tmp_path / name)[..., :3].std() > 0.05
-    digits = data.load_file(small[-1])
-    seen = classifier.read(reading.load(tmp_path), digits.x_test, views=2)
-    assert float(np.mean(seen == digits.y_test)) == results.read_summary(tmp_path)["test_accuracy_in_2_views"] > 0.3
 
 
 def test_bent_digits_are_bytes_of_the_same_digits_and_other_ones_each_time():
