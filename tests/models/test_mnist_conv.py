@@ -107,37 +107,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_gives_others(small, tmp_p
     assert a == b
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--epochs", "0"], "argument --epochs: must be a positive integer, got '0'"),
-        (["--epochs", "many"], "argument --epochs: must be a positive integer, got 'many'"),
-        (["--learning-rate", "-1"], "argument --learning-rate: must be a positive number, got '-1'"),
-        (["--learning-rate", "nan"], "argument --learning-rate: must be a positive number, got 'nan'"),
-        (["--seed", "-1"], "argument --seed: must be an integer >= 0, got '-1'"),
-        (["--batch-size", "2000"], "a batch of 2000 is larger than the 1000 training images"),
-        (["--train-size", "1001"], "1001"),
-        (["--data", "/no/such/file.npz"], "/no/such/file.npz"),
-        (["--recipe", "other"], "argument --recipe: invalid choice: 'other'"),
-        (["--data", "/dev/zero"], "Cannot read MNIST from /dev/zero: it is not a regular file."),
-        (["--output", "/dev/null/x"], "results to /dev/null/x: Not a directory; choose another folder."),
-        (["--output", "/dev/null"], "results to /dev/null: File exists; choose another folder."),
-        (["--output", ""], "argument --output: the folder name is empty"),
-        (["--epochs", "1", "a\nb"], r"unrecognized arguments: a\nb"),
-    ],
-)
-def test_a_wrong_option_is_one_message_and_no_traceback(options, message, capsys):
-    try:
-        code = mnist_conv.main(["--quiet", *options])
-    except SystemExit as end:
-        code = end.code
-    out, err = capsys.readouterr()
-    assert (code, out) == (2, "")
-    assert err.startswith("models.mnist_conv: ")
-    assert message in err.splitlines()[0]
-    assert len(err.splitlines()) == 1
-
-
 @pytest.fixture
 def no_pictures(monkeypatch):
     for picture in ("curves", "kernels", "mistakes"):
