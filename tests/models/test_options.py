@@ -8,7 +8,7 @@ GRID = "models.pinn: the option of --grid must be 'epochs', 'learning_rate', 'se
 VALUES = "--grid must be NAME=VALUE,VALUE, an option and its values, got "
 TWICE = "seed is given twice: --seeds N means the seeds 0 to N - 1."
 SMALL = ["--epochs", "2", "--train-size", "320", "--batch-size"]
-# A program, and another one if the line is of that, its options, and a part of the line; the whole rest of the line if it ends with a full stop.
+# A program, and another one if the line is of that; its options; and a part of the line, or the rest up to its stop.
 WRONG = [
     *(("mnist_conv", options, message) for options, message in (
         (["--epochs", "0"], "argument --epochs: must be a positive integer, got '0'"),
