@@ -407,15 +407,13 @@ class ByHand(Training):
 
     def evaluate(self, call):
         """Record the mean loss, weighted like the batches of a step. A random loss has none."""
-        if parts.RANDOM & {*self.program.losses}:
-            return
-        total = np.zeros(2)
+        total, random_loss = np.zeros(2), parts.RANDOM & {*self.program.losses}
         with self.average.swap() if self.average is not None else nullcontext(), evaluating(self.model):
             for batch in self.evaluated:
                 out, weight = self.model(batch[0]), self.weight(batch)
-                if weight:
+                if weight and not random_loss:
                     total += weight * self.loss(out, batch[-1]).item(), weight
-        self.outcome[f"call {call}, all_loss"] = total[0] / total[1]
+        self.outcome |= {} if random_loss else {f"call {call}, all_loss": total[0] / total[1]}
 
 
 def joined(*outs):
