@@ -325,7 +325,8 @@ finally:
 == 7 no_grad: no yield | nothing_is_recorded | no_grad has no yield, at which the block would run.
 recording.set(False)
 == 7 parameters_of: by the default only | inputs_without_a_mark | parameters_of returned
-return (tuple(p.name for p in parameters if p.default is p.empty), {p.name: p.default for p in parameters if p.default is not p.empty})
+bare = tuple(p.name for p in parameters if p.default is p.empty)
+return bare, {p.name: p.default for p in parameters if p.default is not p.empty}
 == 7 parameters_of: only the inputs | inputs_without_a_mark
 = parameters_of(f) for def f(x, y, axis=0, *, keepdims) must return a tuple and a dict, got tuple of length 3.
 return tuple(p.name for p in parameters if p.default is p.empty)
@@ -553,14 +554,16 @@ for i in range(height):
         images[:, :, i : i + rows, j : j + columns] = np.einsum('nkyx, kc -> ncyx', maps, kernels[:, :, i, j])
 return images
 == 11 correlate: exchanged | rules_of_correlate |
-correlate.vjps(images=lambda g, kernels: correlate_images(g, kernels), kernels=lambda g, images: correlate_kernels(images, g))
+kernels = lambda g, images: correlate_kernels(images, g)
+correlate.vjps(images=lambda g, kernels: correlate_images(g, kernels), kernels=kernels)
 == 11 correlate: no vjp of kernels | rules_of_correlate | op correlate has no vjp for kernels.
 correlate.vjps(images=lambda g, kernels: correlate_images(g, kernels))
 == 11 correlate_kernels: itself | rules_of_correlate_kernels |
 correlate_kernels.vjps(maps=lambda g, images: correlate(images, g), images=lambda g, maps: correlate_kernels(maps, g))
 == 11 correlate_kernels: a name that does not exist | rules_of_correlate_kernels
 = op correlate_kernels has nothing named 'kernels'; it has maps, images,
-correlate_kernels.vjps(images=lambda g, kernels: correlate_images(g, kernels), maps=lambda g, images: correlate(images, g))
+images = lambda g, kernels: correlate_images(g, kernels)
+correlate_kernels.vjps(images=images, maps=lambda g, images: correlate(images, g))
 == 11 correlate_images: maps and g exchanged | rules_of_correlate_images |
 correlate_images.vjps(maps=lambda g, kernels: correlate(g, kernels), kernels=lambda g, maps: correlate_kernels(g, maps))
 == 11 conv2d: added to the columns | a_layer |
