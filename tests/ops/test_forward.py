@@ -458,6 +458,7 @@ REFERENCES = {
     "undifferentiable": lambda x, values, description: values,
     "p_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
     "diag_embed": diag_embed_by_loop, "cumulative_trapezoid": areas("cumulative_trapezoid"), "cdist": distances,
+    "distances": distances,
     "pdist": lambda x, p: distances(x, x, p)[np.triu_indices(len(x), 1)], "gradient": slopes,
     "block_diag": linalg.block_diag, "bincount": lambda x, w, minlength: np.bincount(x, w, minlength),
     "histogram": in_one(np.histogram, np.concatenate),
