@@ -281,7 +281,7 @@ def distances(x1, x2, p):
     return np.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], ord=p, axis=-1)
 
 
-def triangular_by_solve(a, b, upper, left, unitriangular):
+def triangular_by_solve(a, b, upper, left=True, unitriangular=False):
     a = np.triu(a) if upper else np.tril(a)
     if unitriangular:
         a = np.where(np.eye(a.shape[-1]), 1, a)
@@ -467,7 +467,8 @@ REFERENCES = {
     "extremum_flat": extrema_by_loop, "scatter_reduce": scatter_reduce_by_loop,
     "index_add": lambda x, axis, indices, source, alpha: x + alpha * index_add_by_loop(
         source, indices, axis, x.shape[axis]),
-    "solve_triangular": triangular_by_solve, "lstsq": lambda a, b, rcond: np.linalg.pinv(a) @ b,
+    **dict.fromkeys(("solve_triangular", "substitute"), triangular_by_solve),
+    "lstsq": lambda a, b, rcond: np.linalg.pinv(a) @ b,
     "cholesky_solve": lambda b, x, upper: np.linalg.solve(gram(np.triu(x).mT if upper else np.tril(x)), b),
     "lu": lambda x: np.concatenate([part.ravel() for part in linalg.lu(x)]), "expm": linalg.expm,
     "triangular_factors": elimination,

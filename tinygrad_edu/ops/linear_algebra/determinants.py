@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -56,7 +57,7 @@ def _cofactors_of_3(x: ndarray) -> ndarray:
     return rows_a[..., a] * rows_b[..., b] - rows_a[..., b] * rows_b[..., a]
 
 
-_MINORS = {
+_MINORS: dict[int, Callable[[ndarray], Any]] = {
     1: np.ones_like,
     2: lambda x: x[..., ::-1, ::-1] * np.array([[1, -1], [-1, 1]], x.dtype),
     3: _cofactors_of_3,
