@@ -352,6 +352,16 @@ def attention_in_blocks(row, mask, shapes, scale):
     return attention(*parts, mask=mask, scale=scale)
 
 
+def alignment_scores(emitted, can_skip, steps):
+    """Return probabilities; see the strategy."""
+    out = np.zeros((len(emitted) + 1, *emitted.shape[1:]))
+    out[0, :, 0] = 1
+    for t, n, s in np.ndindex(emitted.shape):
+        before = [out[t, n, k] for k in (s, s - 1, s - 2)[: 3 if can_skip[n, s] else 2] if k >= 0]
+        out[t + 1, n, s] = np.exp(emitted[t, n, s]) * np.sum(before) if t < steps[n] else out[t, n, s]
+    return out.reshape(-1)
+
+
 def recurrent(row, kind, shapes):
     """Compute each sample separately, with the formulas of PyTorch's documentation."""
     *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
@@ -414,5 +424,5 @@ NETWORK_REFERENCES = {
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "lookup_rows": lambda weight, indices: weight[indices], "scatter_add_rows": scatter_add_rows,
     "scaled_dot_product_attention": attention,
-    "attention_in_blocks": attention_in_blocks, "recurrent": recurrent,
+    "attention_in_blocks": attention_in_blocks, "alignment_scores": alignment_scores, "recurrent": recurrent,
 }  # fmt: skip

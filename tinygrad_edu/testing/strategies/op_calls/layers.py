@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tinygrad_edu import ops
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import (
@@ -17,6 +18,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
     one_axis,
     one_input,
 )
+from tinygrad_edu.testing.strategies.op_calls.several import in_one
 
 _EPS = st.sampled_from([1e-5, 0.25])
 
@@ -196,6 +198,22 @@ def _attentions_in_blocks(draw: Any) -> Call:
     return Call("attention_in_blocks", [row], mask=mask, shapes=shapes, scale=scale)
 
 
+# --- Alignments ---
+
+
+@st.composite
+def _alignments(draw: Any) -> Call:
+    shape = steps, samples, states = tuple(draw(st.integers(1, most)) for most in (4, 2, 4))
+    lengths = np.array([draw(st.integers(0, steps)) for _ in range(samples)])
+    settings = {"can_skip": draw(masks((samples, states))), "steps": lengths}
+    return Call(in_one("alignment_scores", _probabilities), [draw(moderate(shape))], (0,), **settings)
+
+
+def _probabilities(scores: Any) -> Any:
+    """Return probabilities, of which also those of states without a path are finite."""
+    return ops.exp(ops.concatenate(scores))
+
+
 # --- Recurrent layers ---
 
 
@@ -245,7 +263,7 @@ LAYERS: dict[str, Strategy[Call]] = {
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "lookup_rows", "scatter_add_rows")},
     "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
-    "attention_in_blocks": _attentions_in_blocks(),
+    "attention_in_blocks": _attentions_in_blocks(), "alignment_scores": _alignments(),
 }  # fmt: skip
 
 
