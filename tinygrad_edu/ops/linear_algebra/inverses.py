@@ -75,14 +75,16 @@ def substitute(a: Array, b: Array, /, upper: bool) -> Array:
     NumPy has no triangular solver. Its general one takes n**3 steps, even if a is triangular.
     """
     lead, starts = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), range(0, b.shape[-2], _ROWS)
-    out = np.empty((*lead, *b.shape[-2:]), np.result_type(a, b))
+    out, lower = np.empty((*lead, *b.shape[-2:]), np.result_type(a, b)), np.tri(min(_ROWS, b.shape[-2]), dtype=bool)
+    read = lower.T if upper else lower
     for start in reversed(starts) if upper else starts:
         end = start + _ROWS
         rows, solved = slice(start, end), slice(end, None) if upper else slice(start)
         rest = b[..., rows, :]
         if len(starts) > 1:
             rest = rest - matmul(a[..., rows, solved], out[..., solved, :])
-        out[..., rows, :] = np.linalg.solve((np.triu if upper else np.tril)(a[..., rows, rows]), rest)
+        block, size = a[..., rows, rows], rest.shape[-2]
+        out[..., rows, :] = np.linalg.solve(np.where(read[:size, :size], block, a.dtype.type(0)), rest)
     return out
 
 
