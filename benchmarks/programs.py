@@ -151,7 +151,7 @@ PROGRAMS = (
       for channels in (3, 16)),
     Program("max_pool3d, 3 x 3 x 3, stride 2", lambda m, a: m.max_pool3d(a.x, 3, 2),
             lambda m, a: m.nn.functional.max_pool3d(a.x, 3, 2), arrays=_normal(x=(2, 8, 24, 24, 24)), limit=_windows,
-            limit_is="one comparison and sum per offset", reason="ties share the gradient, so all offsets are compared"),
+            limit_is="one comparison and sum per offset", reason="ties share the gradient: all are compared"),
     Program("conv_transpose3d, stride 2", lambda m, a: m.conv_transpose3d(a.x, a.w, stride=2),
             lambda m, a: m.nn.functional.conv_transpose3d(a.x, a.w, stride=2),
             arrays=_normal(x=(2, 16, 8, 8, 8), w=(16, 8, 4, 4, 4))),

@@ -388,7 +388,8 @@ REFERENCES = {
     "softplus": exact(lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log1p(np.exp(beta * x)) / beta)),
     "erf": by_element(math.erf), "normal_cdf": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
     "erfc": by_element(math.erfc), "ndtr": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
-    **{name: getattr(special, name) for name in ("erfinv", "ndtri", "log_ndtr", "entr", "xlog1py", "polygamma")},
+    **{name: getattr(special, name)
+       for name in ("erfcx", "erfinv", "ndtri", "log_ndtr", "entr", "xlog1py", "polygamma")},
     "log_ndtr_slope": lambda x: np.exp(-x * x / 2 - special.log_ndtr(x)) / math.sqrt(2 * math.pi),
     "lgamma": by_element(math.lgamma), "digamma": special.psi,
     "polygamma_of_order": lambda x, n: special.polygamma(n, x), "bessel_of_order": bessel_of_any_order,

@@ -89,7 +89,7 @@ def substitute(a: Array, b: Array, /, upper: bool) -> Array:
 
 
 def _substitute_a(g: Any, a: Any, out: Any, upper: bool) -> Any:
-    gradient = -matmul(_substitute_b(g, a, upper), transposed(out))
+    gradient = matmul(-_substitute_b(g, a, upper), transposed(out))
     return (triu if upper else tril)(gradient)
 
 

@@ -119,6 +119,14 @@ def _normalizations(draw: Any) -> Call:
 
 
 @st.composite
+def _renorms(draw: Any) -> Call:
+    """Draw slices of norms above and below the greatest one, 1e3."""
+    shape = draw(shapes(2, 3, empty=False))
+    x = draw(moderate(shape)) * np.where(np.indices(shape).sum(axis=0) % 2, 1, 4e3)
+    return Call("renorm", [x], p=draw(st.sampled_from([1.0, 2.0, 3.0])), axis=draw(st.integers(-1, 1)), maxnorm=1e3)
+
+
+@st.composite
 def _cosines(draw: Any) -> Call:
     """Draw vectors that are not parallel: for parallel vectors the cosine is at its maximum, and its slope is 0."""
     x1_shape, x2_shape = draw(broadcastable(max_dims=2, empty=False))
@@ -260,7 +268,7 @@ LAYERS: dict[str, Strategy[Call]] = {
         )
     },
     "bilinear": _bilinears(), "local_response_norm": _response_norms(), "normalize": _normalizations(),
-    "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
+    "renorm": _renorms(), "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "lookup_rows", "scatter_add_rows")},
     "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
     "attention_in_blocks": _attentions_in_blocks(), "alignment_scores": _alignments(),
