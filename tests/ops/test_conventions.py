@@ -1,5 +1,7 @@
 """Conventions at non-differentiable points and edge cases: ties, bounds, kinks, zeros, empty arrays."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -594,6 +596,47 @@ def test_a_distance_of_zero_has_no_gradient_at_any_order(p):
     for f in (lambda x: tg.cdist(x, x[:1], p), lambda x: tg.pdist(x, p)):
         assert gradient(f, x).tolist() == [[0, 0], [0, 0]]
         assert tg.grad(lambda x, f=f: tg.grad(lambda x: f(x).sum())(x).sum())(x).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize(("dtype", "eps"), [(np.float32, 1.0), (np.float64, 20.0)])
+@pytest.mark.parametrize("offset", [0, 1e4])
+def test_distances_of_near_points_lose_no_digits(dtype, eps, offset):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 5))
+    y = x + 10.0 ** -rng.integers(0, 8, (40, 1)) * rng.standard_normal((40, 5))
+    x, y = (x + offset).astype(dtype), (y + offset).astype(dtype)
+    differences = x[:, None].astype(np.longdouble) - y
+    expected, g = np.sqrt((differences**2).sum(-1)), rng.standard_normal((40, 40))
+    rtol = eps * np.finfo(dtype).eps
+    np.testing.assert_allclose(tg.cdist(x, y), expected, rtol=rtol)
+    slopes = g[..., None] * differences / np.where(expected == 0, 1, expected)[..., None]
+    for axis, of in ((1, 0), (0, 1)):
+        found = tg.grad(lambda x, y: (g * tg.cdist(x, y)).sum(), argnums=of)(x, y)
+        np.testing.assert_allclose(found, (1, -1)[of] * slopes.sum(axis), atol=2 * rtol * np.abs(g).sum(axis).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rows_that_are_not_finite_or_huge_change_only_their_own_distances(dtype):
+    huge, tiny = np.finfo(dtype).max / 4, np.finfo(dtype).tiny
+    x = np.array([[1, 2], [np.inf, 0], [np.nan, 1], [huge, 1], [tiny, 0]], dtype)
+    y = np.array([[0, 2], [0, 0], [-huge, 4]], dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected = np.hypot(*np.moveaxis(x[:, None].astype(np.longdouble) - y, -1, 0))
+    np.testing.assert_allclose(tg.cdist(x, y), expected.astype(dtype), rtol=4 * np.finfo(dtype).eps)
+    with np.errstate(invalid="ignore"):
+        slopes = gradient(lambda x: tg.cdist(x, y), x)
+    np.testing.assert_allclose(slopes[0], gradient(lambda x: tg.cdist(x, y), x[:1])[0])
+    assert np.isnan(slopes[2]).all()
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
+def test_distances_take_the_memory_of_the_result(p):
+    x = tg.Tensor(np.random.default_rng(0).standard_normal((1500, 64)), requires_grad=True, dtype=np.float32)
+    tracemalloc.start()
+    tg.cdist(x, x, p).sum().backward()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * 1500 * 1500 * x.dtype.itemsize
 
 
 def test_the_largest_differences_share_the_gradient():

@@ -595,6 +595,14 @@ class _Erfc(Op):
 
 erfc: _Erfc
 
+class _Erfcx(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+erfcx: _Erfcx
+
 class _Erfinv(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
@@ -3130,6 +3138,10 @@ def pairwise_distance(
 def pairwise_distance(
     x1: PlainArrayLike, x2: PlainArrayLike, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False
 ) -> Array: ...
+@overload
+def renorm(x: Tensor, p: float, axis: int, maxnorm: float) -> Tensor: ...
+@overload
+def renorm(x: PlainArrayLike, p: float, axis: int, maxnorm: float) -> Array: ...
 @overload
 def rms_norm(
     x: Tensor,
