@@ -410,7 +410,8 @@ ROUNDED = [
     (tg.linalg.eigvalsh, np.eye(3), np.eye(3)), (lambda x: tg.linalg.cond(x, 1), np.ones((2, 2)), np.zeros((2, 2))),
     (lambda x: tg.linalg.matrix_power(x, 0), np.eye(2), np.zeros((2, 2))),
     (lambda x: tg.linalg.slogdet(x).sign, np.eye(2), np.zeros((2, 2))),
-    (tg.linalg.det, [[NAN, 1.0], [1.0, 1.0]], np.full((2, 2), NAN)),
+    (tg.linalg.det, [[NAN, 1.0], [1.0, 1.0]], [[1, -1], [-1, NAN]]),  # products of the other elements
+    (tg.linalg.det, np.full((4, 4), NAN), np.full((4, 4), NAN)),
     (tg.linalg.det, [[0.2, 0.0, 1.0]] * 3, np.zeros((3, 3))),
     # Elementwise functions
     (tg.floor, [0.5, 1.0, NAN], [0, 0, 0]), (lambda x: tg.round(x, 1), [0.25, 1.0, NAN], [0, 0, 0]),

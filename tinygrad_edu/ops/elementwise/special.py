@@ -41,7 +41,7 @@ def erfcx(x: Array) -> Array:
 def _erfcx_x(g: Any, x: Any) -> Any:
     """Return g * (2 * x * erfcx(x) - 2 / sqrt(pi)), in float64: for positive x it cancels. Beyond 50, by a series."""
     wide = cast(x, np.result_type(x.dtype, np.float64))
-    far = values_of(wide) > 50
+    far = values_of(wide) > 50.0
     tiny = 0.5 / square(where(far, wide, 50.0))
     series = -2 * tiny * (1 - 3 * tiny * (1 - 5 * tiny * (1 - 7 * tiny)))
     near = where(far, 0.0, wide)
