@@ -359,6 +359,12 @@ def renorm(x, p, axis, maxnorm):
     return np.moveaxis(np.array(scaled), 0, axis)
 
 
+def embedding_bag(indices, weight, offsets, mode):
+    bags = indices if offsets is None else np.split(indices, offsets[1:])
+    rows = [getattr(weight[bag], mode)(0) if len(bag) else np.zeros(weight.shape[1]) for bag in bags]
+    return np.array(rows, weight.dtype)
+
+
 def alignment_scores(emitted, can_skip, steps):
     """Return probabilities; see the strategy."""
     out = np.zeros((len(emitted) + 1, *emitted.shape[1:]))
@@ -429,7 +435,7 @@ NETWORK_REFERENCES = {
     "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,
     "normalize": normalize, "renorm": renorm,
     "cosine_similarity": cosine_similarity, "pairwise_distance": pairwise_distance,
-    "embedding": lambda indices, weight, padding_idx: weight[indices],
+    "embedding_bag": embedding_bag, "embedding": lambda indices, weight, padding_idx: weight[indices],
     "lookup_rows": lambda weight, indices: weight[indices], "scatter_add_rows": scatter_add_rows,
     "scaled_dot_product_attention": attention,
     "attention_in_blocks": attention_in_blocks, "alignment_scores": alignment_scores, "recurrent": recurrent,

@@ -3161,6 +3161,48 @@ def rms_norm(
     eps: float | None = None,
 ) -> Array: ...
 @overload
+def embedding_bag(
+    input: ArrayLike,
+    weight: Tensor,
+    offsets: ArrayLike | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: Literal["mean", "sum", "max"] = "mean",
+    *,
+    per_sample_weights: Tensor | PlainArrayLike | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor: ...
+@overload
+def embedding_bag(
+    input: ArrayLike,
+    weight: PlainArrayLike,
+    offsets: ArrayLike | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: Literal["mean", "sum", "max"] = "mean",
+    *,
+    per_sample_weights: Tensor,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor: ...
+@overload
+def embedding_bag(
+    input: ArrayLike,
+    weight: PlainArrayLike,
+    offsets: ArrayLike | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: Literal["mean", "sum", "max"] = "mean",
+    *,
+    per_sample_weights: PlainArrayLike | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Array: ...
+@overload
 def embedding(
     indices: ArrayLike,
     weight: Tensor,

@@ -69,6 +69,7 @@ OPS_FILES = _files({
         "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm normalize "
         "pairwise_distance renorm rms_norm"
     ),
+    "networks.bags": "embedding_bag",
     "networks.embeddings": "embedding",
     "networks.attention": "scaled_dot_product_attention",
 })  # fmt: skip

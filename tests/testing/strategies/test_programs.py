@@ -19,7 +19,7 @@ NOT_IN_PROGRAMS = {
     "triangular_factors", "extremum_flat", "scatter_add_flat", "add_positions",
     "log_ndtr_slope", "xlog1py", "polygamma_of_order",
     "affine_images", "alignment_scores", "attention_in_blocks", "affine_maps", "linear_with_bias", "cofactors",
-    "cofactors_jvp", "col2im", "correlate_images", "correlate_kernels", "drop", "dropout_by_bits", "linear_by_sample",
+    "cofactors_jvp", "distances", "erfcx", "substitute", "col2im", "correlate_images", "correlate_kernels", "drop", "dropout_by_bits", "linear_by_sample",
     "correlate_by_sample", "images_by_sample", "kernels_by_sample",
     "eigenpairs", "cumulative_extremum", "hypot_ratio", "keep", "linear", "linear_without_bias", "mean_of_chosen",
     "normal_cdf",

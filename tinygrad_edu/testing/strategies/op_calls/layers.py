@@ -166,6 +166,19 @@ def _embeddings(draw: Any, name: str) -> Call:
     return Call(name, [indices, weight], padding_idx=draw(st.sampled_from([None, *unused])))
 
 
+@st.composite
+def _bags(draw: Any) -> Call:
+    """Draw bags of rows with different elements. The rows at `padding_idx` have no gradient, so it is not drawn."""
+    count, width, mode = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.sampled_from(["mean", "sum", "max"]))
+    weight, offsets = draw(arrays((count, width), distinct=True)), None
+    if draw(st.booleans()):
+        indices = draw(labels((draw(st.integers(1, 3)), draw(st.integers(1, 3))), count))
+    else:
+        indices = draw(labels((draw(st.integers(1, 5)),), count))
+        offsets = np.array([0, *sorted(draw(st.lists(st.integers(0, len(indices)), max_size=2)))])
+    return Call("embedding_bag", [indices, weight, offsets], (1,), mode=mode)
+
+
 def _uneven(x: Any) -> Any:
     """Return numbers whose sums do not cancel."""
     return x / 2 + np.sqrt(np.arange(2.0, x.size + 2)).reshape(x.shape) / 4
@@ -270,7 +283,7 @@ LAYERS: dict[str, Strategy[Call]] = {
     "bilinear": _bilinears(), "local_response_norm": _response_norms(), "normalize": _normalizations(),
     "renorm": _renorms(), "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "lookup_rows", "scatter_add_rows")},
-    "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
+    "embedding_bag": _bags(), "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
     "attention_in_blocks": _attentions_in_blocks(), "alignment_scores": _alignments(),
 }  # fmt: skip
 
