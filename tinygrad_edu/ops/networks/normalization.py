@@ -690,6 +690,7 @@ def renorm(x: TensorLike, p: float, axis: int, maxnorm: float) -> Tensor | Array
 
     Examples
     --------
+    >>> import numpy as np
     >>> renorm(np.array([[3.0, 4.0], [0.0, 1.0]]), 2, 0, 2.0).round(6)
     array([[1.2, 1.6],
            [0. , 1. ]])
