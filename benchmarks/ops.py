@@ -6,6 +6,9 @@ PyTorch / ours: above 1, ours is faster; below 0.5, the cell has a star. Below 0
 of PyTorch's time to that of a program in NumPy without an engine (`numpy_limits.py`): if that is below 0.75, too, NumPy
 is the limit. Times are processor times on one core, so other programs do not count. Before the timing, the results are
 compared. The allocator keeps large buffers, as when `tinygrad_edu.nn` is imported, which speeds up PyTorch, too.
+
+The group "programs" has ops at the sizes of programs, as multiples of PyTorch's time, with the limit of NumPy beside
+those that take more than three times as long (`programs.py`).
 """
 
 import time
@@ -276,7 +279,11 @@ def _numpy_program(case: Case, arrays: dict[str, np.ndarray]) -> Run:
 
 def pair(case: Case, size: int) -> tuple[Run, Run]:
     """Return our pass and PyTorch's, after comparing their outputs and gradients."""
-    arrays = inputs(size)
+    return agreeing(case, inputs(size))
+
+
+def agreeing(case: Case, arrays: dict[str, np.ndarray]) -> tuple[Run, Run]:
+    """Return our pass on these inputs and PyTorch's, after comparing their outputs and gradients."""
     (mine, a), (other, b) = our_passes(case, arrays), _theirs(case, arrays)
     found, wanted = np.asarray(_values(mine())), np.asarray(_values(other()))
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * _scale(wanted), err_msg=case.name)
@@ -334,8 +341,11 @@ def main() -> None:
     """Print a line for each op."""
     import torch
 
+    from benchmarks.programs import lines  # it imports this file
+
     parser = Parser("python -m benchmarks.ops", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES), help="groups of ops (default: all)")
+    groups = (*CASES, "programs")
+    parser.add_argument("--only", choices=groups, nargs="*", default=groups, help="groups of ops (default: all)")
     parser.add_argument("--op", default="", metavar="TEXT", help="only ops whose names contain this")
     parser.add_argument("--rounds", type=int, default=7, help="rounds per op (default: %(default)s)")
     given = parser.parse_args()
@@ -343,7 +353,7 @@ def main() -> None:
     pin(available()[-1:])
     torch.set_num_threads(1)
     with single_threaded_blas():
-        chosen = {kind: [case for case in CASES[kind] if given.op in case.name] for kind in given.only}
+        chosen = {kind: [case for case in CASES[kind] if given.op in case.name] for kind in given.only if kind in CASES}
         for kind, cases in chosen.items():
             if not cases:
                 continue
@@ -352,6 +362,8 @@ def main() -> None:
             print(f"{'':<38}" + "".join(f"{f'{size:,} elements':>26}" for size in SIZES))
             for case in cases:
                 print(f"{case.name:<38}" + "".join(line(case, SIZES, given.rounds)), flush=True)
+        for row in lines(given.rounds, given.op) if "programs" in given.only else ():
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

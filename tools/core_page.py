@@ -3,13 +3,13 @@
 The paragraphs are in ``docs/core_notes.toml``, by file and definition: each begins a part of the source.
 """
 
-import ast
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tinygrad_edu import core_copy
 from tinygrad_edu.core_copy import reading_order
 
 ROOT = Path(__file__).parent.parent
@@ -43,18 +43,8 @@ def read_notes() -> dict[str, dict[str, str]]:
 
 def definitions(file: Path) -> dict[str, int]:
     """Return the first line of each function, class and method of a file, with its decorators."""
-    found: dict[str, int] = {}
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.setdefault(node.name, _first_line(node))  # of the first overload
-        if isinstance(node, ast.ClassDef):
-            methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
-            found |= {f"{node.name}.{method.name}": _first_line(method) for method in methods}
-    return found
-
-
-def _first_line(node: ast.FunctionDef | ast.ClassDef) -> int:
-    return min(part.lineno for part in (node, *node.decorator_list))
+    found = core_copy.definitions(file.read_text(encoding="utf-8"))
+    return {name: core_copy.first_line(node) for name, node in found.items()}
 
 
 def page() -> str:

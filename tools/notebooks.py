@@ -40,6 +40,7 @@ if find_spec("tinygrad_edu") is None:  # otherwise it is installed, for example 
 """
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CHECK = re.compile(r"^```\npython -m tinygrad_edu\.lessons check .*?^```$", re.MULTILINE | re.DOTALL)
+_COMPARE = re.compile(r"^```\npython -m tinygrad_edu\.lessons compare (\w+)\n```$", re.MULTILINE)
 _MAIN = '\nif __name__ == "__main__":\n'  # a cell would run this part of an exercise
 
 
@@ -157,7 +158,7 @@ def _lesson(source: str, lesson: Lesson) -> Iterator[Any]:
     yield new_code_cell(f"lessons.check({word})", metadata={"tags": ["check"]})
     code = f"from {lesson.name} import *  # your code if it has passed, and the solution otherwise\n\n{dedent(main)}"
     yield new_code_cell(code.strip())
-    yield from _page(source, after)
+    yield from _page(source, _COMPARE.sub(f"```python\nlessons.compare({word})\n```", after))
 
 
 def _standalone(text: str, source: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import against
-from benchmarks.__main__ import core_sets, parse
+from benchmarks.__main__ import core_sets
 from benchmarks.processes import ROOT
 from benchmarks.rounds import Plan
 from benchmarks.statistics import interval_of_median
@@ -66,11 +66,3 @@ def test_each_side_runs_its_own_package_and_one_that_cannot_is_told():
     assert not against.is_worse(report)
     line.fails = {against.THIS}
     assert against.is_worse({"runs": [{"workloads": [line.report(0.05)]}]})
-
-
-@checkout
-def test_options():
-    assert len(parse(["--against", "HEAD"]).against) >= 40
-    for wrong in (["no-such-commit"], ["HEAD", "--peers", "PyTorch"], ["HEAD", "--only", "8"]):
-        with pytest.raises(SystemExit):
-            parse(["--against", *wrong])

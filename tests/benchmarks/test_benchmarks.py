@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks import ratios, table
-from benchmarks.__main__ import core_sets, measure, parse
+from benchmarks.__main__ import core_sets, measure
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.picture import draw
 from benchmarks.rounds import Plan
@@ -53,33 +53,21 @@ def results(report, key):
 @pytest.mark.thorough
 def test_report(report):
     assert report["rounds"] == 1
-    assert report["machine"]["numpy"]
-    assert report["machine"]["BLAS"]
+    assert report["machine"].keys() >= {"numpy", "BLAS"}
     (run,) = report["runs"]
     assert run["cores"] == 1
     assert [w["key"] for w in run["workloads"]] == ["1", "2", "6", "7"]
     for name in (OURS, LOWER_BOUND):
         assert run["threads"][name]["cores"] == 1
         assert run["threads"][name]["threads"].startswith("shards on 1 with BLAS 1; ")
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("key", ["1", "2"])
-def test_both_compute_the_same(report, key):
-    both = results(report, key)
-    assert both[OURS]["status"] == both[LOWER_BOUND]["status"] == "ok"
-    assert both[OURS]["values"] == pytest.approx(both[LOWER_BOUND]["values"], rel=1e-4)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("key", ["1", "2", "6", "7"])
-def test_times(report, key):
-    ours = results(report, key)[OURS]
-    assert ours["status"] == "ok"
-    assert len(ours["seconds"]) == 1
-    assert ours["median"] == ours["seconds"][0] > 0
-    assert ours["ratio"] == 1
-    assert (ours["bytes"] is not None) == (key == "7")
+    for key in ("1", "2", "6", "7"):
+        ours, bound = (results(report, key).get(name) for name in (OURS, LOWER_BOUND))
+        assert ours["status"] == "ok"
+        assert ours["median"] == ours["seconds"][0] > 0
+        assert (len(ours["seconds"]), ours["ratio"], ours["bytes"] is not None) == (1, 1, key == "7")
+        if key in ("1", "2"):
+            assert bound["status"] == "ok"
+            assert ours["values"] == pytest.approx(bound["values"], rel=1e-4)
 
 
 def test_ours_on_another_interpreter(report):
@@ -125,19 +113,6 @@ def test_ratios(report, tmp_path):
     assert [row.seconds for row in again] == pytest.approx([row.seconds for row in rows], rel=1e-3)
     assert ratios.table(again).count("\n") == 1 + len({row.workload for row in rows})
     assert f"| 1 {ratios.SHORT['1']} | " in ratios.table(again)
-
-
-def test_options():
-    assert parse(["--only", "8,1"]).only == ["1", "8b", "8d", "8l", "8s"]
-    assert parse(["--only", "6s"]).only == ["6s"]
-    assert parse(["--only", "4,10"]).only == ["4", "4s", "4p", "4d", "4t", "10"]
-    assert parse([]).rounds == 7
-    for wrong in (
-        ["--only", "99"], ["--peers", "nobody"], ["--python", "no_such_python"], ["--rounds", "0"],
-        ["--json", "no_such_directory/numbers.json"],
-    ):  # fmt: skip
-        with pytest.raises(SystemExit):
-            parse(wrong)
 
 
 def test_statistics():

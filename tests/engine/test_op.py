@@ -332,7 +332,7 @@ def test_no_op_is_declared_to_broadcast_that_does_not():
     assert broadcasting == {
         "where", "keep", "drop", "add", "subtract", "multiply", "divide", "power", "floor_divide", "remainder",
         "maximum", "minimum", "matmul", "arctan2", "copysign", "fmod", "hypot", "hypot_ratio", "leaky", "lerp",
-        "clip_by_arrays", "logaddexp", "logaddexp2", "solve", "weighted_mean", "xlog1py", "xlogy",
+        "clip_by_arrays", "logaddexp", "logaddexp2", "solve", "substitute", "weighted_mean", "xlog1py", "xlogy",
     }  # fmt: skip
 
 

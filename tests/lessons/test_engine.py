@@ -22,7 +22,7 @@ REAL = SimpleNamespace(
     no_grad=tg.no_grad, grad=tg.grad, hvp=tg.hvp, jvp=lambda f, x, u: tg.jvp(f, (x,), (u,))[1],
     tanh=tg.tanh, exp=tg.exp, sigmoid=tg.sigmoid, softplus=tg.softplus,
     logsumexp=partial(tg.logsumexp, axis=-1, keepdims=True), correlate=correlate,
-    StaleError=StaleValueError, FreedError=GraphFreedError,
+    StaleValueError=StaleValueError, GraphFreedError=GraphFreedError,
     checkpoint=lambda f, *inputs: tg.checkpoint(f)(*inputs), vmap=tg.vmap, jacobian=tg.jacobian,
 )  # fmt: skip
 OWN = {"all_there", "every_op", "same_logits", "same_step", "reads_digits"}

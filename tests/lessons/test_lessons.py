@@ -129,9 +129,9 @@ def test_an_error_in_a_hole_names_the_hole_and_a_line_of_it(lesson, hole, faults
 
 @pytest.mark.parametrize("wrong", ["return None", "pass", "return 0", "return 1.5"])
 def test_a_wrong_result_that_fails_the_import_is_in_the_hole_that_returned_it(wrong):
-    text = LESSONS[5].with_holes((), {"asked": f"    {wrong}\n"})
+    text = LESSONS[5].with_holes((), {"arguments_of": f"    {wrong}\n"})
     found = next(judged(LESSONS[5], with_code(LESSONS[5], text), Looking(1)))
-    assert (found.title, found.hole) == ("The file can be imported", "asked")
+    assert (found.title, found.hole) == ("The file can be imported", "arguments_of")
 
 
 _HALF = "divide.vjps(x=lambda g, y: {}, y=lambda g, out, y: {})"
@@ -236,7 +236,7 @@ def test_each_line_is_in_its_hole(lesson):
     hole = None
     for text in marked:
         if text.strip().startswith("# hole: "):
-            hole = text.split()[-1]
+            hole = text.partition(",")[0].split()[-1]
         elif text.strip() == "# end":
             hole = None
         else:

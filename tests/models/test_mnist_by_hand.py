@@ -159,18 +159,6 @@ def test_bare_exponential_overflows():
 # The pieces
 
 
-def test_patches_are_windows_in_reading_order(digits):
-    image = digits.x_train[:1] / 255
-    windows = [image[0, r : r + 3, c : c + 3].ravel() for r in range(26) for c in range(26)]
-    np.testing.assert_array_equal(by_hand.patches(image, CORRECT)[0], windows)
-
-
-def test_hidden_units_are_ordered_by_position_then_kernel(problem):
-    activations = by_hand.convolve(problem.patches, problem.kernels)
-    one = np.tanh(problem.patches[1, 40] @ problem.kernels[:, 7])
-    assert activations[1, 40 * by_hand.KERNELS + 7] == pytest.approx(one, rel=1e-14)
-
-
 @pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
 def test_predictions_are_those_of_float64(digits, scale):
     random = np.random.default_rng(1)

@@ -18,7 +18,6 @@ from safetensors.numpy import load_file
 import tinygrad_edu as tg
 from models import mnist_conv
 from models.shared import digits, report, results, training
-from tests.effort import thorough
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "models.mnist_conv"]
@@ -108,47 +107,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_gives_others(small, tmp_p
     assert a == b
 
 
-@pytest.mark.thorough
-def test_the_bits_do_not_depend_on_the_number_of_cores(small, tmp_path, monkeypatch):
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
-    one = ["taskset", "-c", "0"] if sys.platform == "linux" else []
-    result = subprocess.run([*one, *COMMAND, *small, "--quiet", "--output", tmp_path / "one"], cwd=PROJECT, check=False)
-    assert result.returncode == 0
-    assert job(*small, "--output", tmp_path / "all").returncode == 0
-    assert (tmp_path / "one/model.safetensors").read_bytes() == (tmp_path / "all/model.safetensors").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--epochs", "0"], "argument --epochs: must be a positive integer, got '0'"),
-        (["--epochs", "many"], "argument --epochs: must be a positive integer, got 'many'"),
-        (["--learning-rate", "-1"], "argument --learning-rate: must be a positive number, got '-1'"),
-        (["--learning-rate", "nan"], "argument --learning-rate: must be a positive number, got 'nan'"),
-        (["--seed", "-1"], "argument --seed: must be an integer >= 0, got '-1'"),
-        (["--batch-size", "2000"], "a batch of 2000 is larger than the 1000 training images"),
-        (["--train-size", "1001"], "1001"),
-        (["--data", "/no/such/file.npz"], "/no/such/file.npz"),
-        (["--recipe", "other"], "argument --recipe: invalid choice: 'other'"),
-        (["--data", "/dev/zero"], "Cannot read MNIST from /dev/zero: it is not a regular file."),
-        (["--output", "/dev/null/x"], "results to /dev/null/x: Not a directory; choose another folder."),
-        (["--output", "/dev/null"], "results to /dev/null: File exists; choose another folder."),
-        (["--output", ""], "argument --output: the folder name is empty"),
-        (["--epochs", "1", "a\nb"], r"unrecognized arguments: a\nb"),
-    ],
-)
-def test_a_wrong_option_is_one_message_and_no_traceback(options, message, capsys):
-    try:
-        code = mnist_conv.main(["--quiet", *options])
-    except SystemExit as end:
-        code = end.code
-    out, err = capsys.readouterr()
-    assert (code, out) == (2, "")
-    assert err.startswith("models.mnist_conv: ")
-    assert message in err.splitlines()[0]
-    assert len(err.splitlines()) == 1
-
-
 @pytest.fixture
 def no_pictures(monkeypatch):
     for picture in ("curves", "kernels", "mistakes"):
@@ -206,18 +164,6 @@ def stopped(folder, options, number, spoil=lambda process: None):
         out, err = (stream.decode() for stream in process.communicate(timeout=120))
     lines = err.splitlines(keepends=True)
     return process.returncode, out, "".join(line for line in lines if not line.startswith("epoch "))
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("number", thorough([signal.SIGINT, signal.SIGTERM], quick=[signal.SIGINT]))
-def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
-    code, out, err = stopped(tmp_path / "run", small, number)
-    assert (code, err) == (130, "")
-    assert out.startswith("stopped: ")
-    summary = results.read_summary(tmp_path / "run")
-    assert summary["end"] == "stopped"
-    assert summary["epochs"] == summary["model_epoch"] == len(history(tmp_path / "run")) > 0
-    assert results.read_weights(tmp_path / "run")
 
 
 @pytest.fixture

@@ -1,22 +1,9 @@
 """LeNet: accuracy, results and refused options."""
 
 import numpy as np
-import pytest
-from matplotlib.image import imread
 
-from models import mnist_lenet
-from models.shared import classifier, reading, results
+from models.shared import classifier
 from tinygrad_edu import data
-
-
-@pytest.mark.thorough
-def test_a_short_run_reads_in_several_views_and_draws_its_pictures(small, tmp_path):
-    assert mnist_lenet.main([*small, "--quiet", "--views", "2", "--output", str(tmp_path)]) == 0
-    for name in classifier.PICTURES:
-        assert imread(tmp_path / name)[..., :3].std() > 0.05
-    digits = data.load_file(small[-1])
-    seen = classifier.read(reading.load(tmp_path), digits.x_test, views=2)
-    assert float(np.mean(seen == digits.y_test)) == results.read_summary(tmp_path)["test_accuracy_in_2_views"] > 0.3
 
 
 def test_bent_digits_are_bytes_of_the_same_digits_and_other_ones_each_time():
@@ -26,18 +13,3 @@ def test_bent_digits_are_bytes_of_the_same_digits_and_other_ones_each_time():
     assert (first.shape, first.dtype) == (images.shape, np.uint8)
     assert (first != second).any(axis=(1, 2)).all()
     assert np.corrcoef(first.mean(axis=(1, 2)), images.mean(axis=(1, 2)))[0, 1] > 0.8
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--batch-size", "321"], "a batch of 321 is larger than the 320 training images"),
-        (
-            ["--batch-size", "320"],
-            "the learning-rate schedule needs at least 4 steps, got 2; increase --epochs or reduce --batch-size",
-        ),
-    ],
-)
-def test_what_cannot_be_trained_is_one_line(options, message, small, tmp_path, capsys):
-    assert mnist_lenet.main([*small, *options, "--output", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"models.mnist_lenet: {message}.\n"

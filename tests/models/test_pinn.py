@@ -2,13 +2,9 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import tinygrad_edu as tg
 from models import pinn
-from models.shared import results
-from tinygrad_edu import nn
-from tinygrad_edu.testing import check_vjp
 
 TIMES = np.linspace(0, pinn.END, 7)[:, None]
 
@@ -30,28 +26,3 @@ def test_what_is_returned_are_the_curve_and_its_derivatives(model):
     h = 1e-4
     before, here, after = (model(tg.Tensor(TIMES + step)).numpy() for step in (-h, 0, h))
     np.testing.assert_allclose((after - before)[:, :2] / (2 * h), here[:, 1:], rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.thorough
-def test_the_gradient_through_second_derivatives_is_that_of_the_loss(model):
-    names, values = zip(*model.state_dict().items(), strict=True)
-
-    def loss(*parameters):
-        curve = nn.functional_call(model, dict(zip(names, parameters, strict=True)), tg.Tensor(TIMES))
-        return pinn.equation_loss(curve, np.zeros(len(TIMES)))
-
-    check_vjp(loss, *values)
-
-
-@pytest.mark.thorough
-def test_a_small_run_draws_its_solution(tmp_path, capsys):
-    assert pinn.main(["--epochs", "2", "--quiet", "--output", str(tmp_path)]) == 0
-    summary = results.read_summary(tmp_path)
-    assert str(summary["greatest_error"]) in capsys.readouterr().out
-    weights = pinn.Oscillation(np.random.default_rng(1))
-    weights.load_state_dict(results.read_weights(tmp_path))
-    t = np.linspace(0, pinn.END, 1001, dtype=np.float32)[:, None]
-    error = np.abs(weights(tg.Tensor(t)).numpy()[:, 0] - pinn.exact(t[:, 0])).max()
-    assert summary["greatest_error"] == pytest.approx(error, rel=1e-5)
-    with Image.open(tmp_path / "solution.png") as picture:
-        assert min(picture.size) > 400

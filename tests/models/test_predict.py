@@ -260,23 +260,3 @@ def test_every_program_that_is_trained_to_read_digits_can_be_asked():
     }
     assert trained >= {"mnist_conv", "mnist_lenet", "resnet_digits", "vit"}
     assert trained == {name for name, source in sources.items() if "def reader(options" in source}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "the following arguments are required: run, image"),
-        (["run"], "give images to read, or --web"),
-        (["run", "--web", "a.png"], "give images to read, or --web and no images"),
-        (["run", "--web", "--port", "65536"], "argument --port: must be at most 65535, got 65536"),
-        (["run", "--web", "--port", "x"], "argument --port: must be an integer >= 0, got 'x'"),
-        (
-            ["run", "a.png", "--output", ""],
-            "argument --output: the folder name is empty; use '.' for the current folder",
-        ),
-    ],
-)
-def test_a_wrong_command_is_one_line(arguments, message, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        predict.main(arguments)
-    assert capsys.readouterr().err == f"models.predict: {message}.\n"

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from models.shared import results
 from tests.effort import thorough
@@ -78,6 +79,8 @@ def undisturbed(tmp_path_factory):
     """Return the results of an undisturbed run on one rank."""
     folder = tmp_path_factory.mktemp("undisturbed")
     assert run(1, folder)[0] == 0
+    with Image.open(folder / "0" / "boundary.gif") as animation:
+        assert animation.n_frames == EPOCHS + 1
     return of(folder)
 
 

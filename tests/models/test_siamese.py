@@ -5,7 +5,6 @@ import pytest
 
 import tinygrad_edu as tg
 from models import siamese
-from models.shared import results
 from tinygrad_edu.testing import check_vjp
 
 LABELS = np.array([3, 5, 3, 5, 7])
@@ -38,14 +37,3 @@ def test_a_pair_goes_through_the_network_as_its_images_do():
     rng = np.random.default_rng(0)
     model, images = siamese.Embedding(rng), tg.Tensor(rng.random((3, 2, 28, 28), np.float32))
     np.testing.assert_allclose(model(images)[:, 1].numpy(), model(images[:, 1]).numpy(), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.thorough
-def test_a_small_run_draws_the_plane(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(siamese, "PAIRS", 50)
-    digits = tg.data.load_embedded().take(200)
-    few = tg.data.Digits(digits.x_train, digits.y_train, digits.x_test[:200], digits.y_test[:200])
-    monkeypatch.setattr(siamese.data, "load_embedded", lambda: few)
-    assert siamese.main(["--epochs", "2", "--quiet", "--output", str(tmp_path)]) == 0
-    assert "test_pair_accuracy" in capsys.readouterr().out
-    assert results.read_summary(tmp_path)["files"].keys() > {"plane.png"}

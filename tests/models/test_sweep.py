@@ -169,52 +169,6 @@ def test_a_trial_that_is_killed_fails_alone_and_goes_on_after_its_checkpoint(tmp
         again.send_signal(signal.SIGTERM)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["nothing"], "nothing is not a training program; python -m models lists all programs"),
-        (["predict"], "predict is not a training program; python -m models lists all programs"),
-        (["sweep"], "sweep is not a training program; python -m models lists all programs"),
-        (["pinn", "--grid", "rate=1"], "models.pinn: the option of --grid must be 'epochs', "
-            "'learning_rate', 'seed' or 'tensorboard', got 'rate'"),
-        (["pinn", "--grid", "output=a,b"], "models.pinn: the option of --grid must be 'epochs', "
-            "'learning_rate', 'seed' or 'tensorboard', got 'output'"),
-        (["pinn", "--grid", "epochs"], "--grid must be NAME=VALUE,VALUE, an option and its values, got epochs"),
-        (["pinn", "--grid", "epochs=1,"], "--grid must be NAME=VALUE,VALUE, an option and its values, got epochs=1,"),
-        (["pinn", "--grid", "epochs=1", "--grid", "epochs=2"], "epochs is given twice"),
-        (["pinn", "--grid", "epochs=1", "--epochs", "2"], "epochs is given twice"),
-        (["pinn", "--seeds", "2", "--seed", "3"], "seed is given twice: --seeds N means the seeds 0 to N - 1"),
-        (["pinn", "--seeds", "2", "--grid", "seed=3"], "seed is given twice: --seeds N means the seeds 0 to N - 1"),
-        (["pinn", "--resume"], "a sweep sets resume itself; to continue a sweep, run the same command again"),
-        (["pinn", "--grid", "epochs=1,01"], "two trials have the same name: program=pinn,epochs=1,seed=0"),
-        (["pinn", "--executor", "mpi", "--jobs", "2"], "--jobs cannot be used with MPI: mpiexec -n sets the number of "
-            "ranks"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_run_is_one_line(options, message, tmp_path, capsys):
-    assert sweep.main([*options, "--output", str(tmp_path / "r")]) == 2
-    assert capsys.readouterr().err == f"models.sweep: {message}.\n"
-    assert not (tmp_path / "r" / "trials").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["pinn", "--grid", "epochs=1,x"], "models.pinn: argument --epochs: must be a positive integer, got 'x'"),
-        (["pinn", "--epochs", "0"], "models.pinn: argument --epochs: must be a positive integer, got '0'"),
-        (["pinn", "--lr", "1"], "models.pinn: unrecognized arguments: --lr 1"),
-        (["pinn", "--seeds", "0"], "models.sweep: argument --seeds: must be a positive integer, got '0'"),
-        (["pinn", "--executor", "cloud"], "models.sweep: argument --executor: invalid choice: 'cloud' (choose from "
-            "processes, mpi, dask, ray)"),
-        ([], "models.sweep: the following arguments are required: program"),
-    ],
-)  # fmt: skip
-def test_what_a_parser_refuses_is_its_own_line(options, message, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        sweep.main(options)
-    assert capsys.readouterr().err == f"{message}.\n"
-
-
 @pytest.mark.parametrize(("name", "module"), [("mpi", "mpi4py.futures"), ("dask", "distributed"), ("ray", "ray")])
 def test_a_missing_package_is_named_with_its_extra_or_group(name, module, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, module, None)

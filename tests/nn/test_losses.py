@@ -20,6 +20,7 @@ from tinygrad_edu.nn import (
     nll_loss,
 )
 from tinygrad_edu.nn.losses.common import LossModule
+from tinygrad_edu.testing import check_vjp
 
 seeds = st.integers(0, 2**32 - 1)
 REDUCTIONS = ["mean", "sum", "none"]
@@ -90,6 +91,17 @@ def test_another_reduction_is_refused(name):
         loss_of(name)(*FITTING[name], reduction="avg")
     with pytest.raises(ValueError, match="'mean', 'sum' or 'none', got 'avg'"):
         MODULES[name](reduction="avg")
+
+
+def test_the_targets_of_gaussian_nll_loss_broadcast():
+    rng = np.random.default_rng(0)
+    means, var = rng.standard_normal((3, 2)), rng.uniform(0.5, 2, (3, 2))
+    for target in (rng.standard_normal((3, 1)), rng.standard_normal((1, 2)), np.array(0.5)):
+        wanted = nn.gaussian_nll_loss(means, np.broadcast_to(target, (3, 2)), var, reduction="none")
+        np.testing.assert_array_equal(nn.gaussian_nll_loss(means, target, var, reduction="none"), wanted)
+        loss = lambda t: nn.gaussian_nll_loss(means, t, var)  # noqa: E731
+        check_vjp(loss, target)
+    assert nn.gaussian_nll_loss(means[:, :1], means, var[:, :1], reduction="none").shape == (3, 2)
 
 
 @pytest.mark.parametrize("name", COMPARED)

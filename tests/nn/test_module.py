@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tinygrad_edu import Tensor, from_numpy
 from tinygrad_edu.errors import DataError, DTypeError, LostGradientWarning, StaleValueError, StateDictError
 from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh, WeightNorm, parametrize
@@ -455,21 +456,6 @@ def test_a_module_with_running_statistics_passes_the_check():
     assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    ("name", "values", "error", "message"),
-    [
-        ("forward", [1.0], ValueError, "Norm cannot have a buffer named 'forward'"),
-        ("weight", [1.0], ValueError, "Norm cannot have a buffer named 'weight'"),
-        ("a.b", [1.0], ValueError, "Norm cannot have a buffer named 'a.b'"),
-        ("mean", Tensor(1.0, requires_grad=True), DTypeError, "mean is a parameter"),
-        ("mean", ["a"], DTypeError, "real numbers or booleans"),
-    ],
-)
-def test_what_cannot_be_a_buffer_is_refused(name, values, error, message):
-    with pytest.raises(error, match=message):
-        Norm(1).register_buffer(name, values)
-
-
 def test_a_buffer_is_not_replaced_by_what_would_not_be_saved():
     model = Norm(2)
     with pytest.raises(DTypeError, match=r"a ndarray to Norm.running_mean, .*would not be saved"):
@@ -481,11 +467,6 @@ def test_a_buffer_is_not_replaced_by_what_would_not_be_saved():
     assert "running_mean" in model.state_dict()
 
 
-def test_a_misspelt_attribute_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="wieght"):
-        _ = Linear(1, 1).wieght
-
-
 def test_a_module_needs_no_super_init_and_no_registration():
     class Double(Module):
         def forward(self, x, times=2):
@@ -494,11 +475,6 @@ def test_a_module_needs_no_super_init_and_no_registration():
     assert float(Double()(Tensor(2.0))) == 4
     assert float(Double()(Tensor(2.0), times=5)) == 10
     assert vars(Double()) == {}
-
-
-def test_a_module_without_forward_says_so():
-    with pytest.raises(NotImplementedError, match=r"Holder has no forward: define forward\(self, x\)"):
-        Holder()(1.0)
 
 
 def test_repr_is_nested():
@@ -524,11 +500,6 @@ def test_a_hook_may_be_removed_while_it_runs_and_a_copy_has_hooks_of_its_own():
     twin = copy.deepcopy(model)
     model(1.0), model(1.0), twin(1.0)
     assert seen == [model, twin]
-
-
-def test_what_is_no_function_is_no_hook():
-    with pytest.raises(DTypeError, match="a hook must be callable, got a int"):
-        Tanh().register_forward_pre_hook(3)
 
 
 # --- another dtype ---
@@ -664,26 +635,6 @@ class LikeTorch:
         return lambda: LikeTorch(self.values, *(hurdle for hurdle in self.hurdles if hurdle != name))
 
 
-def test_pytorchs_parameters_and_bfloat16_load():
-    model = Holder(a=weight(2), b=Tensor([0.0]))
-    pairs = {"a": LikeTorch([1.0, 2.0], "detach", "float"), "b": LikeTorch([3.0], "cpu")}.items()
-    model.load_state_dict(pairs)
-    assert (model.a.numpy().tolist(), model.b.item()) == ([1, 2], 3)
-
-
-def test_bfloat16_arrays_load():
-    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
-    model = Holder(a=weight(2))
-    model.load_state_dict({"a": np.array([1.5, -3.0], bfloat16)})
-    assert model.a.numpy().tolist() == [1.5, -3]
-
-
-@pytest.mark.parametrize("values", ["net.safetensors", Path("net.safetensors"), 3])
-def test_what_is_no_dict_is_no_state_dict(values):
-    with pytest.raises(DTypeError, match=r"expected a mapping.*To read a file, use load\(path\)"):
-        Linear(1, 1).load_state_dict(values)
-
-
 def test_loading_a_part_leaves_the_rest_and_still_refuses_what_does_not_fit():
     model = Linear(2, 1)
     before = model.state_dict()
@@ -698,59 +649,9 @@ def test_loading_a_part_leaves_the_rest_and_still_refuses_what_does_not_fit():
         model.load_state_dict({"tied": [1.0], "again": [2.0]}, strict=False)
 
 
-@pytest.mark.parametrize("act", ["save", "load"])
-@pytest.mark.parametrize("path", ["no/such/folder", ".", "/dev/null"])
-def test_a_path_that_no_file_can_have_is_refused(act, path, tmp_path):
-    with pytest.raises(
-        DataError, match=r"cannot (write|read) the weights (to|in) .*: .*\. (Nothing was changed|Expected a safe)"
-    ):
-        getattr(Linear(1, 1), act)(tmp_path / path)
-
-
-def test_a_file_of_another_format_is_refused(tmp_path):
-    (tmp_path / "net.pt").write_bytes(b"PK" * 50)
-    with pytest.raises(DataError, match=r"net\.pt: it is not in the safetensors format.* Expected a safetensors file"):
-        Linear(1, 1).load(tmp_path / "net.pt")
-
-
 class Unreadable:
     def __array__(self, dtype=None, copy=None):
         raise RuntimeError("not here.")
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        (Unreadable(), r"cannot convert bias \(Unreadable\) to an array: not here. Nothing was loaded."),
-        (np.array(["a"]), "wrong: bias has dtype <U1, expected float32"),
-        (None, r"wrong: bias has shape \(\), expected \(1,\)"),
-        ([None], "wrong: bias has dtype object, expected float32"),
-    ],
-)
-def test_a_value_that_is_no_array_of_numbers_is_refused_before_anything_is_written(value, message):
-    model = Linear(1, 1)
-    before = model.state_dict()
-    with pytest.raises(StateDictError, match=message):
-        model.load_state_dict({"weight": [[5.0]], "bias": value})
-    assert model.state_dict() == before
-
-
-def test_read_only_memory_is_refused_before_anything_is_written():
-    locked = np.zeros(1)
-    locked.flags.writeable = False
-    model = Holder(a=weight(1), b=from_numpy(locked))
-    with pytest.raises(StateDictError, match="wrong: b belongs to a tensor with read-only storage"):
-        model.load_state_dict({"a": [5.0], "b": [6.0]})
-    assert model.a.item() == 1
-
-
-def test_a_shared_tensor_cannot_take_two_values():
-    model = Holder(a=weight(1))
-    model.b = model.a
-    model.load_state_dict({"a": [2.0], "b": [2.0]})
-    with pytest.raises(StateDictError, match="wrong: b and a are the same tensor, but have different saved values"):
-        model.load_state_dict({"a": [3.0], "b": [4.0]})
-    assert model.a.item() == 2
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8])
@@ -802,18 +703,88 @@ def test_what_would_drop_a_tensor_out_of_the_state_is_refused(value, what):
     assert names(model) == ["inside.0"]
 
 
-def test_views_of_the_memory_that_is_written_are_read_first():
-    model = Holder(a=Tensor([1.0]), b=Tensor([2.0]))
-    model.load_state_dict({"a": model.b.data, "b": model.a.data})
-    assert (model.a.item(), model.b.item()) == (2, 1)
+def shared():
+    model = Holder(a=weight(1))
+    model.b = model.a
+    return model
 
 
-def test_values_are_cast_but_not_to_integers():
-    model = Holder(a=Tensor([1.0]), steps=Tensor(np.array(3)))
-    model.load_state_dict({"a": np.array([2], np.int64), "steps": np.array(7, np.int8)})
-    assert (model.a.dtype, model.a.item(), model.steps.item()) == (np.float32, 2, 7)
-    with pytest.raises(StateDictError, match="wrong: steps has dtype float64, expected int64"):
-        model.load_state_dict({"a": [2.0], "steps": 7.5})
+def locked():
+    values = np.zeros(1)
+    values.flags.writeable = False
+    return Holder(a=weight(1), b=from_numpy(values))
+
+
+# A module, a state dict that does not fit, and the message.
+NOT_LOADED = [
+    (lambda: Holder(a=weight(1), b=weight(1)), Unreadable(),
+     r"cannot convert b \(Unreadable\) to an array: not here. Nothing was loaded."),
+    (lambda: Holder(a=weight(1), b=weight(1)), np.array(["a"]), "wrong: b has dtype <U1, expected float64"),
+    (lambda: Holder(a=weight(1), b=weight(1)), None, r"wrong: b has shape \(\), expected \(1,\)"),
+    (lambda: Holder(a=weight(1), b=weight(1)), [None], "wrong: b has dtype object, expected float64"),
+    (lambda: Holder(a=weight(1), b=Tensor(np.array([3]))), [7.5], "wrong: b has dtype float64, expected int64"),
+    (locked, [6.0], "wrong: b belongs to a tensor with read-only storage"),
+    (shared, [4.0], "wrong: b and a are the same tensor, but have different saved values"),
+]  # fmt: skip
+
+
+@with_each(("make", "value", "message"), NOT_LOADED)
+def test_a_value_that_does_not_fit_is_refused_before_anything_is_written(make, value, message):
+    model = make()
+    with pytest.raises(StateDictError, match=message):
+        model.load_state_dict({"a": [5.0], "b": value})
+    assert model.a.item() == 1
+
+
+# A module, a state dict, and the values after loading it.
+LOADED = [
+    (Holder(a=weight(2), b=Tensor([0.0])),
+     lambda m: {"a": LikeTorch([1.0, 2.0], "detach", "float"), "b": LikeTorch([3.0], "cpu")}.items(), [[1, 2], [3]]),
+    (shared(), lambda m: {"a": [2.0], "b": [2.0]}, [[2], [2]]),
+    (Holder(a=Tensor([1.0]), b=Tensor([2.0])), lambda m: {"a": m.b.data, "b": m.a.data}, [[2], [1]]),  # views
+    (Holder(a=Tensor([1.0]), b=Tensor(np.array([3]))),
+     lambda m: {"a": np.array([2]), "b": np.array([7], "i1")}, [[2], [7]]),
+]  # fmt: skip
+
+
+@with_each(("model", "state", "values"), LOADED)
+def test_a_state_that_fits_is_loaded_in_the_dtypes_of_the_module(model, state, values):
+    dtypes = [model.a.dtype, model.b.dtype]
+    model.load_state_dict(state(model))
+    assert [model.a.tolist(), model.b.tolist()] == values
+    assert [model.a.dtype, model.b.dtype] == dtypes
+
+
+def test_bfloat16_arrays_load():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    model = Holder(a=weight(2))
+    model.load_state_dict({"a": np.array([1.5, -3.0], bfloat16)})
+    assert model.a.numpy().tolist() == [1.5, -3]
+
+
+WRITTEN = r"cannot write the weights to .*: .*\. Nothing was changed"
+REFUSED = [
+    *((lambda name=name: Norm(1).register_buffer(name, [1.0]), ValueError, f"Norm cannot have a buffer named '{name}'")
+      for name in ("forward", "weight", "a.b")),
+    (lambda: Norm(1).register_buffer("mean", Tensor(1.0, requires_grad=True)), DTypeError, "mean is a parameter"),
+    (lambda: Norm(1).register_buffer("mean", ["a"]), DTypeError, "real numbers or booleans"),
+    (lambda: Linear(1, 1).wieght, AttributeError, "wieght"),
+    (lambda: Holder()(1.0), NotImplementedError, r"Holder has no forward: define forward\(self, x\)"),
+    (lambda: Tanh().register_forward_pre_hook(3), DTypeError, "a hook must be callable, got a int"),
+    *((lambda state=state: Linear(1, 1).load_state_dict(state), DTypeError,
+       r"expected a mapping.*To read a file, use load\(path\)") for state in ("net.safetensors", Path("net.sa"), 3)),
+    *((lambda path=path: Linear(1, 1).save(path), DataError, WRITTEN) for path in ("no/such/folder", ".", "/dev/null")),
+    *((lambda path=path: Linear(1, 1).load(path), DataError, r"cannot read the weights in .*: .*\. Expected a safe")
+      for path in ("no/such/folder", ".", "/dev/null")),
+    (lambda: Linear(1, 1).load(__file__), DataError,
+     r"\.py: it is not in the safetensors format.* Expected a safetensors file"),
+]  # fmt: skip
+
+
+@with_each(("call", "error", "message"), REFUSED)
+def test_what_cannot_be_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
 
 
 # --- copies ---

@@ -134,7 +134,7 @@ BATCHES = {
     **dict.fromkeys(ALONG_AN_AXIS, across_axis),
     **dict.fromkeys(["sum", "nansum"], index_add),
     **dict.fromkeys(OF_MATRICES, before_last(2)),
-    **dict.fromkeys(["matmul", "bmm", "solve", "cofactors_jvp"], before_last(2, 2)),
+    **dict.fromkeys(["matmul", "bmm", "solve", "substitute", "distances", "cofactors_jvp"], before_last(2, 2)),
     **dict.fromkeys(["linear", "linear_with_bias", "linear_without_bias"], before_last(1)),
     **dict.fromkeys(["bilinear", "pairwise_distance"], before_last(1, 2)),
     **dict.fromkeys(["layer_norm", "rms_norm"], layers_before),

@@ -9,5 +9,5 @@ MISSING = [
     "softmax_cross_entropy", "sigmoid_cross_entropy", "clamped_cross_entropy", "cofactors_jvp",
     "correlate_by_sample", "images_by_sample", "kernels_by_sample", "distribute_to_chosen", "mean_of_chosen",
     "resample_transpose", "channel_shuffle", "linear_by_sample", "scatter_add_rows", "recurrent",
-    "attention_in_blocks", "interp", "histogram",
+    "attention_in_blocks", "interp", "histogram", "alignment_scores",
 ]  # fmt: skip

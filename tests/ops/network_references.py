@@ -352,6 +352,29 @@ def attention_in_blocks(row, mask, shapes, scale):
     return attention(*parts, mask=mask, scale=scale)
 
 
+def renorm(x, p, axis, maxnorm):
+    slices = np.moveaxis(x, axis, 0)
+    norms = [np.linalg.norm(part.reshape(-1), p) for part in slices]
+    scaled = [s if n <= maxnorm else s * maxnorm / (n + 1e-7) for n, s in zip(norms, slices, strict=True)]
+    return np.moveaxis(np.array(scaled), 0, axis)
+
+
+def embedding_bag(indices, weight, offsets, mode):
+    bags = indices if offsets is None else np.split(indices, offsets[1:])
+    rows = [getattr(weight[bag], mode)(0) if len(bag) else np.zeros(weight.shape[1]) for bag in bags]
+    return np.array(rows, weight.dtype)
+
+
+def alignment_scores(emitted, can_skip, steps):
+    """Return probabilities; see the strategy."""
+    out = np.zeros((len(emitted) + 1, *emitted.shape[1:]))
+    out[0, :, 0] = 1
+    for t, n, s in np.ndindex(emitted.shape):
+        before = [out[t, n, k] for k in (s, s - 1, s - 2)[: 3 if can_skip[n, s] else 2] if k >= 0]
+        out[t + 1, n, s] = np.exp(emitted[t, n, s]) * np.sum(before) if t < steps[n] else out[t, n, s]
+    return out.reshape(-1)
+
+
 def recurrent(row, kind, shapes):
     """Compute each sample separately, with the formulas of PyTorch's documentation."""
     *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
@@ -410,9 +433,10 @@ NETWORK_REFERENCES = {
     "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
     "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,
-    "normalize": normalize, "cosine_similarity": cosine_similarity, "pairwise_distance": pairwise_distance,
-    "embedding": lambda indices, weight, padding_idx: weight[indices],
+    "normalize": normalize, "renorm": renorm,
+    "cosine_similarity": cosine_similarity, "pairwise_distance": pairwise_distance,
+    "embedding_bag": embedding_bag, "embedding": lambda indices, weight, padding_idx: weight[indices],
     "lookup_rows": lambda weight, indices: weight[indices], "scatter_add_rows": scatter_add_rows,
     "scaled_dot_product_attention": attention,
-    "attention_in_blocks": attention_in_blocks, "recurrent": recurrent,
+    "attention_in_blocks": attention_in_blocks, "alignment_scores": alignment_scores, "recurrent": recurrent,
 }  # fmt: skip

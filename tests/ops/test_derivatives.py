@@ -27,9 +27,10 @@ SMOOTH = [
     "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "row_norm", "channel_norm",
     "channel_norm_without_affine", "softplus_slope",
     "linear_with_bias", "affine_maps", "affine_images", "softmax_gradient", "logaddexp2", "cross", "vecdot", "vander",
-    "cov", "cdist", "segment_prod",
-    "erfc", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py", "bessel_of_order", "bessel_j0", "i1e",
-    "attention_in_blocks", "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
+    "cov", "cdist", "distances", "segment_prod",
+    "erfc", "erfcx", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py", "bessel_of_order", "bessel_j0", "i1e",
+    "attention_in_blocks", "alignment_scores", "expm",
+    "triangular_factors", "solve_triangular", "substitute", "cholesky_solve",
 ]  # fmt: skip
 
 # Ops that are linear in all inputs jointly.

@@ -281,7 +281,7 @@ def distances(x1, x2, p):
     return np.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], ord=p, axis=-1)
 
 
-def triangular_by_solve(a, b, upper, left, unitriangular):
+def triangular_by_solve(a, b, upper, left=True, unitriangular=False):
     a = np.triu(a) if upper else np.tril(a)
     if unitriangular:
         a = np.where(np.eye(a.shape[-1]), 1, a)
@@ -388,7 +388,8 @@ REFERENCES = {
     "softplus": exact(lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log1p(np.exp(beta * x)) / beta)),
     "erf": by_element(math.erf), "normal_cdf": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
     "erfc": by_element(math.erfc), "ndtr": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
-    **{name: getattr(special, name) for name in ("erfinv", "ndtri", "log_ndtr", "entr", "xlog1py", "polygamma")},
+    **{name: getattr(special, name)
+       for name in ("erfcx", "erfinv", "ndtri", "log_ndtr", "entr", "xlog1py", "polygamma")},
     "log_ndtr_slope": lambda x: np.exp(-x * x / 2 - special.log_ndtr(x)) / math.sqrt(2 * math.pi),
     "lgamma": by_element(math.lgamma), "digamma": special.psi,
     "polygamma_of_order": lambda x, n: special.polygamma(n, x), "bessel_of_order": bessel_of_any_order,
@@ -458,6 +459,7 @@ REFERENCES = {
     "undifferentiable": lambda x, values, description: values,
     "p_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
     "diag_embed": diag_embed_by_loop, "cumulative_trapezoid": areas("cumulative_trapezoid"), "cdist": distances,
+    "distances": distances,
     "pdist": lambda x, p: distances(x, x, p)[np.triu_indices(len(x), 1)], "gradient": slopes,
     "block_diag": linalg.block_diag, "bincount": lambda x, w, minlength: np.bincount(x, w, minlength),
     "histogram": in_one(np.histogram, np.concatenate),
@@ -466,7 +468,8 @@ REFERENCES = {
     "extremum_flat": extrema_by_loop, "scatter_reduce": scatter_reduce_by_loop,
     "index_add": lambda x, axis, indices, source, alpha: x + alpha * index_add_by_loop(
         source, indices, axis, x.shape[axis]),
-    "solve_triangular": triangular_by_solve, "lstsq": lambda a, b, rcond: np.linalg.pinv(a) @ b,
+    **dict.fromkeys(("solve_triangular", "substitute"), triangular_by_solve),
+    "lstsq": lambda a, b, rcond: np.linalg.pinv(a) @ b,
     "cholesky_solve": lambda b, x, upper: np.linalg.solve(gram(np.triu(x).mT if upper else np.tril(x)), b),
     "lu": lambda x: np.concatenate([part.ravel() for part in linalg.lu(x)]), "expm": linalg.expm,
     "triangular_factors": elimination,

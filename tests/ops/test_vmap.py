@@ -15,7 +15,7 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls
 from tinygrad_edu.transforms import vmap
 
 # Ops and functions that run once for each sample, at least for some calls: they read values, or have no rule.
-LOOPS = {"attention_in_blocks", "lstsq", "nanquantile",
+LOOPS = {"alignment_scores", "attention_in_blocks", "lstsq", "nanquantile",
          "bincount", "cross_entropy", "embedding", "histogram", "interp", "pad", "pad_constant", "percentile",
          "put_along_axis", "quantile", "recurrent", "segment_max", "segment_min", "segment_prod",
          "segment_sum", "index_add", "undifferentiable", "unique"}  # fmt: skip

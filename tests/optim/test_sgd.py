@@ -1,6 +1,4 @@
-"""SGD compared with its formulas for any schedule, and with Keras for a constant learning rate."""
-
-import os
+"""SGD compared with its formulas for any schedule, and with the core."""
 
 import numpy as np
 import pytest
@@ -8,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor, core
-from tinygrad_edu.nn import Linear
 from tinygrad_edu.optim import SGD
 
 seeds = st.integers(0, 2**32 - 1)
@@ -103,46 +100,3 @@ def test_a_numpy_learning_rate_does_not_change_the_arithmetic():
         results.append(p.numpy())
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
-
-
-def test_it_fits_a_line():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((64, 3)).astype(np.float32)
-    target = x @ np.array([[1.0], [-2.0], [0.5]], np.float32) + 3
-    model = Linear(3, 1, rng=rng)
-    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.8, nesterov=True)
-    for _ in range(100):
-        optimizer.zero_grad()
-        ((model(x) - target) ** 2).mean().backward()
-        optimizer.step()
-    np.testing.assert_allclose(model.weight.numpy(), [[1, -2, 0.5]], atol=1e-4)
-    np.testing.assert_allclose(model.bias.numpy(), [3], atol=1e-4)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("nesterov", [False, True])
-def test_with_a_constant_learning_rate_it_is_also_keras_sgd(nesterov):
-    # The velocity of Keras includes the learning rate: it is -lr times our buffer.
-    os.environ["KERAS_BACKEND"] = "jax"
-    keras = pytest.importorskip("keras", reason="needs the extra keras")
-    variable, p = keras.Variable(np.array([1, 2, -3], np.float32)), leaf([1, 2, -3], np.float32)
-    theirs = keras.optimizers.SGD(0.1, momentum=0.9, nesterov=nesterov)
-    ours = SGD([p], lr=0.1, momentum=0.9, nesterov=nesterov)
-    for gradient in np.array([[1, -2, 0.5], [0.25, 0.5, -1], [-0.75, 1.5, 2]], np.float32):
-        theirs.apply([gradient], [variable])
-        p.grad = gradient
-        ours.step()
-    np.testing.assert_allclose(p.numpy(), variable.numpy(), rtol=1e-6)
-
-
-@pytest.mark.parametrize("settings", [{"momentum": 0.9}, {"momentum": 0.5, "nesterov": True}, {"weight_decay": 0.1}])
-def test_every_setting_may_be_set_between_steps(settings):
-    at_once, later = leaf([1.0, 2.0]), leaf([1.0, 2.0])
-    optimizers = SGD([at_once], lr=0.5, **settings), SGD([later], lr=0.5)
-    for name, value in settings.items():
-        setattr(optimizers[1], name, value)
-    for optimizer, p in zip(optimizers, (at_once, later), strict=True):
-        for _ in range(3):
-            p.grad = [1.0, -1.0]
-            optimizer.step()
-    np.testing.assert_array_equal(at_once.numpy(), later.numpy())

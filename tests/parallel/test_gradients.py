@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import with_each
 from tests.parallel.simulated import on_workers
 from tinygrad_edu import nn
 from tinygrad_edu.errors import DTypeError, NonScalarBackwardError, ShapeError
@@ -97,22 +98,6 @@ def test_gradients_share_no_memory_with_each_other_or_the_model():
     assert not any(np.shares_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k])
 
 
-@pytest.mark.parametrize(("x", "y"), [(0, 0), (3, 2), (2, 3)])
-def test_a_batch_that_does_not_fit_is_refused(x, y):
-    with pytest.raises(ShapeError, match=f"the batch has {x} samples and {y} labels"):
-        sharded_value_and_grad(network(), nn.cross_entropy, batch(x)[0], batch(y)[1], np.random.default_rng(0))
-
-
-def test_a_loss_of_many_numbers_is_refused():
-    with pytest.raises(NonScalarBackwardError, match=r"the loss has shape \(70, 3\); expected a Tensor"):
-        sharded_value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
-
-
-def test_a_loss_that_is_a_plain_number_is_refused():
-    with pytest.raises(NonScalarBackwardError, match="is a float; expected a Tensor of one element"):
-        sharded_value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
-
-
 @pytest.mark.parametrize("number", ["shard_size", "threads"])
 @pytest.mark.parametrize(
     ("value", "error"), [(0, ValueError), (-3, ValueError), (1.5, DTypeError), ("2", DTypeError), (True, DTypeError)]
@@ -126,12 +111,6 @@ def test_sizes_and_numbers_of_threads_are_whole_numbers_of_at_least_one(number, 
 
 def test_they_may_be_numbers_of_numpy():
     assert bits(gradient(np.int64(2), shard_size=np.uint8(32))) == bits(gradient(2))
-
-
-@pytest.mark.parametrize("rng", [None, 0, np.random.RandomState(0), np.random])
-def test_what_is_no_generator_is_refused(rng):
-    with pytest.raises(DTypeError, match=r"rng must be a numpy\.random\.Generator, got .*default_rng\(seed\)"):
-        sharded_value_and_grad(network(), nn.cross_entropy, *batch(), rng)
 
 
 @pytest.mark.parametrize(
@@ -163,20 +142,25 @@ def test_one_input_is_the_same_alone_and_in_a_tuple():
     assert bits(in_a_tuple) == bits(gradient(dropout=0.5))
 
 
-@pytest.mark.parametrize(
-    ("inputs", "target", "message"),
-    [
-        (
-            (np.ones((3, 2)), np.ones((2, 2))),
-            np.ones(3),
-            r"same length along axis 0, got the shapes \(3, 2\), \(2, 2\)",
-        ),
-        ((np.ones((3, 2)), {"scale": 2.0}), np.ones(3), r"shapes \(3, 2\), \(\)"),
-        ((np.ones((3, 2)),), (np.ones(3), np.ones(2)), r"shapes \(3,\), \(2,\)"),
-        ((np.ones((3, 2)),), None, "shapes none"),
-        ((), np.ones(3), "shapes none"),
-    ],
-)
-def test_a_nest_that_is_no_batch_is_refused(inputs, target, message):
-    with pytest.raises(ShapeError, match=message):
-        sharded_value_and_grad(network(), nn.cross_entropy, inputs, target, np.random.default_rng(0))
+X = np.ones((3, 2))
+REFUSED = [
+    *((batch(x)[0], batch(y)[1], {}, ShapeError, f"the batch has {x} samples and {y} labels")
+      for x, y in ((0, 0), (3, 2), (2, 3))),
+    (*batch(), {"loss": lambda out, y: out * 1.0}, NonScalarBackwardError,
+     r"the loss has shape \(70, 3\); expected a Tensor"),
+    (*batch(), {"loss": lambda out, y: out.mean().item()}, NonScalarBackwardError,
+     "is a float; expected a Tensor of one element"),
+    *((*batch(), {"rng": rng}, DTypeError, r"rng must be a numpy\.random\.Generator, got .*default_rng\(seed\)")
+      for rng in (None, 0, np.random.RandomState(0), np.random)),
+    ((X, X[:2]), np.ones(3), {}, ShapeError, r"same length along axis 0, got the shapes \(3, 2\), \(2, 2\)"),
+    ((X, {"scale": 2.0}), np.ones(3), {}, ShapeError, r"shapes \(3, 2\), \(\)"),
+    ((X,), (np.ones(3), np.ones(2)), {}, ShapeError, r"shapes \(3,\), \(2,\)"),
+    ((X,), None, {}, ShapeError, "shapes none"), ((), np.ones(3), {}, ShapeError, "shapes none"),
+]  # fmt: skip
+
+
+@with_each(("x", "y", "settings", "error", "message"), REFUSED)
+def test_what_does_not_fit_is_refused(x, y, settings, error, message):
+    given = {"loss": nn.cross_entropy, "rng": np.random.default_rng(0), **settings}
+    with pytest.raises(error, match=message):
+        sharded_value_and_grad(network(), given["loss"], x, y, given["rng"])

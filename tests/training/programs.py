@@ -2,9 +2,8 @@
 
 import functools
 from contextlib import nullcontext
-from dataclasses import dataclass, field, fields, replace
-from itertools import islice
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from itertools import islice, pairwise
 
 import numpy as np
 from hypothesis import assume
@@ -12,19 +11,8 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.parallel.simulated import on_workers
-from tests.training.program_data import (
-    as_tensors,
-    augmented,
-    batches_of,
-    evaluated_batches,
-    is_lazy,
-    rows_in,
-    rows_of,
-    sizes_of,
-)
-from tests.training.program_losses import LOSSES, of_output
-from tests.training.program_models import INDEPENDENT, LAYERS, OUTPUTS, REFUSED_OUTPUTS, STEMS, Head, Inputs
-from tinygrad_edu import nn, optim
+from tests.training import program_parts as parts
+from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import ShardError
 from tinygrad_edu.nn.randomness import default_stream, loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.parallel import shards
@@ -34,41 +22,17 @@ from tinygrad_edu.training import Checkpoints, evaluating, fit
 
 @dataclass(frozen=True)
 class Program:
-    """A training program. Every part is a name or a number, so that failures are readable and reproducible.
+    """A training program. Every part is a name or a number, so that failures are readable and reproducible."""
 
-    Attributes
-    ----------
-    stem, layers, output
-        Names of the parts of the model.
-    nested : bool
-        Whether the input of the model is a dict.
-    losses : tuple of str
-        The loss of each call of `fit`; all calls train the same model.
-    declares : bool
-        Whether a loss of a pytree declares the denominator of its inner loss.
-    masks : str
-        Ignored labels and samples: "none", "random", "first" or "last".
-    batches : str
-        "arrays", "trained" tensors, "loader" or "augmented".
-    sizes : tuple of int
-        Sizes of the batches; a loader uses the first.
-    shared : bool
-        Whether the layers, the loader and `fit` share a generator.
-    freezes : bool
-        Whether the first parameter of the model is frozen or unfrozen after each step.
-    shard_size : int or None
-        None: the bits must be those of the manual loop.
-    """
-
-    stem: str = "rows"
+    sequences: bool = False
     layers: tuple[str, ...] = ()
     output: str = "array"
-    nested: bool = False
-    losses: tuple[str, ...] = ("cross entropy",)
-    declares: bool = False
-    masks: str = "none"
-    batches: str = "arrays"
-    sizes: tuple[int, ...] = (7,)
+    nested: bool = False  # the input of the model is a dict
+    losses: tuple[str, ...] = ("cross entropy",)  # of each call of `fit`; all calls train the same model
+    declares: bool = False  # a loss of a pytree declares the denominator of its inner loss
+    masks: str = "none"  # ignored labels and samples: "none", "random", "first" or "last"
+    batches: str = "arrays"  # or "trained" tensors, "loader", "augmented"
+    sizes: tuple[int, ...] = (7,)  # of the batches; a loader uses the first
     dtype: str = "float64"
     momentum: float = 0.0
     scheduled: bool = False
@@ -76,9 +40,9 @@ class Program:
     accumulate: int = 1
     averaged: bool = False
     epochs: int = 2
-    shared: bool = False
-    freezes: bool = False
-    shard_size: int | None = None
+    shared: bool = False  # the layers, the loader and `fit` share a generator
+    freezes: bool = False  # the first parameter of the model is frozen or unfrozen after each step
+    shard_size: int | None = None  # None: the bits must be those of the manual loop
     threads: int = 1
     ranks: int = 1
     seed: int = 0
@@ -90,33 +54,28 @@ class Program:
 
 def possible(program):
     """Return whether the parts of a program can be combined, and samples are independent where they must be."""
-    losses, sharded = [LOSSES[name] for name in program.losses], program.shard_size is not None
-    return (
-        not (sharded and refusal(program) is None and is_random(program))
-        and not (program.ranks > 1 and not sharded)
-        and not (program.masks != "none" and any(loss.random for loss in losses))  # a batch without labels is NaN
-        and not (program.stem == "sequences" and any(loss.only_rows for loss in losses))
-        and not ("clipped gradient" in program.layers and program.accumulate > 1)  # hooks run once per step
+    sharded, random_loss = program.shard_size is not None, parts.RANDOM & {*program.losses}
+    return not (
+        (sharded and refusal(program) is None and is_random(program))
+        or (program.ranks > 1 and not sharded)
+        or (program.masks != "none" and random_loss)  # a batch without labels is NaN
+        or (program.sequences and "binary, row weights" in program.losses)
+        or ("clipped gradient" in program.layers and program.accumulate > 1)  # hooks run once per step
         # A closure declares the denominator, so `fit` does not see the counter of the loss inside it.
-        and not (sharded and program.declares and program.output != "array" and "counting, additive" in program.losses)
-        and not ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it rejects a single value
+        or (sharded and program.declares and program.output != "array" and "counting, additive" in program.losses)
+        or ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it rejects a single value
     )
 
 
 def is_random(program):
     """Return whether any part draws random numbers."""
-    return (
-        program.batches == "augmented"
-        or any(LAYERS[name].random for name in program.layers)
-        or any(LOSSES[name].random for name in program.losses)
-    )
+    return bool(parts.RANDOM & {program.batches, *program.layers, *program.losses})
 
 
 def refusal(program):
     """Return whether `fit` refuses to compute shards: True, False, or None if that depends on values."""
-    parts = [LAYERS[name].refused for name in program.layers] + [LOSSES[name].refused for name in program.losses[:1]]
-    parts += [program.output in REFUSED_OUTPUTS or (None if program.output == "some" else False)]
-    return True if True in parts else None if None in parts else False
+    names = {program.output, *program.layers, program.losses[0]}
+    return True if names & parts.REFUSED else None if names & parts.SOMETIMES_REFUSED else False
 
 
 @st.composite
@@ -142,17 +101,18 @@ def composed(one_of):
     At most one layer, or the output, is special: a part that a shard refuses would mask another part.
     """
     special = one_of("layer", "layer", "layer", "output", "output", "nothing")
-    layers = [one_of(*sorted(INDEPENDENT)) for _ in range(one_of(0, 1, 2))]
+    layers = [one_of(*sorted(parts.INDEPENDENT)) for _ in range(one_of(0, 1, 2))]
     if special == "layer":
-        layers.insert(one_of(*range(len(layers) + 1)), one_of(*sorted(LAYERS.keys() - INDEPENDENT.keys())))
+        layers.insert(one_of(*range(len(layers) + 1)), one_of(*sorted(parts.COUPLED)))
     stores = {"stores a penalty", "caches a penalty"} & set(layers)
-    loss = "stored" if stores and one_of(False, True) else one_of(*sorted(LOSSES))
+    loss = "stored" if stores and one_of(False, True) else one_of(*sorted(parts.LOSSES))
+    other = {"closure, mean": "closure, sum"}.get(loss, loss)  # of one factory
     return Program(
-        stem=one_of("rows", "rows", "sequences"),
+        sequences=one_of(False, False, True),
         layers=tuple(layers),
-        output=one_of(*sorted(OUTPUTS)) if special == "output" else "array",
+        output=one_of(*sorted(parts.OUTPUTS)) if special == "output" else "array",
         nested=one_of(False, False, True),
-        losses=one_of(*_calls(loss)),
+        losses=one_of((loss,), (loss, other), (other, loss)),
         declares=one_of(False, True),
         masks=one_of("none", "random", "first", "last"),
         batches=one_of("arrays", "trained", "loader", "augmented"),
@@ -173,66 +133,119 @@ def composed(one_of):
     )
 
 
-def _calls(name):
-    """Return the losses of one or two calls of `fit`, two if the losses are closures from one factory."""
-    other = {"closure, mean": "closure, sum"}.get(name, name)
-    return (name,), (name, other), (other, name)
+# --- Data ---
+
+
+def sizes_of(program):
+    """Return the sizes of the batches of an epoch."""
+    if program.batches in ("arrays", "trained"):
+        return list(program.sizes)
+    return [part.stop - part.start for part in shards(sum(program.sizes), program.sizes[0])]
+
+
+def parts_of(program):
+    """Return the slices of samples of the batches of an epoch."""
+    return [slice(start, end) for start, end in pairwise(np.cumsum([0, *sizes_of(program)]).tolist())]
+
+
+def samples_of(program):
+    """Return the arrays of the inputs and the target. Masks exclude the ends of sequences, or samples."""
+    rng, count = np.random.default_rng(program.seed), sum(program.sizes)
+    positions = (parts.STEPS,) if program.sequences else ()
+    x = rng.normal(size=(count, *positions, parts.FEATURES)).astype(program.dtype)
+    x = np.asfortranarray(x) if program.seed % 2 else x
+    scale = rng.uniform(0.5, 1.5, size=count).astype(program.dtype)
+    values = rng.random(size=(count, parts.CLASSES, *positions)).astype(program.dtype)
+    counts = np.ones((count, *positions), bool)
+    if program.masks == "random":
+        counts = rng.random(counts.shape) < 0.6
+    elif program.masks != "none":
+        lengths = np.sort(rng.integers(0, 3, size=count))  # sorted, shortest first
+        counts = np.arange(parts.STEPS) < lengths[:, None] if positions else lengths > 0
+        counts = counts if program.masks == "first" else counts[::-1]
+    if program.batches in ("arrays", "trained"):
+        for part in parts_of(program):
+            counts[part.start] |= not counts[part].any()  # a batch without labels has no mean
+    inputs = (x, scale) if program.nested else (x,)
+    if program.losses[0] == "binary, row weights":
+        return *inputs, values
+    if program.losses[0] == "masked":
+        return *inputs, values, counts.reshape(count, -1).any(axis=1).astype(program.dtype)
+    return *inputs, np.where(counts, rng.integers(0, parts.CLASSES, size=counts.shape), -100)
+
+
+def batch_of(program, x, *others):
+    """Return a batch of inputs and target."""
+    inputs, target = ({"x": x, "scale": others[0]}, others[1:]) if program.nested else (x, others)
+    if program.batches == "trained":
+        inputs = tree_map(lambda leaf: tg.Tensor(leaf, requires_grad=True), inputs)
+    return inputs, target if len(target) > 1 else target[0]
+
+
+def augmented(x, *others, rng):
+    return (x * (1 + 0.5 * rng.random(x.shape)).astype(x.dtype), *others)
+
+
+def is_lazy(program):
+    """Return whether samples of a loader are read and augmented on the thread that computes their shard."""
+    return program.batches in ("loader", "augmented") and not program.nested and program.losses[0] != "masked"
+
+
+def listed_batches(program):
+    """Return all samples, in batches without a loader."""
+    return [batch_of(program, *(array[part] for array in samples_of(program))) for part in parts_of(program)]
+
+
+def loader_of(program, rng, augments):
+    return data.DataLoader(
+        *samples_of(program), batch_size=program.sizes[0], rng=rng, augment=augmented if augments else None,
+        transform=None if is_lazy(program) else functools.partial(batch_of, program),
+    )  # fmt: skip
+
+
+def count_of(batch):
+    return len(next(iter(tree_leaves(batch))))
+
+
+def scaled(x):
+    """Return the input of a model: an array, or that in a dict, times the number of its sample."""
+    return x["x"] * x["scale"].reshape(-1, *[1] * (x["x"].ndim - 1)) if isinstance(x, dict) else x
 
 
 # --- The trained objects ---
 
 
-@dataclass
 class Training:
-    """The initial objects of a program: model, losses, optimizer and data.
+    """The model, losses, optimizer and data of a program, and the results."""
 
-    Attributes
-    ----------
-    denominators : list of callable or None
-        Denominators of the losses that are declared to be additive.
-    own_rng : numpy.random.Generator
-        The generator of layers and losses that have one.
-    tensors : list of Tensor
-        All tensors that the optimizer holds.
-    """
-
-    program: Program
-    lazy_augment: bool = True
-    outcome: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self):
-        program = self.program
-        self.own_rng = rng = np.random.default_rng(self.program.seed + 2)
-        layers = [Inputs(STEMS[program.stem](rng)), *(LAYERS[name].make(rng) for name in program.layers)]
-        self.model = nn.Sequential(*layers, Head(program.output, rng)).astype(program.dtype)
-        self.specs = [LOSSES[name] for name in program.losses]
-        made = {name: LOSSES[name].make(self.model, rng) for name in dict.fromkeys(program.losses)}
-        own = [made[name] for name in program.losses]
-        self.modules = [
-            self.model,
-            *(loss.astype(program.dtype) for loss in made.values() if isinstance(loss, nn.Module)),
-        ]
+    def __init__(self, program, lazy_augment=True):
+        self.program, self.outcome = program, {}
+        self.own_rng = rng = np.random.default_rng(program.seed + 2)  # of layers and losses
+        layers = [nn.Lambda(scaled), parts.linear(rng), *(parts.LAYERS[name](rng) for name in program.layers)]
+        self.model = nn.Sequential(*layers, parts.Head(program.output, rng)).astype(program.dtype)
+        made = {name: parts.LOSSES[name](self.model, rng) for name in dict.fromkeys(program.losses)}
         additive = program.output == "array" or program.declares
-        self.denominators = [spec.denominator if additive else None for spec in self.specs]
+        self.denominators = [parts.DENOMINATORS.get(name) if additive else None for name in program.losses]
         self.losses = [
-            of_output(loss, program.output, denominator)
-            for loss, denominator in zip(own, self.denominators, strict=True)
+            parts.of_output(made[name], program.output, denominator)
+            for name, denominator in zip(program.losses, self.denominators, strict=True)
         ]
-        self.own = list(made.values())
+        modules = [loss.astype(program.dtype) for loss in made.values() if isinstance(loss, nn.Module)]
+        self.modules = [self.model, *modules]
+        self.things = [*(part for module in self.modules for part in module.modules()), *made.values()]
         self.rng = rng if program.shared else np.random.default_rng(program.seed + 3)
-        loaded = rng if program.shared else np.random.default_rng(program.seed + 4)
-        self.batches, self.evaluated = batches_of(program, loaded, self.lazy_augment), evaluated_batches(program)
-        inputs = (
-            [leaf for batch in self.batches for leaf in tree_leaves(batch[:-1])] if program.batches == "trained" else []
-        )
-        of_losses = [tensor for loss in made.values() if isinstance(loss, nn.Module) for tensor in loss.parameters()]
-        self.tensors = list(dict.fromkeys([*self.model.parameters(), *of_losses, *inputs]))
+        self.batches = self.evaluated = listed_batches(program)
+        if program.batches in ("loader", "augmented"):
+            loaded = rng if program.shared else np.random.default_rng(program.seed + 4)
+            augments = program.batches == "augmented" and (lazy_augment or not is_lazy(program))
+            self.batches = loader_of(program, loaded, augments)
+        inputs = list(tree_leaves([batch[0] for batch in self.batches])) if program.batches == "trained" else []
+        parameters = [tensor for module in self.modules for tensor in module.parameters()]
+        self.tensors = [*parameters, *inputs]  # that the optimizer holds
+        self.rate = 0.1 if program.dtype == "float64" else 0.01  # with larger steps, rounding errors grow beyond 1e-5
         self.optimizer = optim.SGD(self.tensors, lr=self.rate, momentum=program.momentum)
         self.average = optim.MovingAverage(self.tensors, 0.5) if program.averaged else None
-
-    @property
-    def rate(self):
-        return 0.1 if self.program.dtype == "float64" else 0.01  # with larger steps, rounding errors grow beyond 1e-5
+        self.last = self.state()
 
     def stepped(self, call, number, loss):
         """Record a step."""
@@ -253,14 +266,13 @@ class Training:
         }
         for k, module in enumerate(self.modules):
             state |= {f"module {k}, {name}": array for name, array in module.state_dict().items()}
-        for k, thing in enumerate([*(part for module in self.modules for part in module.modules()), *self.own]):
+        for k, thing in enumerate(self.things):
             state |= {f"thing {k}, {name}": value for name, value in left_in(thing)}
         return state
 
     def ended(self):
         """Return all results of the training."""
-        drawn = {f"random number {k}": rng.random() for k, rng in enumerate((self.rng, self.own_rng))}
-        return self.outcome | drawn | self.state()
+        return self.outcome | {"drawn": [self.rng.random(), self.own_rng.random()]} | self.state()
 
 
 def left_in(thing):
@@ -280,7 +292,6 @@ def left_in(thing):
 def trained(program, worker, stop_after=None, **settings):
     """Train with `fit`. Return the results; after a ShardError, return it if nothing changed since the last step."""
     training = Training(program)
-    training.last = training.state()
 
     def on_step(call, step):
         training.stepped(call, step.number, step.loss)
@@ -309,126 +320,104 @@ def trained(program, worker, stop_after=None, **settings):
 
 # --- The manual training loop ---
 
-
-def by_hand(program):
-    """Train with forward, loss, backward and step on whole batches.
-
-    With `shard_size`, random numbers are drawn as documented: each shard has its own stream, and so has the loss.
-    """
-    training = Training(program, lazy_augment=program.shard_size is None)
-    for call in range(len(training.losses)):
-        by = ByHand(training, call)
-        number = 0
-        for _ in range(program.epochs):
-            training.model.train()
-            losses, counts, waiting = [], [], iter(training.batches)
-            while together := list(islice(waiting, program.accumulate)):
-                if program.scheduled:
-                    training.optimizer.lr = training.schedule(number)
-                losses.append(by.step(together))
-                counts.append(sum(len(rows_in(batch)) for batch in together))
-                training.stepped(call, number, losses[-1])
-                number += 1
-        training.outcome[f"call {call}, loss"] = np.average(losses, weights=counts)
-        with training.average.swap() if training.average is not None else nullcontext():
-            training.outcome |= {
-                f"call {call}, {name}": value for name, value in by.evaluate(training.evaluated).items()
-            }
-    return training.ended()
-
-
 LARGE = 1e6  # a loss at which the manual loop diverges, too
 
 
-class ByHand:
-    """The manual equivalent of one call of `fit`."""
+class ByHand(Training):
+    """Training with forward, loss, backward and step on whole batches.
 
-    def __init__(self, training, call):
-        self.training, self.program, self.spec = training, training.program, training.specs[call]
-        self.loss, self.denominator = training.losses[call], training.denominators[call]
+    With `shard_size`, random numbers are drawn as documented: each shard has its own stream, and so has the loss.
+    """
+
+    def run(self):
+        for call in range(len(self.losses)):
+            self.loss, self.denominator = self.losses[call], self.denominators[call]
+            number = 0
+            for _ in range(self.program.epochs):
+                self.model.train()
+                losses, counts, waiting = [], [], iter(self.batches)
+                while together := list(islice(waiting, self.program.accumulate)):
+                    if self.program.scheduled:
+                        self.optimizer.lr = self.schedule(number)
+                    losses.append(self.step(together))
+                    counts.append(sum(map(count_of, together)))
+                    self.stepped(call, number, losses[-1])
+                    number += 1
+            self.outcome[f"call {call}, loss"] = np.average(losses, weights=counts)
+            self.evaluate(call)
+        return self.ended()
 
     def step(self, together):
         """Take a step by the mean over batches. A batch of weight 0 has no loss, unless it is the only one."""
-        training, mean, total = self.training, 0.0, 0.0
-        gradients = [None] * len(training.tensors)
+        mean, total, gradients = 0.0, 0.0, [None] * len(self.tensors)
         for batch in together:
-            weight, (loss, found) = self.weight(batch), self.value_and_grad(batch, len(together) > 1)
+            for tensor in self.tensors:
+                tensor.grad = None
+            weight, loss = self.weight(batch), self.loss_of(batch, len(together) > 1)
             if loss is None:
                 continue
+            loss.backward()
             total += weight
             old, new = (total - weight) / total, weight / total
-            mean = old * mean + new * loss if old else loss
+            mean = old * mean + new * loss.item() if old else loss.item()
+            found = [tensor.grad for tensor in self.tensors]
             gradients = [combined(a, b, old, new) for a, b in zip(gradients, found, strict=True)] if old else found
         if not total or abs(mean) > LARGE:
             raise FloatingPointError("the weights grow without bound")
-        for tensor, gradient in zip(training.tensors, gradients, strict=True):
+        for tensor, gradient in zip(self.tensors, gradients, strict=True):
             tensor.grad = gradient
         if self.program.max_norm is not None:
-            optim.clip_grad_norm(training.tensors, self.program.max_norm)
-        training.optimizer.step()
-        if training.average is not None:
-            training.average.update()
+            optim.clip_grad_norm(self.tensors, self.program.max_norm)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         return mean
 
-    def value_and_grad(self, batch, of_several):
-        for tensor in self.training.tensors:
-            tensor.grad = None
-        loss = self.loss_of(batch, of_several)
-        if loss is None:
-            return None, None
-        loss.backward()
-        return loss.item(), [tensor.grad for tensor in self.training.tensors]
-
     def weight(self, batch):
-        return len(rows_in(batch)) if self.denominator is None else self.denominator(batch[-1])
+        return count_of(batch) if self.denominator is None else self.denominator(batch[-1])
 
     def loss_of(self, batch, of_several):
         """Return the loss of a batch."""
         skips = of_several and self.denominator is not None and not self.weight(batch)
-        if self.program.shard_size is None:
-            with default_stream(self.training.rng):
-                return None if skips else self.loss(self.training.model(*as_tensors(batch[:-1])), batch[-1])
-        parts = shards(len(rows_in(batch)), self.program.shard_size)
-        seeds = stream_seeds(self.training.rng, len(parts))
+        (inputs, target), size = batch, self.program.shard_size
+        pieces = shards(count_of(batch), size) if size is not None else []
+        seeds = stream_seeds(self.rng, len(pieces)) if pieces else []
         if skips:
             return None
-        if not is_random(self.program):
-            return self.loss(self.training.model(*as_tensors(batch[:-1])), batch[-1])
-        streams = [stream_of(seed) for seed in seeds]
-        taken = [self.taken(rows_of(batch, part), stream) for part, stream in zip(parts, streams, strict=True)]
-        outs = []
-        for (*inputs, _), stream in zip(taken, streams, strict=True):
+        if not (pieces and is_random(self.program)):
+            with default_stream(self.rng):
+                return self.loss(self.model(inputs), target)
+        return self.sharded(batch, pieces, seeds)
+
+    def sharded(self, batch, pieces, seeds):
+        """Return the loss of a batch whose layers draw from the streams of shards, as an additive random loss does."""
+        outs, losses, additive = [], [], parts.RANDOM & {*self.program.losses} and self.denominator is not None
+        for piece, seed in zip(pieces, seeds, strict=True):
+            stream, shard = stream_of(seed), tree_map(lambda leaf, piece=piece: leaf[piece], batch)
+            if self.program.batches == "augmented" and is_lazy(self.program):
+                shard = augmented(*shard, rng=stream)
             with random_stream(stream):
-                outs.append(self.training.model(*as_tensors(inputs)))
-        targets = [part[-1] for part in taken]
-        if self.denominator is not None and all(self.denominator(target) for target in targets):
-            return self.additive(outs, targets, streams)
+                outs.append(self.model(shard[0]))
+                if additive:
+                    losses.append(self.loss(outs[-1], shard[-1]) * (self.weight(shard) / self.weight(batch)))
+        if additive:
+            return sum(losses)
         with random_stream(loss_stream(seeds[0])):
-            return self.loss(outs[0] if len(outs) == 1 else tree_map(joined, *outs), batch[-1])
+            return self.loss(tree_map(joined, *outs), batch[-1])
 
-    def taken(self, batch, stream):
-        return augmented(*batch, rng=stream) if self.program.batches == "augmented" and is_lazy(self.program) else batch
-
-    def additive(self, outs, targets, streams):
-        total, weights = 0.0, [self.denominator(target) for target in targets]
-        for out, target, stream, weight in zip(outs, targets, streams, weights, strict=True):
-            with random_stream(stream):
-                total = total + self.loss(out, target) * (weight / sum(weights))
-        return total
-
-    def evaluate(self, batches):
-        """Return the mean loss, weighted like the batches of a step. A random loss has none."""
-        total = np.zeros(2)
-        with evaluating(self.training.model):
-            for batch in batches:
-                out, weight = self.training.model(*as_tensors(batch[:-1])), self.weight(batch)
-                if weight and not self.spec.random:
+    def evaluate(self, call):
+        """Record the mean loss, weighted like the batches of a step. A random loss has none."""
+        total, random_loss = np.zeros(2), parts.RANDOM & {*self.program.losses}
+        with self.average.swap() if self.average is not None else nullcontext(), evaluating(self.model):
+            for batch in self.evaluated:
+                out, weight = self.model(batch[0]), self.weight(batch)
+                if weight and not random_loss:
                     total += weight * self.loss(out, batch[-1]).item(), weight
-        return {} if self.spec.random else {"all_loss": total[0] / total[1]}
+        self.outcome |= {} if random_loss else {f"call {call}, all_loss": total[0] / total[1]}
 
 
-def joined(*parts):
-    return tg.concatenate(parts) if isinstance(parts[0], tg.Tensor) else np.concatenate(parts)
+def joined(*outs):
+    return tg.concatenate(outs) if isinstance(outs[0], tg.Tensor) else np.concatenate(outs)
 
 
 def combined(a, b, old, new):
@@ -441,18 +430,14 @@ def combined(a, b, old, new):
 # --- Comparison ---
 
 
-class NoNumberError(Exception):
-    """The manual loop gets infinity or NaN: a batch has no labels, or the learning rate is too large."""
-
-
 @functools.cache
 def expected(program):
-    """Return the results of the manual loop."""
+    """Return the results of the manual loop, or None if it gets infinity or NaN."""
     try:
         with np.errstate(all="raise", under="ignore"):
-            return by_hand(program)
-    except (FloatingPointError, ZeroDivisionError) as error:
-        raise NoNumberError from error
+            return ByHand(program, lazy_augment=program.shard_size is None).run()
+    except (FloatingPointError, ZeroDivisionError):  # a batch has no labels, or the learning rate is too large
+        return None
 
 
 def fitted(program, ranks=1, threads=1, **settings):
@@ -466,17 +451,20 @@ def fitted(program, ranks=1, threads=1, **settings):
 
 
 def check(program):
-    """Compare `fit` with the manual loop, and with itself on threads and ranks."""
+    """Compare `fit` with the manual loop, and with itself on threads and ranks. Return its results."""
     found = check_alone(program)
-    if (program.threads, program.ranks) != (1, 1):
+    if found is not None and (program.threads, program.ranks) != (1, 1):
         others = fitted(program, program.ranks, program.threads)
         assert [bits(other) for other in others] == [bits(found)] * program.ranks
+    return found
 
 
 def check_alone(program):
-    """Compare `fit` on one thread with the manual loop, and return its results."""
+    """Compare `fit` on one thread with the manual loop. Return its results, or None if the manual loop has none."""
     refused = program.shard_size is not None and refusal(program)
     wanted = None if refused else expected(program)
+    if wanted is None and not refused:
+        return None
     (found,) = fitted(program)
     if isinstance(found, ShardError):
         assert refused is not False, found
@@ -495,9 +483,9 @@ OWN_STATE = {"counts", "notes", "stores a penalty", "running centre", "counting,
 def check_resumed(program, folder):
     """Compare a training that is interrupted after a step, and resumed, with an uninterrupted one."""
     program = replace(program, losses=program.losses[:1], epochs=2, freezes=False)
-    if OWN_STATE & {*program.layers, *program.losses} or (program.shard_size and refusal(program) is not False):
+    refused = program.shard_size and refusal(program) is not False
+    if OWN_STATE & {*program.layers, *program.losses} or refused or expected(program) is None:
         return
-    expected(program)  # raises NoNumberError for NaN or infinity
     (whole,) = fitted(program)
     steps = -(-len(sizes_of(program)) // program.accumulate) * program.epochs
     fitted(program, stop_after=program.seed % steps, checkpoints=Checkpoints(folder, every_steps=1))

@@ -51,6 +51,22 @@ def reading_order() -> list[Path]:
     return [*order, *sorted({*CORE.glob("*.py")} - {*order, CORE / "__main__.py"})]
 
 
+def definitions(text: str) -> dict[str, ast.FunctionDef | ast.ClassDef]:
+    """Return each function, class and method of a source by name, such as ``Call.run``; of overloads the first."""
+    found: dict[str, ast.FunctionDef | ast.ClassDef] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.setdefault(node.name, node)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{part.name}": part for part in node.body if isinstance(part, ast.FunctionDef)}
+    return found
+
+
+def first_line(node: ast.FunctionDef | ast.ClassDef) -> int:
+    """Return the first line of a definition, with its decorators."""
+    return min(part.lineno for part in (node, *node.decorator_list))
+
+
 def sources() -> Iterator[str]:
     """Yield the source of each file, below a line with its name."""
     for file in reading_order():

@@ -1,12 +1,14 @@
 """Build the engine yourself: copy the lessons, check your code, show hints, solutions and your progress."""
 
 import argparse
+import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tinygrad_edu.errors import LessonError, MissingExtraError
+from tinygrad_edu.lessons.comparison import side_by_side, table
 from tinygrad_edu.lessons.complaints import subjects_of
 from tinygrad_edu.lessons.folder import Folder
 from tinygrad_edu.lessons.judge import Code
@@ -56,6 +58,9 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         command.add_argument("lesson", metavar="N", help=f"1 to {len(LESSONS)}, {FINALE.name} or {PUZZLES.name}")
         command.add_argument("hole", nargs="?", metavar="HOLE")
         command.set_defaults(run=run)
+    compare = commands.add_parser("compare", help="show your code of a lesson beside the core of tinygrad_edu")
+    compare.add_argument("lesson", metavar="N", help=f"1 to {len(LESSONS)}, or {FINALE.name} for all lessons")
+    compare.set_defaults(run=_compare)
     return parser.parse_args(arguments)
 
 
@@ -96,6 +101,9 @@ def _check(given: argparse.Namespace) -> int:
     total = len(lesson.cases)
     if not complaint:
         print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
+        if lesson is FINALE:
+            call = given.call("compare", lesson.word)
+            print(f"\nThese definitions of the core are yours:\n\n{table()}\n\nTo see both: {call}")
         return 0
     print(f"\n{textwrap.indent(complaint, '    ')}\n")
     hints = [given.call("hint", lesson.word, *([hole] if k else [])) for k, hole in enumerate(holes)]
@@ -179,6 +187,11 @@ def _solution(given: argparse.Namespace) -> int:
     lesson = lesson_of(given.lesson)
     hole = _hole(lesson, given.hole)
     print(textwrap.dedent(lesson.pieces[hole]) if hole else lesson.solution, end="")
+    return 0
+
+
+def _compare(given: argparse.Namespace) -> int:
+    print(side_by_side(lesson_of(given.lesson), Folder(given.folder), shutil.get_terminal_size().columns))
     return 0
 
 

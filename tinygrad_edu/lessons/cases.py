@@ -218,7 +218,7 @@ def run_backward(out: Any, g: Any) -> None:
     """Call `backward` of a student's result, and check the result of each vjp."""
     root = getattr(out, "node", out)
     demand(root is not None, "the result has no node, although an input requires a gradient.")
-    if hasattr(root, "rule"):  # not for tinygrad_edu's own engine, which the cases of the finale check, too
+    if hasattr(root, "vjp"):  # not for tinygrad_edu's own engine, which the cases of the finale check, too
         check_graph(root)
     out.backward(g)
 
@@ -247,7 +247,7 @@ def _named(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def demand_vjps(op: Any) -> None:
     """Raise `Wrong` unless a student's op has a vjp for each input."""
-    missing = [name for name in op.inputs if name not in op.rules]
+    missing = [name for name in op.inputs if name not in op.vjp_functions]
     demand(not missing, f"op {op.name} has no vjp for {', '.join(missing)}.")
 
 

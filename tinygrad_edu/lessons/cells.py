@@ -14,9 +14,11 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from tinygrad_edu.errors import LessonError
+from tinygrad_edu.lessons.comparison import NARROW, side_by_side, side_by_side_html
 from tinygrad_edu.lessons.folder import Folder
 from tinygrad_edu.lessons.judge import solved
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
+from tinygrad_edu.shared.display.html import Inline
 
 _BY_NAME = {lesson.name: lesson for lesson in (*LESSONS, FINALE)}
 
@@ -104,6 +106,25 @@ def hint(lesson: int | str, hole: str | None = None) -> None:
 def solution(lesson: int | str, hole: str | None = None) -> None:
     """Print the solution of a lesson, or of one hole."""
     _run("solution", lesson=str(lesson), hole=hole)
+
+
+def compare(lesson: int | str) -> Inline:
+    """Return the saved code of a lesson beside the core of tinygrad_edu; a notebook shows both side by side.
+
+    Parameters
+    ----------
+    lesson : int or str
+        The number of the lesson, or "engine" for all lessons, in the order in which the core is read.
+
+    Raises
+    ------
+    LessonError
+        `start` has not been called, or the lesson builds nothing that is in the core.
+    """
+    from tinygrad_edu.lessons.__main__ import lesson_of
+
+    asked, folder = lesson_of(str(lesson)), Folder(_folder())
+    return Inline(side_by_side_html(asked, folder), side_by_side(asked, folder, width=NARROW))
 
 
 def status() -> None:

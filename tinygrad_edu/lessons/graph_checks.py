@@ -17,8 +17,8 @@ def check_graph(root: Any) -> None:
             continue
         seen.add(node)
         _check_parents(node)
-        if node.rule is not None and not isinstance(node.rule, _Checked):
-            node.rule = _Checked(node.rule, node.parents)
+        if node.vjp is not None and not isinstance(node.vjp, _Checked):
+            node.vjp = _Checked(node.vjp, node.parents)
         waiting += node.parents
 
 
@@ -30,45 +30,45 @@ def _check_parents(node: Any) -> None:
         got = f"({', '.join(map(type_and_shape, parents))})"
     else:
         got = type_and_shape(parents)
-    raise Wrong(f"the parents of a {kind.__name__} must be a tuple of {kind.__name__}s, got {got}.", of=node.rule)
+    raise Wrong(f"the parents of a {kind.__name__} must be a tuple of {kind.__name__}s, got {got}.", of=node.vjp)
 
 
 class _Checked:
-    """The rule of a value, which also checks its own results; its other attributes are those of the rule."""
+    """The vjp of a value, which also checks its own results; its other attributes are those of the vjp."""
 
-    def __init__(self, rule: Any, parents: Any) -> None:
-        self.rule, self.parents = rule, parents
+    def __init__(self, vjp: Any, parents: Any) -> None:
+        self.vjp, self.parents = vjp, parents
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.rule, name)
+        return getattr(self.vjp, name)
 
     def __call__(self, g: Any) -> Any:
         try:
-            found = self.rule(g)
+            found = self.vjp(g)
         except Exception:
-            _check_vjps(self.rule, g)  # a wrong result of a vjp may be the cause
+            _check_vjps(self.vjp, g)  # a wrong result of a vjp may be the cause
             raise
         count = len(self.parents)
         if not isinstance(found, tuple | list) or len(found) != count:
-            kind = "list" if hasattr(_pullback(self.rule), "op") else "tuple"
+            kind = "list" if hasattr(_pullback(self.vjp), "op") else "tuple"
             wanted = f"a {kind} of {count} gradient{'s' * (count != 1)}"
-            raise Wrong(f"{_name(self.rule)} must return {wanted}, got {type_and_shape(found)}.", of=self.rule)
+            raise Wrong(f"{_name(self.vjp)} must return {wanted}, got {type_and_shape(found)}.", of=self.vjp)
         for k, (parent, x) in enumerate(zip(self.parents, found, strict=True)):
             if parent is not None and not is_numeric(x):
-                _check_vjps(self.rule, g)
-                what = f"gradient {k + 1} of {count} from {_name(self.rule)}"
-                raise Wrong(f"{what} must be a number or an array, got {type_and_shape(x)}.", of=self.rule)
-        _check_shapes(_pullback(self.rule), found)
+                _check_vjps(self.vjp, g)
+                what = f"gradient {k + 1} of {count} from {_name(self.vjp)}"
+                raise Wrong(f"{what} must be a number or an array, got {type_and_shape(x)}.", of=self.vjp)
+        _check_shapes(_pullback(self.vjp), found)
         return found
 
 
-def _check_vjps(rule: Any, g: Any) -> None:
-    """Raise `Wrong` if the rule belongs to an op, and a vjp of the op returns no array of the right shape."""
-    pullback = _pullback(rule)
+def _check_vjps(pullback: Any, g: Any) -> None:
+    """Raise `Wrong` if the pullback is that of an op, and a vjp of the op returns no array of the right shape."""
+    pullback = _pullback(pullback)
     op: Any = getattr(pullback, "op", None)
     names = getattr(pullback, "names", getattr(op, "inputs", ()))
     for k, (name, shape) in enumerate(zip(names, getattr(pullback, "shapes", ()), strict=False)):
-        vjp = getattr(op, "rules", {}).get(name)
+        vjp = getattr(op, "vjp_functions", {}).get(name)
         if shape is None or vjp is None:
             continue
         try:
@@ -99,13 +99,13 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
         return False
 
 
-def _pullback(rule: Any) -> Any:
-    return getattr(rule, "pullback", rule)
+def _pullback(vjp: Any) -> Any:
+    return getattr(vjp, "pullback", vjp)
 
 
-def _name(rule: Any) -> str:
-    """Return the name of a rule in messages: the function in which a closure is defined, or the op of a pullback."""
-    op = getattr(_pullback(rule), "op", None)
+def _name(vjp: Any) -> str:
+    """Return the name of a vjp in messages: the function in which a closure is defined, or the op of a pullback."""
+    op = getattr(_pullback(vjp), "op", None)
     if op is not None:
         return f"the pullback of op {op.name}"
-    return f"the vjp in {getattr(rule, '__qualname__', type(rule).__name__).partition('.<locals>')[0]}"
+    return f"the vjp in {getattr(vjp, '__qualname__', type(vjp).__name__).partition('.<locals>')[0]}"

@@ -11,11 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
+from tinygrad_edu.core_copy import definitions
 from tinygrad_edu.lessons.cases import Case
 
 HERE = Path(__file__).parent
-# A hole of the exercise: the part of the solution between two comments.
-_HOLE = re.compile(r"^( *)# hole: (\w+)\n(.*?)^ *# end\n", re.DOTALL | re.MULTILINE)
+# A hole of the exercise: the part of the solution between two comments. The first may name definitions of the core.
+_HOLE = re.compile(r"^( *)# hole: (\w+)(?:, in the core: (.*?))?\n(.*?)^ *# end\n", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Lesson:
     @property
     def solution(self) -> str:
         """Complete code of the lesson."""
-        return _HOLE.sub(lambda found: found[3], self._marked)
+        return _HOLE.sub(lambda found: found[4], self._marked)
 
     @property
     def exercise(self) -> str:
@@ -75,7 +76,23 @@ class Lesson:
     @cached_property
     def pieces(self) -> dict[str, str]:
         """Code of the solution in each hole."""
-        return {name: piece for _, name, piece in _HOLE.findall(self._marked)}
+        return {name: piece for _, name, _, piece in _HOLE.findall(self._marked)}
+
+    @cached_property
+    def in_the_core(self) -> dict[str, list[str]]:
+        """The definitions of the core that a hole builds, such as ``engine.no_grad``, for each hole that builds one."""
+        return {name: core.split(", ") for _, name, core, _ in _HOLE.findall(self._marked) if core}
+
+    def defined_by(self, hole: str) -> list[str]:
+        """Return the names of the functions and methods that a hole is in, or whose vjps it has."""
+        piece = self.pieces[hole]
+        if not piece.startswith(" "):
+            return re.findall(r"^(\w+)\.vjps\(", piece, re.MULTILINE)
+        line = self._marked[: self._marked.index(piece)].count("\n") + 1
+        spans = {
+            name: range(node.lineno, (node.end_lineno or 0) + 1) for name, node in definitions(self._marked).items()
+        }
+        return [name for name, span in spans.items() if line in span][-1:]
 
     @cached_property
     def _around_holes(self) -> tuple[list[str], dict[str, int]]:
@@ -105,7 +122,7 @@ class Lesson:
         other = instead or {}
 
         def piece(found: re.Match[str]) -> str:
-            indent, name, given = found.groups()
+            indent, name, _, given = found.groups()
             if name in other:
                 return other[name]
             if name not in names:  # type: ignore[operator]

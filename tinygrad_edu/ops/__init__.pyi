@@ -595,6 +595,14 @@ class _Erfc(Op):
 
 erfc: _Erfc
 
+class _Erfcx(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+erfcx: _Erfcx
+
 class _Erfinv(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
@@ -3131,6 +3139,10 @@ def pairwise_distance(
     x1: PlainArrayLike, x2: PlainArrayLike, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False
 ) -> Array: ...
 @overload
+def renorm(x: Tensor, p: float, axis: int, maxnorm: float) -> Tensor: ...
+@overload
+def renorm(x: PlainArrayLike, p: float, axis: int, maxnorm: float) -> Array: ...
+@overload
 def rms_norm(
     x: Tensor,
     normalized_shape: int | Sequence[int],
@@ -3147,6 +3159,48 @@ def rms_norm(
     normalized_shape: int | Sequence[int],
     weight: PlainArrayLike | None = None,
     eps: float | None = None,
+) -> Array: ...
+@overload
+def embedding_bag(
+    input: ArrayLike,
+    weight: Tensor,
+    offsets: ArrayLike | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: Literal["mean", "sum", "max"] = "mean",
+    *,
+    per_sample_weights: Tensor | PlainArrayLike | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor: ...
+@overload
+def embedding_bag(
+    input: ArrayLike,
+    weight: PlainArrayLike,
+    offsets: ArrayLike | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: Literal["mean", "sum", "max"] = "mean",
+    *,
+    per_sample_weights: Tensor,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor: ...
+@overload
+def embedding_bag(
+    input: ArrayLike,
+    weight: PlainArrayLike,
+    offsets: ArrayLike | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: Literal["mean", "sum", "max"] = "mean",
+    *,
+    per_sample_weights: PlainArrayLike | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
 ) -> Array: ...
 @overload
 def embedding(

@@ -20,7 +20,7 @@ OPS_FILES = _files({
     "elementwise.sigmoids": "logaddexp logaddexp2 logit logsigmoid sigmoid softplus",
     "elementwise.error_function": "erf",
     "elementwise.trigonometry": "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinc sinh tan tanh",
-    "elementwise.special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
+    "elementwise.special": "digamma entr erfc erfcx erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
     "elementwise.bessel": "bessel_j0 bessel_j1 bessel_y0 bessel_y1 i0 i0e i1 i1e modified_bessel_k0 modified_bessel_k1",
     "shapes.shape": (
         "atleast_1d atleast_2d atleast_3d broadcast_arrays broadcast_to expand_dims flatten flip fliplr flipud "
@@ -67,8 +67,9 @@ OPS_FILES = _files({
     "networks.cross_entropies": "cross_entropy",
     "networks.normalization": (
         "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm normalize "
-        "pairwise_distance rms_norm"
+        "pairwise_distance renorm rms_norm"
     ),
+    "networks.bags": "embedding_bag",
     "networks.embeddings": "embedding",
     "networks.attention": "scaled_dot_product_attention",
 })  # fmt: skip

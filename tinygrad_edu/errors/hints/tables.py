@@ -334,7 +334,7 @@ _OTHERS = {
     "conv_tbc": "`tg.conv1d`, with axes (batch, channels, time)",
     **dict.fromkeys(("upsample", "upsample_nearest"), "`tg.interpolate(x, scale_factor=2)`"),
     "upsample_bilinear": "`tg.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)`",
-    "multi_head_attention_forward": "`nn.MultiheadAttention`", "embedding_bag": "`nn.EmbeddingBag`",
+    "multi_head_attention_forward": "`nn.MultiheadAttention`",
     "take_along_dim": "`tg.take_along_axis(t, index, axis)`", "inverse": "`tg.linalg.inv(t)`",
     "pinverse": "`tg.linalg.pinv(t)`", "ger": "`tg.outer(x, y)`",
     "chain_matmul": "`tg.linalg.multi_dot(matrices)`",

@@ -11,7 +11,7 @@ from tinygrad_edu.errors import MappedValueError
 from tinygrad_edu.ops.elementwise import error_function, selection, special
 from tinygrad_edu.ops.images import interpolation, patches
 from tinygrad_edu.ops.indices.positions import index_select
-from tinygrad_edu.ops.linear_algebra import diagonals, norms
+from tinygrad_edu.ops.linear_algebra import diagonals, distances, norms
 from tinygrad_edu.ops.networks import activations, attention, normalization
 from tinygrad_edu.ops.reductions import statistics
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -269,6 +269,9 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     ops.std: lambda x, axis, ddof, keepdims: ops.sqrt(_var(x, axis, ddof, keepdims)),
     statistics.weighted_mean: _weighted_mean,
     norms.p_norm: _p_norm,
+    distances.distances: lambda x1, x2, p: norms.vector_norm(
+        ops.expand_dims(x1, -2) - ops.expand_dims(x2, -3), axis=-1, ord=p
+    ),
     ops.nanmean: _nanmean,
     ops.normalize: lambda x, p=2.0, axis=1, eps=1e-12: (
         x / ops.clip(norms.vector_norm(x, axis=axis, keepdims=True, ord=p), eps)

@@ -12,7 +12,7 @@ def one_sided(f, x, h):
 
 def central(f, x, h):
     """Return the slope of f between x - h and x + h."""
-    # hole: central
+    # hole: central, in the core: differences.differences
     return (f(x + h) - f(x - h)) / (2 * h)
     # end
 
@@ -47,7 +47,7 @@ def error_of(f, gradient, x, rng):
     """
     x = np.asarray(x, np.float64)
     cotangent, direction = signed(rng, np.shape(f(x))), signed(rng, x.shape)
-    # hole: error_of
+    # hole: error_of, in the core: differences.check_gradient
     slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)
     numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction
     # end

@@ -18,12 +18,12 @@ class Value:
         The derivative, with respect to this number, of the result on which `backward` was called.
     parents : tuple of Value
         The inputs that it was computed from.
-    rule : callable or None
+    vjp : callable or None
         The vjp: maps the gradient of this number to a tuple with one contribution for each parent.
     """
 
-    def __init__(self, data, parents=(), rule=None):
-        self.data, self.grad, self.parents, self.rule = float(data), 0.0, parents, rule
+    def __init__(self, data, parents=(), vjp=None):
+        self.data, self.grad, self.parents, self.vjp = float(data), 0.0, parents, vjp
 
     def __add__(self, other):
         other = as_value(other)
@@ -31,26 +31,26 @@ class Value:
 
     def __mul__(self, other):
         other = as_value(other)
-        # hole: mul
+        # hole: mul, in the core: arithmetic.multiply
         return Value(self.data * other.data, (self, other), lambda g: (g * other.data, g * self.data))
         # end
 
     def __pow__(self, n):
         """Return this number to the power n, a plain number."""
-        # hole: power
+        # hole: power, in the core: arithmetic.power
         return Value(self.data**n, (self,), lambda g: (g * n * self.data ** (n - 1),))
         # end
 
     def tanh(self):
         """Return the hyperbolic tangent. Its derivative is 1 - tanh²."""
         out = math.tanh(self.data)
-        # hole: tanh
+        # hole: tanh, in the core: arithmetic.tanh
         return Value(out, (self,), lambda g: (g * (1 - out * out),))
         # end
 
     def relu(self):
         """Return the number if it is positive, otherwise 0. The derivative at 0 is 0 by convention."""
-        # hole: relu
+        # hole: relu, in the core: arithmetic.maximum
         return Value(max(self.data, 0.0), (self,), lambda g: (g if self.data > 0 else 0.0,))
         # end
 
@@ -74,9 +74,9 @@ class Value:
 
     def backward(self, g=1.0):
         """Add g to the gradient of this number, and pass each parent its contribution."""
-        # hole: backward
+        # hole: backward, in the core: engine.BackwardPass.visit
         self.grad += g
-        if self.rule is not None:
-            for parent, contribution in zip(self.parents, self.rule(g)):
+        if self.vjp is not None:
+            for parent, contribution in zip(self.parents, self.vjp(g)):
                 parent.backward(contribution)
         # end

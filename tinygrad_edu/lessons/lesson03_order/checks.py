@@ -95,16 +95,16 @@ def each_rule_once(mine, program):
     values, needed = _made(mine, program)
     calls = {}
 
-    def counted(value, rule):
+    def counted(value, vjp):
         def call(g):
             calls[value] = calls.get(value, 0) + 1
-            return rule(g)
+            return vjp(g)
 
         return call
 
     for value in needed:
-        if value.rule is not None:
-            value.rule = counted(value, value.rule)
+        if value.vjp is not None:
+            value.vjp = counted(value, value.vjp)
             calls[value] = 0
     mine.backward(values[-1])
     for value, count in calls.items():

@@ -38,14 +38,14 @@ def backward(root, g=1.0):
 
     Each vjp is called once, with the complete gradient of its value. The grad of other values does not change.
     """
-    # hole: backward
+    # hole: backward, in the core: engine.BackwardPass.run, engine.BackwardPass.add
     values = order(root)
     gradients = dict.fromkeys(values, 0.0)
     gradients[root] = g
     for value in reversed(values):
-        if value.rule is None:
+        if value.vjp is None:
             value.grad += gradients[value]
             continue
-        for parent, contribution in zip(value.parents, value.rule(gradients[value])):
+        for parent, contribution in zip(value.parents, value.vjp(gradients[value])):
             gradients[parent] += contribution
     # end

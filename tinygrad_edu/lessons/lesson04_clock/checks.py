@@ -14,8 +14,8 @@ from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_progr
 
 @case("node")
 def numbers_grow(mine):
-    """Each new node has a larger number than the nodes before it."""
-    found = [mine.Node().number for _ in range(5)]
+    """Each new node has a later time than the nodes before it."""
+    found = [mine.Node().time for _ in range(5)]
     increase = all(isinstance(n, int) for n in found) and all(a < b for a, b in pairwise(found))
     demand(increase, f"the numbers of five new nodes must increase, got {found}.")
 
@@ -23,16 +23,16 @@ def numbers_grow(mine):
 @case("node")
 def what_a_node_knows(mine):
     """A new node has its parents and its vjp, and its grad is None."""
-    parent, rule = mine.Node(), lambda g: (g,)
-    node = mine.Node((parent,), rule)
-    demand(node.parents == (parent,) and node.rule is rule, "Node(parents, rule) must keep its parents and its rule.")
+    parent, vjp = mine.Node(), lambda g: (g,)
+    node = mine.Node((parent,), vjp)
+    demand(node.parents == (parent,) and node.vjp is vjp, "Node(parents, vjp) must keep its parents and its vjp.")
     demand(node.grad is None, f"the grad of a new node is {node.grad}, expected None.")
 
 
 def _graph(mine, passed):
     """Return the leaf and the root of a diamond whose vjps double the gradient and record their calls."""
 
-    def rule(name, count):
+    def vjp(name, count):
         def call(g):
             passed.append(name)
             return (2 * g,) * count
@@ -40,35 +40,35 @@ def _graph(mine, passed):
         return call
 
     leaf = mine.Node()
-    first = mine.Node((leaf, None), rule("first", 2))
-    second = mine.Node((first,), rule("second", 1))
-    third = mine.Node((first,), rule("third", 1))
-    return leaf, mine.Node((third, second, first), rule("fourth", 3))
+    first = mine.Node((leaf, None), vjp("first", 2))
+    second = mine.Node((first,), vjp("second", 1))
+    third = mine.Node((first,), vjp("third", 1))
+    return leaf, mine.Node((third, second, first), vjp("fourth", 3))
 
 
-@case("walk")
+@case("backward_pass")
 def newest_first(mine):
-    """walk visits each node once, the newest first, and skips parents that are None."""
+    """backward_pass visits each node once, the newest first, and skips parents that are None."""
     passed = []
     leaf, root = _graph(mine, passed)
-    found = mine.walk(root, 1.0)
+    found = mine.backward_pass(root, 1.0)
     demand(
         passed == ["fourth", "third", "second", "first"],
-        f"walk visited {', '.join(passed)}, expected fourth, third, second, first.",
+        f"backward_pass visited {', '.join(passed)}, expected fourth, third, second, first.",
     )
-    demand(set(found) == {leaf}, f"walk returned gradients of {len(found)} nodes, expected the one leaf.")
+    demand(set(found) == {leaf}, f"backward_pass returned gradients of {len(found)} nodes, expected the one leaf.")
     demand_equal("the gradient of the leaf", found[leaf], 20.0)
 
 
-@case("walk")
+@case("backward_pass")
 def arrives_unchanged(mine):
-    """walk adds gradients with +, not with +=, which would overwrite the caller's array."""
+    """backward_pass adds gradients with +, not with +=, which would overwrite the caller's array."""
     given = np.ones(2)
     leaf = mine.Node()
     doubled = mine.Node((leaf, leaf), lambda g: (g, g))
-    found = mine.walk(mine.Node((doubled, doubled), lambda g: (g, g)), given)
-    demand(leaf in found, "walk returned no gradient of the leaf.")
-    demand_equal("the initial gradient, after walk,", given, np.ones(2))
+    found = mine.backward_pass(mine.Node((doubled, doubled), lambda g: (g, g)), given)
+    demand(leaf in found, "backward_pass returned no gradient of the leaf.")
+    demand_equal("the initial gradient, after backward_pass,", given, np.ones(2))
     demand_equal("the gradient of the leaf", found[leaf], np.full(2, 4.0))
 
 
@@ -83,8 +83,8 @@ def nodes_of_results(mine):
     """The parents of a result's node are the nodes of its inputs, and None for a plain number."""
     x = mine.Value(2.0)
     out = mine.computed(6.0, (x, 3.0), lambda g: (g, g))
-    demand(isinstance(out, mine.Value), f"computed(6.0, (x, 3.0), rule) must be a Value, got {type_and_shape(out)}.")
-    demand_equal("computed(6.0, (x, 3.0), rule).data", out.data, 6.0)
+    demand(isinstance(out, mine.Value), f"computed(6.0, (x, 3.0), vjp) must be a Value, got {type_and_shape(out)}.")
+    demand_equal("computed(6.0, (x, 3.0), vjp).data", out.data, 6.0)
     demand_parents(out.node, (x.node, None), "(x.node, None)")
 
 
@@ -100,7 +100,7 @@ def tanh(mine, x, g):
     check_numbers(mine, lambda x: x.tanh(), g, x, plain=lambda x: np.tanh(x))
 
 
-@case("walk", program=short_programs(), a=numbers, b=numbers, g=cotangents)
+@case("backward_pass", program=short_programs(), a=numbers, b=numbers, g=cotangents)
 def random_programs(mine, program, a, b, g):
     """The gradients of programs that use their values many times."""
     check_numbers(mine, program, g, *(a, b)[: program.count])
@@ -147,7 +147,7 @@ def tanh_keeps_numbers(mine):
     _demand_dropped(mine, "x.tanh()", lambda x: x.tanh())
 
 
-@case("walk")
+@case("backward_pass")
 def a_long_chain(mine):
     """The backward pass of a chain of 100,000 sums needs no recursion, nor does freeing the chain."""
     first = x = mine.Value(0.0)

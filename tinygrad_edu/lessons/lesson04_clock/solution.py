@@ -12,48 +12,48 @@ class Node:
 
     Attributes
     ----------
-    number : int
-        Position in creation order: larger than the number of any older node.
+    time : int
+        Time of creation: larger than the time of any older node.
     parents : tuple
         The node of each input; None for a plain number.
-    rule : callable or None
+    vjp : callable or None
         The vjp: maps the gradient of this node to a tuple with one contribution for each parent. None for a leaf.
     grad
         The gradient of a leaf; None before the first backward pass.
     """
 
-    __slots__ = ("__weakref__", "grad", "number", "parents", "rule")
+    __slots__ = ("__weakref__", "grad", "parents", "time", "vjp")
 
-    def __init__(self, parents=(), rule=None):
-        # hole: node
-        self.number, self.parents, self.rule, self.grad = next(clock), parents, rule, None
+    def __init__(self, parents=(), vjp=None):
+        # hole: node, in the core: engine.Node
+        self.time, self.parents, self.vjp, self.grad = next(clock), parents, vjp, None
         # end
 
 
-def walk(root, g):
+def backward_pass(root, g):
     """Run the backward pass from root with gradient g; return a dict of the gradients of the leaves, by node."""
-    gradients, waiting = {root: g}, [(-root.number, root)]
-    # hole: walk
-    while waiting:
-        node = heappop(waiting)[1]
-        if node.rule is None:
+    gradients, queue = {root: g}, [(-root.time, root)]
+    # hole: backward_pass, in the core: engine.BackwardPass.run, engine.BackwardPass.visit, engine.BackwardPass.add
+    while queue:
+        node = heappop(queue)[1]
+        if node.vjp is None:
             continue
-        for parent, contribution in zip(node.parents, node.rule(gradients.pop(node))):
+        for parent, contribution in zip(node.parents, node.vjp(gradients.pop(node))):
             if parent is None:
                 continue
             if parent in gradients:
                 gradients[parent] = gradients[parent] + contribution
             else:
                 gradients[parent] = contribution
-                heappush(waiting, (-parent.number, parent))
+                heappush(queue, (-parent.time, parent))
     # end
     return gradients
 
 
-def computed(data, inputs, rule):
+def computed(data, inputs, vjp):
     """Return a Value computed from Values and plain numbers; its node has the nodes of the inputs as parents."""
-    # hole: computed
-    return Value(data, Node(tuple(x.node if isinstance(x, Value) else None for x in inputs), rule))
+    # hole: computed, in the core: op.Call.run
+    return Value(data, Node(tuple(x.node if isinstance(x, Value) else None for x in inputs), vjp))
     # end
 
 
@@ -79,14 +79,14 @@ class Value:
         return computed(self.data + number_of(other), (self, other), lambda g: (g, g))
 
     def __mul__(self, other):
-        # hole: mul
+        # hole: mul, in the core: arithmetic.multiply
         x, y = self.data, number_of(other)
         return computed(x * y, (self, other), lambda g: (g * y, g * x))
         # end
 
     def tanh(self):
         """Return the hyperbolic tangent."""
-        # hole: tanh
+        # hole: tanh, in the core: arithmetic.tanh
         out = math.tanh(self.data)
         return computed(out, (self,), lambda g: (g * (1 - out * out),))
         # end
@@ -108,5 +108,5 @@ class Value:
 
     def backward(self, g=1.0):
         """Add to the grad of each leaf the derivative of g * self with respect to it."""
-        for leaf, arrived in walk(self.node, g).items():
+        for leaf, arrived in backward_pass(self.node, g).items():
             leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived

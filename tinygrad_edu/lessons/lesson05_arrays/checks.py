@@ -43,12 +43,12 @@ def unbroadcast(mine, shape, shape_of_g):
 def nodes_where_they_are_needed(mine):
     """A result has a node if and only if an input has one."""
     x, y = mine.Tensor([1.0, 2.0], requires_grad=True), mine.Tensor([3.0, 4.0])
-    inputs, rule = (x, y, np.ones(2)), lambda g: (g, g, g)
-    out = mine.computed(np.ones(2), inputs, rule)
-    demand(isinstance(out, mine.Tensor), f"computed(data, inputs, rule) must be a Tensor, got {type_and_shape(out)}.")
+    inputs, vjp = (x, y, np.ones(2)), lambda g: (g, g, g)
+    out = mine.computed(np.ones(2), inputs, vjp)
+    demand(isinstance(out, mine.Tensor), f"computed(data, inputs, vjp) must be a Tensor, got {type_and_shape(out)}.")
     demand(out.node is not None, "one Tensor requires a gradient, but the result has no node.")
     demand_parents(out.node, (x.node, None, None), "(x.node, None, None)")
-    demand(out.node.rule is rule, "the node of computed(data, inputs, rule) does not have this rule.")
+    demand(out.node.vjp is vjp, "the node of computed(data, inputs, vjp) does not have this vjp.")
     constant = mine.computed(np.ones(2), (y, 2.0), lambda g: (g, g))
     demand(constant.node is None, "no Tensor requires a gradient, but the result has a node.")
 

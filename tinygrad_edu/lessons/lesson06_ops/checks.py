@@ -21,19 +21,21 @@ from tinygrad_edu.lessons.lesson05_arrays.checks import BROADCASTS, SMALL, matri
 from tinygrad_edu.lessons.small_arrays import small_arrays
 
 
-@case("asked")
-def names_of_a_rule(mine):
-    """asked(rule) returns the names of a vjp's parameters after g, in order."""
-    for text, rule, wanted in (
+@case("arguments_of")
+def names_of_a_vjp(mine):
+    """arguments_of(function) returns the names of a vjp's parameters after g, in order."""
+    for text, function, wanted in (
         ("lambda g, y, x_shape, axis: g", lambda g, y, x_shape, axis: g, ["y", "x_shape", "axis"]),
         ("lambda g: g", lambda g: g, []),
     ):
-        found = mine.asked(rule)
-        demand(isinstance(found, list | tuple), f"asked({text}) must return a list, got {type_and_shape(found)}.")
-        demand([*found] == wanted, f"asked({text}) is {found}, expected {wanted}.")
+        found = mine.arguments_of(function)
+        demand(
+            isinstance(found, list | tuple), f"arguments_of({text}) must return a list, got {type_and_shape(found)}."
+        )
+        demand([*found] == wanted, f"arguments_of({text}) is {found}, expected {wanted}.")
 
 
-@case("demand")
+@case("known_name")
 def names_that_are_not_there(mine):
     """A vjp with a parameter that its op does not have raises a TypeError when it is defined."""
 
@@ -58,7 +60,7 @@ def names_that_are_not_there(mine):
 
 def saved_by(tensor):
     """Return the dict of the values that the node of a tensor saves."""
-    saved = tensor.node.rule.saved
+    saved = tensor.node.vjp.saved
     demand(isinstance(saved, dict), f"saved must be a dict of values by name, got {type_and_shape(saved)}.")
     return saved
 

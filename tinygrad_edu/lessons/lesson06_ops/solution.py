@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 from lesson04_clock import Node
 from lesson05_arrays import Tensor as TensorOfClosures
-from lesson05_arrays import transposed, unbroadcast
+from lesson05_arrays import unbroadcast
 
 
 class Op:
@@ -23,31 +23,31 @@ class Op:
         Names of the forward's parameters that have no default.
     settings : dict
         The other parameters and their defaults.
-    rules : dict
+    vjp_functions : dict
         The vjp of each input, a function of g and of the values that its other parameters name.
     """
 
     def __init__(self, forward, broadcasts=False):
         parameters = inspect.signature(forward).parameters.values()
-        self.name, self.forward, self.broadcasts, self.rules = forward.__name__, forward, broadcasts, {}
+        self.name, self.forward, self.broadcasts, self.vjp_functions = forward.__name__, forward, broadcasts, {}
         self.inputs = tuple(p.name for p in parameters if p.default is p.empty)
         self.settings = {p.name: p.default for p in parameters if p.default is not p.empty}
 
-    def vjps(self, **rules):
+    def vjps(self, **functions):
         """Set the vjps of inputs: ``multiply.vjps(x=lambda g, y: g * y)``."""
-        for name, rule in rules.items():
-            self.demand(name, self.inputs)
-            for parameter in asked(rule):
-                self.demand(parameter, self.offered())
-        self.rules = self.rules | rules
+        for name, function in functions.items():
+            self.known_name(name, self.inputs)
+            for parameter in arguments_of(function):
+                self.known_name(parameter, self.possible_arguments())
+        self.vjp_functions = self.vjp_functions | functions
 
-    def offered(self):
+    def possible_arguments(self):
         """Return the names that a vjp may use: inputs, their shapes, the result, settings."""
         return [*self.inputs, *(f"{x}_shape" for x in self.inputs), "out", *self.settings]
 
-    def demand(self, name, known):
+    def known_name(self, name, known):
         """Raise a TypeError unless a name is known; it contains op, name and, if there is one, a similar known name."""
-        # hole: demand
+        # hole: known_name, in the core: checks.known_names
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}."
@@ -66,10 +66,10 @@ def op(forward=None, *, broadcasts=False):
     return Op(forward, broadcasts) if forward is not None else lambda forward: Op(forward, broadcasts)
 
 
-def asked(rule):
+def arguments_of(function):
     """Return a list of the names of a vjp's parameters after the first."""
-    # hole: asked
-    return list(inspect.signature(rule).parameters)[1:]
+    # hole: arguments_of, in the core: op.Op.arguments_of
+    return list(inspect.signature(function).parameters)[1:]
     # end
 
 
@@ -80,8 +80,9 @@ def recorded(op, inputs, arrays, settings, out):
         return Tensor(out)
     values = dict(zip(op.inputs, arrays)) | {f"{x}_shape": np.shape(a) for x, a in zip(op.inputs, arrays)}
     values |= settings | {"out": out}
-    # hole: recorded
-    wanted = {name for x, node in zip(op.inputs, nodes) if node is not None for name in asked(op.rules[x])}
+    # hole: recorded, in the core: op.Call.node
+    functions = [op.vjp_functions[x] for x, node in zip(op.inputs, nodes) if node is not None]
+    wanted = {name for function in functions for name in arguments_of(function)}
     saved = {name: values[name] for name in wanted}
     # end
     shapes = tuple(None if node is None else np.shape(a) for node, a in zip(nodes, arrays))
@@ -89,7 +90,7 @@ def recorded(op, inputs, arrays, settings, out):
 
 
 class Pullback:
-    """The rule of a node: the op, the saved values, and the shape of each input that has a node."""
+    """The vjp of a node: the op, the saved values, and the shape of each input that has a node."""
 
     __slots__ = ("op", "saved", "shapes")
 
@@ -98,14 +99,14 @@ class Pullback:
 
     def __call__(self, g):
         """Return a list with one contribution per input; None for an input without a node, whose vjp does not run."""
-        # hole: pullback
+        # hole: pullback, in the core: op.Op.vjp, engine.BackwardPass.contribution
         contributions = []
         for x, shape in zip(self.op.inputs, self.shapes):
             if shape is None:
                 contributions.append(None)
                 continue
-            rule = self.op.rules[x]
-            contribution = rule(g, **{name: self.saved[name] for name in asked(rule)})
+            function = self.op.vjp_functions[x]
+            contribution = function(g, **{name: self.saved[name] for name in arguments_of(function)})
             contributions.append(unbroadcast(contribution, shape) if self.op.broadcasts else contribution)
         return contributions
         # end
@@ -138,7 +139,7 @@ def divide(x, y):
     return np.divide(x, y)
 
 
-# hole: divide
+# hole: divide, in the core: arithmetic.divide
 divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
 # end
 
@@ -158,7 +159,7 @@ def exp(x):
     return np.exp(x)
 
 
-# hole: exp
+# hole: exp, in the core: arithmetic.exp
 exp.vjps(x=lambda g, out: g * out)
 # end
 
@@ -169,7 +170,7 @@ def tanh(x):
     return np.tanh(x)
 
 
-# hole: tanh
+# hole: tanh, in the core: arithmetic.tanh
 tanh.vjps(x=lambda g, out: g * (1 - out * out))
 # end
 
@@ -204,26 +205,26 @@ def sum(x, axis=None, keepdims=False):
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
-def with_ones(shape, axis):
+def keepdims_shape(shape, axis):
     """Return a shape with length 1 along one axis, along several, or along all."""
     axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
     axes = {position % len(shape) for position in axes}
     return tuple(1 if position in axes else length for position, length in enumerate(shape))
 
 
-# hole: sum
+# hole: sum, in the core: arrays.broadcast_to, arrays.sum
 broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
-sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, shape=with_ones(x_shape, axis)), shape=x_shape))
+sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, shape=keepdims_shape(x_shape, axis)), shape=x_shape))
 # end
 
 
 @op
-def swap_last(x):
+def matrix_transpose(x):
     """Return x with its last two axes exchanged."""
-    return transposed(x)
+    return np.swapaxes(x, -1, -2)
 
 
-swap_last.vjps(x=lambda g: swap_last(g))
+matrix_transpose.vjps(x=lambda g: matrix_transpose(g))
 
 
 @op(broadcasts=True)
@@ -232,8 +233,8 @@ def matmul(x, y):
     return np.matmul(x, y)
 
 
-# hole: matmul
-matmul.vjps(x=lambda g, y: g @ swap_last(y), y=lambda g, x: swap_last(x) @ g)
+# hole: matmul, in the core: arrays.matmul
+matmul.vjps(x=lambda g, y: g @ matrix_transpose(y), y=lambda g, x: matrix_transpose(x) @ g)
 # end
 
 

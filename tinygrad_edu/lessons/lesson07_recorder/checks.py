@@ -66,15 +66,15 @@ def any_number_of_inputs(mine):
     _demand_parameters(mine, forward, ("arrays",), {"axis": 0})
 
 
-@case("asked")
+@case("arguments_of")
 def settings_by_two_stars(mine):
     """A vjp with ** also receives the settings that it does not name."""
     settings = {"axis": 0, "stride": 1, "padding": 2}
-    found = mine.asked(lambda g, x, stride, **window: g, settings)
+    found = mine.arguments_of(lambda g, x, stride, **window: g, settings)
     wanted = ["x", "stride", "axis", "padding"]
-    demand(found == wanted, f"asked(lambda g, x, stride, **window: ...) is {found}, expected {wanted}.")
-    found = mine.asked(lambda g, x: g, settings)
-    demand(found == ["x"], f"asked(lambda g, x: ...) is {found}, expected ['x'].")
+    demand(found == wanted, f"arguments_of(lambda g, x, stride, **window: ...) is {found}, expected {wanted}.")
+    found = mine.arguments_of(lambda g, x: g, settings)
+    demand(found == ["x"], f"arguments_of(lambda g, x: ...) is {found}, expected ['x'].")
 
 
 @case("recorded")

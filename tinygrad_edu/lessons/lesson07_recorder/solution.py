@@ -17,7 +17,7 @@ recording = ContextVar("recording", default=True)  # separate for each thread an
 @contextmanager
 def no_grad():
     """Disable recording in a ``with`` block. Restore the previous mode at its end, also after an error."""
-    # hole: no_grad
+    # hole: no_grad, in the core: engine.no_grad
     before = recording.set(False)
     try:
         yield
@@ -34,7 +34,7 @@ def parameters_of(forward):
     dict is correct.
     """
     parameters = inspect.signature(forward).parameters.values()
-    # hole: parameters_of
+    # hole: parameters_of, in the core: op.Op.__init__
     marked = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
     bare = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
     inputs = tuple(marked or bare)
@@ -42,10 +42,10 @@ def parameters_of(forward):
     # end
 
 
-def asked(rule, settings):
+def arguments_of(function, settings):
     """Return a list of the names that a vjp uses. A vjp with ``**`` uses all settings, including unnamed ones."""
-    parameters = list(inspect.signature(rule).parameters.values())[1:]
-    # hole: asked
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    # hole: arguments_of, in the core: op.Op.arguments_of
     named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
     takes_all = len(named) < len(parameters)
     return named + [name for name in settings if takes_all and name not in named]
@@ -56,19 +56,19 @@ class Op(SimpleOp):
     """The op of lesson 6, for any forward. A vjp for ``*arrays`` may use ``k``, the position of its input."""
 
     def __init__(self, forward, broadcasts=False):
-        self.name, self.forward, self.broadcasts, self.rules = forward.__name__, forward, broadcasts, {}
+        self.name, self.forward, self.broadcasts, self.vjp_functions = forward.__name__, forward, broadcasts, {}
         self.signature = inspect.signature(forward)
         self.inputs, self.settings = parameters_of(forward)
 
-    def vjps(self, **rules):
+    def vjps(self, **functions):
         """Set the vjps of inputs."""
-        for name, rule in rules.items():
-            self.demand(name, self.inputs)
-            for parameter in asked(rule, self.settings):
-                self.demand(parameter, self.offered())
-        self.rules = self.rules | rules
+        for name, function in functions.items():
+            self.known_name(name, self.inputs)
+            for parameter in arguments_of(function, self.settings):
+                self.known_name(parameter, self.possible_arguments())
+        self.vjp_functions = self.vjp_functions | functions
 
-    def offered(self):
+    def possible_arguments(self):
         """Return the names that a vjp may use."""
         parts = [f"{x}_{part}" for x in self.inputs for part in ("shape", "dtype", "shapes")]
         return [*self.inputs, *parts, "out", "k", *self.settings]
@@ -98,11 +98,11 @@ def recorded(op, inputs, arrays, settings, out):
     values = settings | {"out": out, f"{op.inputs[0]}_shapes": tuple(np.shape(a) for a in arrays)}
     for x, a in zip(names, arrays):
         values |= {x: a, f"{x}_shape": np.shape(a), f"{x}_dtype": getattr(a, "dtype", None)}
-    # hole: recorded
+    # hole: recorded, in the core: op.Call.run, op.Call.node, op.Call.values
     if not recording.get() or all(node is None for node in nodes):
         return Tensor(out)
-    rules = [op.rules[x] for x, node in zip(names, nodes) if node is not None]
-    wanted = {name for rule in rules for name in asked(rule, settings)}
+    functions = [op.vjp_functions[x] for x, node in zip(names, nodes) if node is not None]
+    wanted = {name for function in functions for name in arguments_of(function, settings)}
     saved = {name: values[name] for name in wanted & values.keys()}
     # end
     shapes = tuple(None if node is None else np.shape(a) for node, a in zip(nodes, arrays))
@@ -110,7 +110,7 @@ def recorded(op, inputs, arrays, settings, out):
 
 
 class Pullback:
-    """The rule of a node: the op, the saved values, and the name and the shape of each input."""
+    """The vjp of a node: the op, the saved values, and the name and the shape of each input."""
 
     __slots__ = ("names", "op", "saved", "shapes")
 
@@ -119,14 +119,14 @@ class Pullback:
 
     def __call__(self, g):
         """Return a list with one contribution per input; None for an input without a node, whose vjp does not run."""
-        # hole: pullback
+        # hole: pullback, in the core: engine.BackwardPass.contribution, engine.BackwardPass.like_input, op.Op.vjp
         contributions = []
         for k, (x, shape) in enumerate(zip(self.names, self.shapes)):
             if shape is None:
                 contributions.append(None)
                 continue
-            rule, known = self.op.rules[x], {"k": k} | self.saved  # a setting called k takes precedence
-            contribution = rule(g, **{name: known[name] for name in asked(rule, self.op.settings)})
+            function, known = self.op.vjp_functions[x], {"k": k} | self.saved  # a setting called k takes precedence
+            contribution = function(g, **{name: known[name] for name in arguments_of(function, self.op.settings)})
             contributions.append(unbroadcast(contribution, shape) if self.op.broadcasts else contribution)
         return contributions
         # end

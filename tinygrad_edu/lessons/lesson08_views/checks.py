@@ -1,4 +1,4 @@
-"""Cases of lesson 8: views share a cell, stale saved values raise, and in-place operations are recorded."""
+"""Cases of lesson 8: views share their memory, stale saved values raise, and in-place operations are recorded."""
 
 import numpy as np
 
@@ -11,38 +11,39 @@ ARRAYS = small_arrays((2, 3))
 
 @case("assign")
 def writing(mine):
-    """assign writes the values, and gives the cell a new number from the clock."""
+    """assign writes the values, and gives its storage a new version from the clock."""
     x, before = new_leaf(mine), next(mine.clock)
     array = x.data
     x.assign([4.0, 5.0, 6.0])
     demand_equal("x.data after x.assign([4, 5, 6])", x.data, [4.0, 5.0, 6.0])
-    changed, now = x.cell.changed, next(mine.clock)
-    demand(isinstance(changed, int), f"cell.changed must be a number from the clock, got {type_and_shape(changed)}.")
+    version, now = x.storage.version, next(mine.clock)
+    demand(isinstance(version, int), f"storage.version must be a number from the clock, got {type_and_shape(version)}.")
     demand(
-        before < changed < now,
-        f"the clock was at {before} before assign and is at {now} after it, but cell.changed is {changed}.",
+        before < version < now,
+        f"the clock was at {before} before assign and is at {now} after it, but storage.version is {version}.",
     )
     demand(x.data is array, "after assign, x.data is another array: views of x have not changed.")
-    before = x.cell.changed
+    before = x.storage.version
     x.assign(0.0)
-    demand(x.cell.changed > before, "after a second assign, cell.changed is still the number of the first.")
+    demand(x.storage.version > before, "after a second assign, storage.version is still that of the first.")
 
 
-@case("cell_of")
-def views_share_a_cell(mine):
-    """A view has the cell of its base, and so does a view of a view; a new array has a new cell."""
+@case("storage_of")
+def views_share_storage(mine):
+    """A view shares the storage of its base, and so does a view of a view; a new array has a new one."""
     x = new_leaf(mine)
-    view = mine.cell_of(x.data[1:], (2.0, x))
-    demand(view is x.cell, "for a view of an input, cell_of must return the cell of the input.")
-    new = mine.cell_of(np.ones(3), (2.0, x))
-    demand(isinstance(new, mine.Cell), f"for a new array, cell_of must return a new Cell, got {type_and_shape(new)}.")
-    demand(new is not x.cell, "for a new array, cell_of must return a new cell.")
-    demand(x.reshape((3, 1)).transpose((1, 0)).cell is x.cell, "x.reshape(...).transpose(...) must have the cell of x.")
+    view = mine.storage_of(x.data[1:], (2.0, x))
+    demand(view is x.storage, "storage_of a view of an input must be the storage of the input.")
+    new = mine.storage_of(np.ones(3), (2.0, x))
+    demand(isinstance(new, mine.Storage), f"storage_of a new array must be a new Storage, got {type_and_shape(new)}.")
+    demand(new is not x.storage, "storage_of a new array must be a new Storage.")
+    view = x.reshape((3, 1)).transpose((1, 0))
+    demand(view.storage is x.storage, "x.reshape(...).transpose(...) must have the storage of x.")
 
 
 @case("kept")
 def arrays_of_tensors(mine):
-    """A node keeps the array of a Tensor without copying it: the cell records changes."""
+    """A node keeps the array of a Tensor without copying it: its storage records writes."""
     x = new_leaf(mine)
     found = mine.kept(x, x.data)
     demand(isinstance(found, np.ndarray), f"kept(x, x.data) must return an array, got {type_and_shape(found)}.")
@@ -51,7 +52,7 @@ def arrays_of_tensors(mine):
 
 
 def _error(mine, call):
-    return raised(mine.StaleError, call)
+    return raised(mine.StaleValueError, call)
 
 
 @case("guarded")
@@ -61,7 +62,7 @@ def saved_and_changed(mine):
     out = x * x
     x.assign(0.0)
     message = _error(mine, lambda: out.backward(np.ones(3)))
-    demand(message, "x was changed after x * x saved it, but no StaleError was raised.")
+    demand(message, "x was changed after x * x saved it, but no StaleValueError was raised.")
     demand("multiply" in message and "x" in message, f"the error must name the op multiply and its x: {message!r}.")
 
 
@@ -73,7 +74,7 @@ def changed_through_a_view(mine):
     view.assign(0.0)
     demand(
         _error(mine, lambda: out.backward(np.ones(3))),
-        "a view of x was changed after x * x saved x, but no StaleError was raised.",
+        "a view of x was changed after x * x saved x, but no StaleValueError was raised.",
     )
 
 
@@ -106,7 +107,7 @@ def changed_result(mine):
     out.assign(0.0)
     demand(
         _error(mine, lambda: out.backward(np.ones(3))),
-        "the saved result of tanh was changed, but no StaleError was raised.",
+        "the saved result of tanh was changed, but no StaleValueError was raised.",
     )
 
 
@@ -120,7 +121,7 @@ def arrays_of_others(mine):
     demand_equal("x.grad of x * weights, after weights[:] = 0,", x.grad, [2.0, 3.0, 4.0])
 
 
-@case("demand_fresh")
+@case("unchanged")
 def a_view_with_an_old_history(mine):
     """A computed tensor whose storage was changed later cannot be used."""
     t = new_leaf(mine) * 1.0
@@ -129,11 +130,11 @@ def a_view_with_an_old_history(mine):
     t.assign(0.0)
     demand(
         _error(mine, lambda: view * 2.0),
-        "view = t.reshape(...), then t was changed: the node of view is stale, but view * 2 raises no StaleError.",
+        "view = t.reshape(...), then t was changed: the node of view is stale, but view * 2 raises no StaleValueError.",
     )
 
 
-@case("demand_fresh")
+@case("unchanged")
 def computed_after_the_change(mine):
     """A tensor computed after the change can be used."""
     x = new_leaf(mine)
@@ -181,7 +182,7 @@ def what_was_saved_before(mine):
     t += 1.0
     demand(
         _error(mine, lambda: earlier.backward(np.ones(3))),
-        "t * t saved t, then t += 1 ran, but no StaleError was raised.",
+        "t * t saved t, then t += 1 ran, but no StaleValueError was raised.",
     )
     message = _error(mine, lambda: (t * 2.0).backward(np.ones(3)))
     demand(not message, f"after t += 1, t * 2 raises: {message}")

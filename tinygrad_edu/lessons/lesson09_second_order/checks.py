@@ -46,18 +46,18 @@ def _grad(mine, f, x):
     return _data(mine, "grad(f)(x)", gradient(x))
 
 
-@case("walk")
+@case("backward_pass")
 def ends_at_targets(mine):
-    """walk stops at targets, which need not be leaves, and visits all other nodes."""
+    """backward_pass stops at targets, which need not be leaves, and visits all other nodes."""
     x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
     middle = x * 3.0
     out = middle * middle
-    found = mine.walk(out.node, mine.Tensor(np.ones(2)), {middle.node})
+    found = mine.backward_pass(out.node, mine.Tensor(np.ones(2)), {middle.node})
     demand(middle.node in found, "the gradient of the target is missing.")
-    demand(x.node not in found, "walk did not stop at the target.")
+    demand(x.node not in found, "backward_pass did not stop at the target.")
     demand_equal("the gradient of the target", found[middle.node].data, [6.0, 12.0])
     w = mine.Tensor(np.array([5.0, 7.0]), requires_grad=True)
-    found = mine.walk((middle * w + x).node, mine.Tensor(np.ones(2)), {middle.node, x.node})
+    found = mine.backward_pass((middle * w + x).node, mine.Tensor(np.ones(2)), {middle.node, x.node})
     for name, tensor, wanted in (("m", middle, [5.0, 7.0]), ("x", x, [1.0, 1.0]), ("the leaf w", w, [3.0, 6.0])):
         demand(tensor.node in found, f"for m * w + x with the targets m and x, the gradient of {name} is missing.")
         demand_equal(f"for m * w + x, the gradient of {name}", found[tensor.node].data, wanted)
@@ -67,7 +67,7 @@ def ends_at_targets(mine):
 def gradients_are_recorded(mine):
     """The gradient of x * x is a Tensor with a node, because it depends on x."""
     x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
-    g = mine.walk((x * x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
+    g = mine.backward_pass((x * x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
     demand(isinstance(g, mine.Tensor), f"the gradient must be a Tensor, got {type(g).__name__}.")
     demand(g.node is not None, "the gradient has no node: the vjp ran on arrays, so nothing was recorded.")
 
@@ -76,7 +76,7 @@ def gradients_are_recorded(mine):
 def results_are_lifted(mine):
     """A saved result is lifted, too: the gradient of exp depends on x through it."""
     x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
-    g = mine.walk(mine.lesson06_ops.exp(x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
+    g = mine.backward_pass(mine.lesson06_ops.exp(x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
     demand(g.node is not None, "the gradient of exp has no node: out was not lifted.")
 
 
@@ -95,13 +95,13 @@ def second(mine, name, x):
 
 @case("lifted")
 def still_guarded(mine):
-    """A lifted value has its cell: a recorded gradient is stale if x was changed after it."""
+    """A lifted value has its storage: a recorded gradient is stale if x was changed after it."""
     x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
     cotangent = mine.Tensor(np.ones(2), requires_grad=True)
-    g = mine.walk((x * x).node, cotangent, {x.node})[x.node]
+    g = mine.backward_pass((x * x).node, cotangent, {x.node})[x.node]
     x.assign(0.0)
-    message = raised(import_module("lesson08_views").StaleError, lambda: g.backward(np.ones(2)))
-    demand(message, "x was changed after the gradient of x * x, which saved x, but no StaleError was raised.")
+    message = raised(import_module("lesson08_views").StaleValueError, lambda: g.backward(np.ones(2)))
+    demand(message, "x was changed after the gradient of x * x, which saved x, but no StaleValueError was raised.")
 
 
 @case("grad")

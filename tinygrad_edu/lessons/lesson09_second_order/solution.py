@@ -9,29 +9,29 @@ from lesson08_views import Guarded, Tensor
 
 
 def lifted(node):
-    """Return the rule of a node with its saved arrays converted back to the Tensors that held them."""
-    guarded, pullback = node.rule, node.rule.pullback
+    """Return the vjp of a node with its saved arrays converted back to the Tensors that held them."""
+    guarded, pullback = node.vjp, node.vjp.pullback
     nodes = dict(zip(pullback.names, node.parents)) | {"out": node}
     # hole: lifted
     saved = {
-        name: Tensor(value, node=nodes[name], cell=guarded.cells[name]) if nodes.get(name) is not None else value
+        name: Tensor(value, node=nodes[name], storage=guarded.storages[name]) if nodes.get(name) is not None else value
         for name, value in pullback.saved.items()
     }
     # end
     again = type(pullback)(pullback.op, pullback.names, pullback.shapes, saved)
-    return Guarded(again, guarded.number, guarded.cells)
+    return Guarded(again, guarded.time, guarded.storages)
 
 
-def walk(root, g, targets):
+def backward_pass(root, g, targets):
     """Run the backward pass from root with gradient g, a Tensor; return a dict of the gradients by node.
 
-    It is the walk of lesson 4 with lifted vjps. It stops at targets, a set of nodes, which need not be leaves.
+    It is that of lesson 4 with lifted vjps. It stops at targets, a set of nodes, which need not be leaves.
     """
-    gradients, waiting = {root: g}, [(-root.number, root)]
-    # hole: walk
-    while waiting:
-        node = heappop(waiting)[1]
-        if node in targets or node.rule is None:
+    gradients, queue = {root: g}, [(-root.time, root)]
+    # hole: backward_pass
+    while queue:
+        node = heappop(queue)[1]
+        if node in targets or node.vjp is None:
             continue
         for parent, contribution in zip(node.parents, lifted(node)(gradients.pop(node))):
             if parent is None:
@@ -40,7 +40,7 @@ def walk(root, g, targets):
                 gradients[parent] = gradients[parent] + contribution
             else:
                 gradients[parent] = contribution
-                heappush(waiting, (-parent.number, parent))
+                heappush(queue, (-parent.time, parent))
     # end
     return gradients
 
@@ -57,7 +57,7 @@ def vjp(f, x):
     out = out if isinstance(out, Tensor) else Tensor(out)  # a constant
 
     def pullback(g):
-        found = {} if out.node is None else walk(out.node, g if isinstance(g, Tensor) else Tensor(g), {x.node})
+        found = {} if out.node is None else backward_pass(out.node, g if isinstance(g, Tensor) else Tensor(g), {x.node})
         return found.get(x.node, Tensor(np.zeros(x.shape)))
 
     return out, pullback

@@ -15,19 +15,19 @@ def logsumexp(x):
     # end
 
 
-def logsumexp_rule(g, x, out):
+def logsumexp_vjp(g, x, out):
     """Return the gradient of x without overflow. g, x and out are arrays or Tensors."""
-    # hole: logsumexp_rule
+    # hole: logsumexp_vjp
     return g * exp(x - out)
     # end
 
 
-logsumexp.vjps(x=logsumexp_rule)
+logsumexp.vjps(x=logsumexp_vjp)
 
 
 def log_softmax(x):
     """Return the logarithm of the softmax of x along the last axis. Composed of ops, it needs no vjp."""
-    # hole: log_softmax
+    # hole: log_softmax, in the core: functional.log_softmax
     return x - logsumexp(x)
     # end
 
@@ -46,7 +46,7 @@ def pick(x, labels, /):
 @op
 def put(g, labels, /, shape):
     """Return rows of zeros with the elements of g at the labels: the transpose of pick."""
-    # hole: put
+    # hole: put, in the core: arrays.scatter
     rows = np.zeros(shape)
     rows[np.arange(len(labels)), labels] = g
     return rows
@@ -59,7 +59,7 @@ put.vjps(g=lambda g, labels: pick(g, labels))
 
 def cross_entropy(logits, labels):
     """Return the mean of -log(probability of the label) over the rows of logits."""
-    # hole: cross_entropy
+    # hole: cross_entropy, in the core: functional.cross_entropy
     return pick(log_softmax(logits), labels).sum() * (-1 / len(labels))
     # end
 

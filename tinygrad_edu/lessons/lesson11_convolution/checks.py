@@ -108,10 +108,10 @@ def second_order(mine, images, kernels):
     check_second_order(mine.lesson09_second_order.grad, energy, kernels)
 
 
-@case("convolution", images=IMAGES, kernels=KERNELS)
+@case("conv2d", images=IMAGES, kernels=KERNELS)
 def a_layer(mine, images, kernels):
-    """convolution adds the bias of each kernel to its map, and its three gradients are correct."""
+    """conv2d adds the bias of each kernel to its map, and its three gradients are correct."""
     bias = np.arange(1.0, len(kernels) + 1)
     wanted = mine.correlate(images, kernels) + bias[:, np.newaxis, np.newaxis]
-    demand_equal("convolution(images, kernels, bias)", mine.convolution(images, kernels, bias), wanted)
-    check_engine(mine.lesson09_second_order, mine.convolution, images, kernels, bias)
+    demand_equal("conv2d(x, weight, bias)", mine.conv2d(images, kernels, bias), wanted)
+    check_engine(mine.lesson09_second_order, mine.conv2d, images, kernels, bias)

@@ -24,7 +24,7 @@ def windows(images, height, width):
     """Return all windows of images (N, C, H, W) as a view of shape (N, C, rows, columns, height, width)."""
     n, c, H, W = images.shape
     shape = (n, c, H - height + 1, W - width + 1, height, width)
-    # hole: windows
+    # hole: windows, in the core: functional.im2col, functional.kernel_slices
     by_n, by_c, by_row, by_column = images.strides
     strides = (by_n, by_c, by_row, by_column, by_row, by_column)
     # end
@@ -37,7 +37,7 @@ def windows(images, height, width):
 @op
 def correlate(images, kernels):
     """Return maps (N, K, rows, columns) from images (N, C, H, W) and kernels (K, C, height, width)."""
-    # hole: without_maps
+    # hole: without_maps, in the core: functional.conv2d
     seen = windows(images, *kernels.shape[2:])
     return np.tensordot(seen, kernels, axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
     # end
@@ -57,7 +57,7 @@ def correlate_images(maps, kernels):
     """Return images (N, C, H, W) from maps (N, K, rows, columns) and kernels (K, C, height, width)."""
     (n, _, rows, columns), (_, c, height, width) = maps.shape, kernels.shape
     images = np.zeros((n, c, rows + height - 1, columns + width - 1))
-    # hole: without_images
+    # hole: without_images, in the core: functional.col2im
     for i in range(height):
         for j in range(width):
             images[:, :, i : i + rows, j : j + columns] += np.einsum("nkyx, kc -> ncyx", maps, kernels[:, :, i, j])
@@ -83,8 +83,8 @@ correlate_images.vjps(maps=lambda g, kernels: correlate(g, kernels), kernels=lam
 # end
 
 
-def convolution(images, kernels, bias):
-    """Return the maps of a convolution layer; bias has shape (K,)."""
-    # hole: convolution
-    return correlate(images, kernels) + bias.reshape((*bias.shape, 1, 1))
+def conv2d(x, weight, bias):
+    """Return the maps of a convolution layer: images x, kernels weight, and bias of shape (K,)."""
+    # hole: conv2d, in the core: functional.conv2d
+    return correlate(x, weight) + bias.reshape((*bias.shape, 1, 1))
     # end

@@ -49,7 +49,7 @@ def of_a_long_graph(mine):
 # --- The backward pass ---
 
 
-@case("walk", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
+@case("backward_pass", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
 def random_programs(mine, program, x, y):
     """The gradients of programs that use their values many times."""
     check_engine(mine, program, *(x, y)[: program.count])
@@ -64,15 +64,15 @@ def _noting_op(made, alive):
         made.append(weakref.ref(out))
         return out
 
-    def rule(g, out):
+    def vjp(g, out):
         alive.append(sum(each() is not None for each in made))
         return g * 0.5
 
-    halved.vjps(x=rule)
+    halved.vjps(x=vjp)
     return halved
 
 
-@case("walk")
+@case("backward_pass")
 def freed_on_the_way(mine):
     """The saved values of a node are freed as soon as its vjp has run."""
     made, alive = [], []
@@ -87,22 +87,25 @@ def freed_on_the_way(mine):
     )
 
 
-@case("walk")
+@case("backward_pass")
 def a_second_walk(mine):
-    """A second backward pass raises a FreedError that names the op; retain_graph=True keeps the graph."""
+    """A second backward pass raises a GraphFreedError that names the op; retain_graph=True keeps the graph."""
     x = new_leaf(mine)
     out = x.tanh() * 2.0
     out.backward(np.ones(3), retain_graph=True)
     once = x.grad
-    message = raised(mine.FreedError, lambda: out.backward(np.ones(3)))
+    message = raised(mine.GraphFreedError, lambda: out.backward(np.ones(3)))
     demand(not message, f"after backward(g, retain_graph=True), a second backward raises: {message}")
     demand_equal("x.grad after both backward passes", x.grad, 2 * once)
     for what, call in (
         ("a third backward", lambda: out.backward(np.ones(3))),
-        ("the walk of lesson 9", lambda: _of("lesson09_second_order").walk(out.node, mine.Tensor(1.0), {x.node})),
+        (
+            "the pass of lesson 9",
+            lambda: _of("lesson09_second_order").backward_pass(out.node, mine.Tensor(1.0), {x.node}),
+        ),
     ):
-        message = raised(mine.FreedError, call)
-        demand("multiply" in message, f"{what} through a freed graph must raise a FreedError that names multiply.")
+        message = raised(mine.GraphFreedError, call)
+        demand("multiply" in message, f"{what} through a freed graph must raise a GraphFreedError that names multiply.")
     demand_equal("x.grad after the errors", x.grad, 2 * once)
 
 
@@ -122,16 +125,18 @@ class Watched(np.ndarray):
         return out[0]
 
 
-@case("walk")
+@case("backward_pass")
 def one_sum(mine):
-    """walk creates one new array for the sum of many contributions, and writes only into it."""
+    """backward_pass creates one new array for the sum of many contributions, and writes only into it."""
     x, Watched.made, Watched.written = new_leaf(mine), 0, ()
     contributions = [np.full(3, float(k)).view(Watched) for k in range(10)]
-    rule = type("Rule", (), {"__call__": lambda self, g: contributions, "pullback": x.tanh().node.rule.pullback})()
-    found = mine.walk(_of("lesson04_clock").Node((x.node,) * 10, rule), np.ones(3))[x.node]
+    vjp = type("Rule", (), {"__call__": lambda self, g: contributions, "pullback": x.tanh().node.vjp.pullback})()
+    found = mine.backward_pass(_of("lesson04_clock").Node((x.node,) * 10, vjp), np.ones(3))[x.node]
     demand_equal("the sum of ten contributions", np.asarray(found), np.full(3, 45.0))
     demand(
         not {*map(id, contributions)} & {*Watched.written},
-        "walk wrote into a contribution: the first is borrowed, and may be in use elsewhere.",
+        "backward_pass wrote into a contribution: the first is borrowed, and may be in use elsewhere.",
     )
-    demand(Watched.made == 1, f"walk created {Watched.made} new arrays for the sum of ten contributions, expected 1.")
+    demand(
+        Watched.made == 1, f"backward_pass made {Watched.made} new arrays for the sum of ten contributions, expected 1."
+    )

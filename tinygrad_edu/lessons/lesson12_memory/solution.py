@@ -7,30 +7,30 @@ import numpy as np
 from lesson08_views import Guarded, Tensor
 
 
-class FreedError(RuntimeError):
+class GraphFreedError(RuntimeError):
     """A backward pass reached a node that an earlier backward pass has freed."""
 
 
 class Freed:
-    """The rule of a freed node: raises a FreedError when it is called."""
+    """The vjp of a freed node: raises a GraphFreedError when it is called."""
 
     def __init__(self, name):
         self.name = name
 
     def __call__(self, g):
-        raise FreedError(
+        raise GraphFreedError(
             f"op {self.name}: backward() has freed its saved values; pass retain_graph=True to the first call."
         )
 
     @property
     def pullback(self):
-        """Raise a FreedError in the backward pass of lesson 9, too."""
+        """Raise a GraphFreedError in the backward pass of lesson 9, too."""
         return self(None)
 
 
 def free(node):
-    """Drop the saved values of a node; calling its rule then raises a FreedError."""
-    node.rule = Freed(node.rule.pullback.op.name)
+    """Drop the saved values of a node; calling its vjp then raises a GraphFreedError."""
+    node.vjp = Freed(node.vjp.pullback.op.name)
 
 
 def kept_bytes(tensor):
@@ -43,29 +43,29 @@ def kept_bytes(tensor):
             continue
         seen.add(node)
         waiting += node.parents
-        if isinstance(node.rule, Guarded):
-            found |= {id(a): a.nbytes for a in node.rule.pullback.saved.values() if isinstance(a, np.ndarray)}
+        if isinstance(node.vjp, Guarded):
+            found |= {id(a): a.nbytes for a in node.vjp.pullback.saved.values() if isinstance(a, np.ndarray)}
     # end
     return sum(found.values())
 
 
-def walk(root, g, retain_graph=False):
+def backward_pass(root, g, retain_graph=False):
     """Run the backward pass from root with gradient g, free each node, and return a dict of the leaves' gradients.
 
-    It is the walk of lesson 4. The sum of two contributions is a new array; later contributions are added in place.
+    It is that of lesson 4. The sum of two contributions is a new array; later contributions are added in place.
     """
-    gradients, waiting, own = {root: g}, [(-root.number, root)], set()
-    # hole: walk
-    while waiting:
-        node = heappop(waiting)[1]
-        if node.rule is None:
+    gradients, queue, own = {root: g}, [(-root.time, root)], set()
+    # hole: backward_pass, in the core: engine.BackwardPass.run, engine.BackwardPass.visit, engine.BackwardPass.add
+    while queue:
+        node = heappop(queue)[1]
+        if node.vjp is None:
             continue
-        for parent, contribution in zip(node.parents, node.rule(gradients.pop(node))):
+        for parent, contribution in zip(node.parents, node.vjp(gradients.pop(node))):
             if parent is None:
                 continue
             if parent not in gradients:
                 gradients[parent] = contribution  # borrowed: may be in use elsewhere
-                heappush(waiting, (-parent.number, parent))
+                heappush(queue, (-parent.time, parent))
             elif parent not in own:
                 gradients[parent] = gradients[parent] + contribution
                 own.add(parent)
@@ -82,7 +82,7 @@ def backward(self, g=None, retain_graph=False):
     if self.node is None:
         raise RuntimeError("backward(): the tensor does not depend on any tensor with requires_grad=True.")
     g = np.ones(self.shape) if g is None else np.asarray(g, np.float64)
-    for leaf, arrived in walk(self.node, g, retain_graph).items():
+    for leaf, arrived in backward_pass(self.node, g, retain_graph).items():
         leaf.grad = np.array(arrived) if leaf.grad is None else leaf.grad + arrived
 
 

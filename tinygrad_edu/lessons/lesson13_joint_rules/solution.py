@@ -98,12 +98,12 @@ class JointOp:
             return results
         values = {f"x{k}": x for k, x in enumerate(inputs)} | {f"r{k}": x for k, x in enumerate(residuals)}
         saved = {name: kept(x, x.data if isinstance(x, Tensor) else x) for name, x in values.items()}
-        cells = {name: x.cell for name, x in values.items() if isinstance(x, Tensor)}
-        call = JointCall(self, [np.shape(x) for x in results], cells.keys())
+        storages = {name: x.storage for name, x in values.items() if isinstance(x, Tensor)}
+        call = JointCall(self, [np.shape(x) for x in results], storages.keys())
         shapes = tuple(None if node is None else x.shape for node, x in zip(nodes, inputs))
         names = tuple(name for name in values if name.startswith("x"))
         node = Node(nodes)
-        node.rule = Guarded(JointPullback(call, names, shapes, saved), node.number, cells)
+        node.vjp = Guarded(JointPullback(call, names, shapes, saved), node.time, storages)
         return unpack(Tensor(array_of(row), node=node), call.results)
 
 
@@ -199,7 +199,7 @@ def demand_only_leaf(row, out):
         node = waiting.pop()
         if node is None or node in seen:
             continue
-        if node.rule is None:
+        if node.vjp is None:
             raise RuntimeError("checkpoint: the function uses a tensor that requires a gradient and is not an input.")
         seen.add(node)
         waiting += node.parents

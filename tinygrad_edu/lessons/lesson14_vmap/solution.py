@@ -15,11 +15,11 @@ from lesson06_ops import (
     divide,
     exp,
     matmul,
+    matrix_transpose,
     multiply,
     power,
     reshape,
     sum,
-    swap_last,
     tanh,
     transpose,
 )
@@ -168,7 +168,7 @@ def stack(rows):
 
 BATCHING = {
     **dict.fromkeys((add, multiply, divide, power, exp, tanh, sigmoid, softplus, matmul), elementwise),
-    **dict.fromkeys((swap_last, logsumexp, part, padded), along_last_axes),
+    **dict.fromkeys((matrix_transpose, logsumexp, part, padded), along_last_axes),
     sum: summed, transpose: permuted, reshape: reshaped, broadcast_to: reshaped,
 }  # fmt: skip
 

@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor, TensorLike, values_of
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.engine import Tensor, TensorLike, shape_of, values_of
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.layers.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import refuse_in_shard, require_sample_axis
-from tinygrad_edu.ops.networks.embeddings import lookup_rows, scatter_add_rows
-from tinygrad_edu.ops.shapes.shape import shaped
 
 __all__ = ["Embedding", "EmbeddingBag"]
 
@@ -66,14 +64,11 @@ class _Table(Module):
         layer.weight.requires_grad = not freeze
         return layer
 
-    def _lookup(self, indices: TensorLike) -> Tensor:
+    def _refuse_in_shard(self) -> None:
         if self.max_norm is not None:
             refuse_in_shard(f"{type(self).__name__}: max_norm writes to the table")
         if self.scale_grad_by_freq:
             refuse_in_shard(f"{type(self).__name__}: scale_grad_by_freq counts the indices of the whole batch")
-        return ops.embedding(
-            indices, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
-        )
 
 
 class Embedding(_Table):
@@ -142,7 +137,10 @@ class Embedding(_Table):
 
     def forward(self, indices: TensorLike) -> Tensor:
         """Apply `ops.embedding`: integers (...) to vectors (..., embedding_dim)."""
-        return self._lookup(indices)
+        self._refuse_in_shard()
+        return ops.embedding(
+            indices, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
+        )
 
     def extra_repr(self) -> str:
         """Return the sizes, and the options that differ from their defaults."""
@@ -198,7 +196,7 @@ class EmbeddingBag(_Table):
         )
         self._store_bags(mode, include_last_offset)
 
-    def _store_bags(self, mode: str, include_last_offset: bool) -> None:
+    def _store_bags(self, mode: Literal["mean", "sum", "max"], include_last_offset: bool) -> None:
         if mode not in ("mean", "sum", "max"):
             raise invalid_choice("EmbeddingBag: mode", mode, ("mean", "sum", "max"))
         self.mode, self.include_last_offset = mode, include_last_offset
@@ -243,55 +241,13 @@ class EmbeddingBag(_Table):
         per_sample_weights : of the shape of the input, optional
             Factor of each vector, for the mode "sum".
         """
-        indices = shaped(input)
-        require_sample_axis("EmbeddingBag", indices.shape, 0, 2)
-        bag, count = self._bag_of_each(indices.shape, offsets)
-        flat = ops.reshape(indices, (-1,))
-        rows = self._lookup(flat)
-        if per_sample_weights is not None:
-            rows = rows * self._checked_weights(per_sample_weights, indices.shape)
-        counts = None if self.padding_idx is None else flat != self.padding_idx
-        if self.mode == "max":
-            return _maximum_of_bags(rows, counts, bag, count)
-        if counts is not None:
-            rows = ops.where(ops.expand_dims(counts, 1), rows, 0.0)
-        total = scatter_add_rows(rows, bag, count)
-        return total if self.mode == "sum" else total / self._sizes(counts, bag, count, total.dtype)
-
-    def _bag_of_each(self, shape: tuple[int, ...], offsets: Any) -> tuple[Any, int]:
-        """Return the bag of each index, and the number of bags."""
-        if len(shape) == 2 and offsets is None:
-            return np.repeat(np.arange(shape[0]), shape[1]), shape[0]
-        if len(shape) != 1 or offsets is None:
-            given = "with offsets" if offsets is not None else "without offsets"
-            raise ShapeError(
-                f"EmbeddingBag: the input must have shape (bags, L), or (n,) with offsets, got {shape} {given}."
-            )
-        starts = _checked_offsets(offsets, shape[0])
-        if self.include_last_offset:
-            if not starts.size or starts[-1] != shape[0]:
-                raise ValueError(f"EmbeddingBag: the last offset must be the number of indices, {shape[0]}.")
-            starts = starts[:-1]
-        elif shape[0] and not starts.size:
-            raise ValueError("EmbeddingBag: offsets must begin with 0, got no offsets.")
-        return np.repeat(np.arange(len(starts)), np.diff(starts, append=shape[0])), len(starts)
-
-    def _checked_weights(self, weights: Any, shape: tuple[int, ...]) -> Any:
-        """Return the weights as a column."""
-        if self.mode != "sum":
-            raise ValueError(f"EmbeddingBag: per_sample_weights need mode='sum', got mode={self.mode!r}.")
-        weights = shaped(weights)
-        if weights.shape != shape:
-            raise ShapeError(f"EmbeddingBag: per_sample_weights must have shape {shape}, got {weights.shape}.")
-        return ops.reshape(weights, (-1, 1))
-
-    def _sizes(self, counts: Any, bag: Any, count: int, dtype: Any) -> Any:
-        """Return the number of vectors in each bag, at least 1, as a column."""
-        if counts is None:
-            sizes: Any = np.bincount(bag, minlength=count)[:, None].astype(dtype)
-        else:
-            sizes = scatter_add_rows(ops.where(ops.expand_dims(counts, 1), np.ones((), dtype), 0.0), bag, count)
-        return ops.maximum(sizes, 1)
+        require_sample_axis("EmbeddingBag", shape_of(input), 0, 2)
+        self._refuse_in_shard()
+        return ops.embedding_bag(
+            input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode,
+            per_sample_weights=per_sample_weights, include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         """Return the sizes, the mode, and the options that differ from their defaults."""
@@ -299,34 +255,3 @@ class EmbeddingBag(_Table):
             max_norm=None, norm_type=2, scale_grad_by_freq=False, include_last_offset=False, padding_idx=None
         )
         return f"{self.num_embeddings}, {self.embedding_dim}, mode={self.mode}{changed}"
-
-
-def _checked_offsets(offsets: Any, count: int) -> Any:
-    """Return the offsets of bags in `count` indices, or raise."""
-    starts = np.asarray(values_of(offsets))
-    if starts.ndim != 1:
-        raise ShapeError(f"EmbeddingBag: offsets must have 1 axis, got shape {starts.shape}.")
-    if starts.dtype.kind not in "iu" and starts.size:
-        raise DTypeError(f"EmbeddingBag: offsets must be integers, got {starts.dtype}.")
-    starts = starts.astype(np.intp)
-    if starts.size and (starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > count):
-        raise ValueError(
-            f"EmbeddingBag: offsets must begin with 0, increase, and be at most {count}, the number of indices, got "
-            f"{starts.tolist()}."
-        )
-    return starts
-
-
-def _maximum_of_bags(rows: Any, counts: Any, bag: Any, count: int) -> Any:
-    """Return the maximum of the rows of each bag, from a table with as many columns as the longest bag has rows."""
-    sizes = np.bincount(bag, minlength=count)
-    longest = max(sizes.max(initial=0), 1)
-    columns = np.arange(longest) < sizes[:, None]
-    places = np.where(columns, (np.cumsum(sizes) - sizes)[:, None] + np.arange(longest), 0)
-    if not len(rows):
-        return scatter_add_rows(rows, bag, count)
-    if counts is not None:
-        columns = columns & counts[places]
-    columns = ops.expand_dims(columns, 2)
-    maximum = ops.max(ops.where(columns, lookup_rows(rows, places), -np.inf), axis=1)
-    return ops.where(ops.any(columns, axis=1), maximum, 0.0)

@@ -12,8 +12,9 @@ from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, 
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.nn.losses.common import LossModule, Reduction
-from tinygrad_edu.ops import astype, expand_dims, getitem, logaddexp, maximum, moveaxis, negative, pad, reshape, where
+from tinygrad_edu.ops import astype, expand_dims, getitem, logaddexp, maximum, moveaxis, negative, reshape, where
 from tinygrad_edu.ops.elementwise.arithmetic import as_floating
+from tinygrad_edu.ops.networks.alignments import alignment_scores
 from tinygrad_edu.ops.networks.cross_entropies import reduce_losses, require_reduction
 
 if TYPE_CHECKING:
@@ -93,39 +94,31 @@ def ctc_loss(
         return out[0] if reduction == "none" else out
     steps, sizes, labels = _checked(log_p.shape, targets, input_lengths, target_lengths, blank)
     wide = astype(log_p, np.float32) if log_p.dtype == np.float16 else log_p  # float16 would round the sums
-    losses = negative(_log_likelihood(wide, labels, steps, sizes, blank))
-    impossible = losses > -_log_of_zero(wide.dtype) / 2
-    if zero_infinity:
-        losses = where(impossible, 0.0, losses)
-    else:
-        losses = losses * astype(where(impossible, np.inf, 1.0), wide.dtype)
+    losses = negative(_log_likelihood(wide, labels, steps, sizes, blank, zero_infinity))
     if reduction == "mean":
         losses = losses / np.maximum(sizes, 1).astype(wide.dtype)
     out = reduce_losses(losses, reduction)
     return out if wide is log_p else astype(out, log_p.dtype)
 
 
-def _log_of_zero(dtype: Any) -> float:
-    """Return a finite number in place of -inf, whose differences would be NaN. Its sums over steps are finite, too."""
-    return -float(np.sqrt(np.finfo(dtype).max))
+def _log_likelihood(
+    log_p: Any, labels: ndarray, steps: ndarray, sizes: ndarray, blank: int, is_finite: bool
+) -> Any:  # fmt: skip
+    """Return the log likelihood of each sample, by the forward recursion over states: blanks around the labels.
 
-
-def _log_likelihood(log_p: Any, labels: ndarray, steps: ndarray, sizes: ndarray, blank: int) -> Any:
-    """Return the log likelihood of each sample, by the forward recursion over states: blanks around the labels."""
-    n, zero = np.arange(len(labels)), _log_of_zero(log_p.dtype)
+    If it shall be finite, that of an impossible target is 0.
+    """
+    n = np.arange(len(labels))
     states = np.full((len(n), 2 * labels.shape[1] + 1), blank)
     states[:, 1::2] = labels
     can_skip = np.pad((states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2]), ((0, 0), (2, 0)))
-    emitted = maximum(getitem(log_p, (slice(None), n[:, None], states)), zero)
-    skipping, start = (np.where(x, 0.0, zero).astype(log_p.dtype) for x in (can_skip, np.arange(states.shape[1]) == 0))
-    alpha: Any = np.broadcast_to(start, states.shape)
-    for t in range(int(steps.max(initial=0))):
-        before = pad(alpha, {-1: (2, 0)}, constant_values=zero)
-        paths = logaddexp(logaddexp(alpha, before[:, 1:-1]), before[:, :-2] + skipping)
-        after, goes_on = paths + emitted[t], t < steps
-        alpha = after if goes_on.all() else where(goes_on[:, None], after, alpha)
-    ends_with_label = where(sizes > 0, alpha[n, np.maximum(2 * sizes - 1, 0)], zero)
-    return logaddexp(alpha[n, 2 * sizes], ends_with_label)
+    emitted = getitem(log_p, (slice(int(steps.max(initial=0))), n[:, None], states))
+    scores = alignment_scores(emitted, can_skip=can_skip, steps=steps)[-1]
+    ends = [scores[n, 2 * sizes], where(sizes > 0, scores[n, np.maximum(2 * sizes - 1, 0)], -np.inf)]
+    if not is_finite:
+        return logaddexp(*ends)
+    impossible = np.maximum(*map(values_of, ends)) == -np.inf
+    return where(impossible, 0, logaddexp(*(where(impossible, 0, end) for end in ends)))
 
 
 def _checked(

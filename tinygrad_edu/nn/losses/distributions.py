@@ -12,8 +12,9 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.losses.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
+from tinygrad_edu.ops.elementwise.arithmetic import as_floating
 from tinygrad_edu.ops.elementwise.selection import keep
-from tinygrad_edu.ops.networks.cross_entropies import convert_like, reduce_losses
+from tinygrad_edu.ops.networks.cross_entropies import convert_like, reduce_losses, require_reduction
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import LossOfThree
@@ -74,8 +75,9 @@ def gaussian_nll_loss(
 
     Parameters
     ----------
-    input, target : array_like, of equal shapes
-        Means of the distributions, and observed values.
+    input, target : array_like
+        Means of the distributions, and observed values. Their shapes broadcast, but have equally many axes, or the
+        target is a scalar.
     var : array_like, or a number
         Variances, of the shape of `input`, optionally with one axis of length 1 or without the last axis; or a scalar.
     full : bool, default False
@@ -100,7 +102,14 @@ def gaussian_nll_loss(
     >>> gaussian_nll_loss(tg.Tensor([1.0, 2.0]), [1.0, 4.0], 1.0)
     Tensor(1., shape=(), dtype=float32)
     """
-    x, t = compared("gaussian_nll_loss", input, target, reduction)
+    require_reduction("gaussian_nll_loss", reduction)
+    x = as_floating(input)
+    t = convert_like(x, target)
+    if t.ndim not in (0, x.ndim):  # as in `compared`: (N, 1) and (N,) would compare each element with all others
+        raise ShapeError(
+            f"gaussian_nll_loss: shape mismatch: prediction {x.shape} and target {t.shape}. The shapes must have "
+            f"equally many axes; use reshape, for example."
+        )
     variance = _broadcastable_variance(convert_like(x, var), x.shape)
     values = values_of(variance)
     if anywhere(values < 0):

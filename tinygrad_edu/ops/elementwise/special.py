@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op
+from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op, values_of
 from tinygrad_edu.errors.checks import integer
 from tinygrad_edu.ops.elementwise.arithmetic import cast
 from tinygrad_edu.ops.elementwise.error_function import normal_cdf
-from tinygrad_edu.ops.elementwise.powers import exp, log
-from tinygrad_edu.ops.elementwise.selection import drop
+from tinygrad_edu.ops.elementwise.powers import exp, log, square
+from tinygrad_edu.ops.elementwise.selection import drop, where
 from tinygrad_edu.ops.scipy_values import of_scipy
 
 __all__ = [
-    "digamma", "entr", "erfc", "erfinv", "lgamma", "log_ndtr", "ndtr", "ndtri", "polygamma", "xlog1py",
+    "digamma", "entr", "erfc", "erfcx", "erfinv", "lgamma", "log_ndtr", "ndtr", "ndtri", "polygamma", "xlog1py",
 ]  # fmt: skip
 
 
@@ -30,6 +30,26 @@ def erfc(x: Array) -> Array:
 
 
 erfc.vjps(x=lambda g, x: g * (exp(-(x * x)) * (-2 / math.sqrt(math.pi))))
+
+
+@op(batching="elementwise")
+def erfcx(x: Array) -> Array:
+    """Return exp(x * x) * erfc(x), which is about 1 / (sqrt(pi) * x) for large x, where erfc(x) underflows."""
+    return of_scipy("erfcx", "erfcx", x)
+
+
+def _erfcx_x(g: Any, x: Any) -> Any:
+    """Return g * (2 * x * erfcx(x) - 2 / sqrt(pi)), in float64: for positive x it cancels. Beyond 50, by a series."""
+    wide = cast(x, np.result_type(x.dtype, np.float64))
+    far = values_of(wide) > 50.0
+    tiny = 0.5 / square(where(far, wide, 50.0))
+    series = -2 * tiny * (1 - 3 * tiny * (1 - 5 * tiny * (1 - 7 * tiny)))
+    near = where(far, 0.0, wide)
+    slope = where(far, series / math.sqrt(math.pi), 2 * near * erfcx(near) - 2 / math.sqrt(math.pi))
+    return cast(g * slope, g.dtype)
+
+
+erfcx.vjps(x=_erfcx_x)
 
 
 @op(batching="elementwise")

@@ -179,6 +179,36 @@ def silu_vjp(cotangent: ndarray, x: ndarray, sigmoid: ndarray) -> ndarray:
     return slope
 
 
+def hardswish_vjp(cotangent: ndarray, x: ndarray) -> ndarray:
+    """Return `plain_hardswish_vjp` without masks: of the clipped x, only the bounds divided by 3 are integers but 0."""
+    third = np.asarray(x.clip(-3, 3))
+    third /= 3
+    out = np.asarray(np.trunc(third))
+    out *= -0.5
+    out += third
+    out += 0.5
+    with np.errstate(invalid="ignore"):
+        out *= cotangent
+    if np.isnan(out.min(initial=0)):  # x is NaN, or an infinity times 0
+        return np.where(x <= -3, out.dtype.type(0), np.where(x < 3, cotangent * (x / 3 + 0.5), cotangent))
+    return out
+
+
+NORMAL_DENSITY = 1 / math.sqrt(2 * math.pi)  # at 0
+
+
+def gelu_vjp(cotangent: ndarray, x: ndarray, cdf: ndarray) -> ndarray:
+    """Return `plain_gelu_vjp`, computed in place in one array."""
+    slope = np.asarray(x * x)
+    slope *= -0.5
+    np.exp(slope, out=slope)
+    slope *= NORMAL_DENSITY
+    slope *= x
+    slope += cdf
+    slope *= cotangent
+    return slope
+
+
 # The tanh approximation of gelu is x * sigmoid(GELU_LINEAR * x + GELU_CUBIC * x ** 3): D. Hendrycks and K. Gimpel,
 # "Gaussian error linear units (GELUs)", 2016.
 GELU_LINEAR = 2 * math.sqrt(2 / math.pi)

@@ -16,7 +16,7 @@ from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.errors.checks import invalid_choice
 from tinygrad_edu.ops.elementwise.arithmetic import abs, sign
 from tinygrad_edu.ops.elementwise.selection import keep
-from tinygrad_edu.ops.linear_algebra.inverses import mean_with_transpose, solve, symmetric
+from tinygrad_edu.ops.linear_algebra.inverses import mean_with_transpose, substitute, symmetric
 from tinygrad_edu.ops.products.products import matmul, transposed
 from tinygrad_edu.ops.shapes.joining import concatenate
 from tinygrad_edu.ops.shapes.shape import broadcast_to, shaped
@@ -67,7 +67,7 @@ def _cholesky_factor_x(g: Any, out: Any) -> Any:
     """Return the vjp by I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
     lower = transposed(out)
     inner = matmul(lower, g) * _lower_ones(g.shape[-1], g.dtype, 0.5)
-    return mean_with_transpose(solve(lower, transposed(solve(lower, inner))))
+    return mean_with_transpose(substitute(lower, transposed(substitute(lower, inner, upper=True)), upper=True))
 
 
 cholesky_factor.vjps(x=_cholesky_factor_x)
@@ -301,7 +301,7 @@ def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
     q, r, g_q, g_r = out[..., :m, :], transposed(out[..., m:, :]), g[..., :m, :], transposed(g[..., m:, :])
     inner = matmul(r, transposed(g_r)) - matmul(transposed(g_q), q)
     half = inner * _lower_ones(n, g.dtype, 0.5)
-    return transposed(solve(r, transposed(g_q + matmul(q, half + transposed(half)))))
+    return transposed(substitute(r, transposed(g_q + matmul(q, half + transposed(half))), upper=True))
 
 
 orthogonal_triangular.vjps(x=_orthogonal_triangular_x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -40,10 +41,27 @@ def det(x: Array, /) -> Array:
 def cofactors(x: Array) -> Array:
     """Return the cofactors, the derivatives of the determinant: signed minors without the row and column of an element.
 
-    With x = U diag(s) V they are det(U) det(V) U diag(c) V, where c[i] is the product of all s[j] with j != i.
+    With x = U diag(s) V they are det(U) det(V) U diag(c) V, where c[i] is the product of all s[j] with j != i. Those of
+    at most three rows are written out.
     """
+    if x.shape[-1] in _MINORS:
+        return np.asarray(_MINORS[x.shape[-1]](x))
     sign, u, s, v = _svd_with_sign(x)
     return sign * (u * _leave_one_out_products(s)[..., None, :]) @ v
+
+
+def _cofactors_of_3(x: ndarray) -> ndarray:
+    """Return the minors of the next two rows and columns, in cyclic order, which have no signs."""
+    a, b = np.array([1, 2, 0]), np.array([2, 0, 1])
+    rows_a, rows_b = x[..., a, :], x[..., b, :]
+    return rows_a[..., a] * rows_b[..., b] - rows_a[..., b] * rows_b[..., a]
+
+
+_MINORS: dict[int, Callable[[ndarray], Any]] = {
+    1: np.ones_like,
+    2: lambda x: x[..., ::-1, ::-1] * np.array([[1, -1], [-1, 1]], x.dtype),
+    3: _cofactors_of_3,
+}
 
 
 @op(name="det", batching="matrices")

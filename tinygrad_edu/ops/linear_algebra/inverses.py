@@ -11,8 +11,10 @@ from numpy.linalg import LinAlgError
 from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, batched, op, values_of
 from tinygrad_edu.errors.checks import integer, invalid_choice
 from tinygrad_edu.ops.elementwise.selection import keep
+from tinygrad_edu.ops.linear_algebra.diagonals import tril, triu
 from tinygrad_edu.ops.products.products import matmul, transposed
 from tinygrad_edu.ops.shapes.shape import expand_dims, identity, squeeze
+from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 __all__ = ["inv", "matrix_power", "pinv", "solve"]
 
@@ -61,6 +63,41 @@ def _solve_a(g: Any, a: Any, b_shape: tuple[int, ...], out: Any) -> Any:
 
 
 solve.vjps(a=_solve_a, b=_solve_b)
+
+# Rows of a triangular system that LAPACK solves at a time; the results of the others are subtracted by products.
+_ROWS = SizeThreshold(32)
+
+
+@op(name="solve_triangular", broadcasts=True, batching=_solve_samples)
+def substitute(a: Array, b: Array, /, upper: bool) -> Array:
+    """Return x with a @ x = b, reading one triangle of a: (..., n, n), (..., n, k) -> (..., n, k).
+
+    NumPy has no triangular solver. Its general one takes n**3 steps, even if a is triangular.
+    """
+    lead, starts = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), range(0, b.shape[-2], _ROWS)
+    out, lower = np.empty((*lead, *b.shape[-2:]), np.result_type(a, b)), np.tri(min(_ROWS, b.shape[-2]), dtype=bool)
+    read = lower.T if upper else lower
+    for start in reversed(starts) if upper else starts:
+        end = start + _ROWS
+        rows, solved = slice(start, end), slice(end, None) if upper else slice(start)
+        rest = b[..., rows, :]
+        if len(starts) > 1:
+            rest = rest - matmul(a[..., rows, solved], out[..., solved, :])
+        block, size = a[..., rows, rows], rest.shape[-2]
+        out[..., rows, :] = np.linalg.solve(np.where(read[:size, :size], block, a.dtype.type(0)), rest)
+    return out
+
+
+def _substitute_a(g: Any, a: Any, out: Any, upper: bool) -> Any:
+    gradient = matmul(-_substitute_b(g, a, upper), transposed(out))
+    return (triu if upper else tril)(gradient)
+
+
+def _substitute_b(g: Any, a: Any, upper: bool) -> Any:
+    return substitute(transposed(a), g, upper=not upper)
+
+
+substitute.vjps(a=_substitute_a, b=_substitute_b)
 
 
 def symmetric(x: Any, triangle: str) -> Any:

@@ -13,7 +13,7 @@ from tinygrad_edu.ops.elementwise.arithmetic import as_floating
 from tinygrad_edu.ops.elementwise.powers import square
 from tinygrad_edu.ops.linear_algebra.decompositions import svdvals
 from tinygrad_edu.ops.linear_algebra.diagonals import tril, triu
-from tinygrad_edu.ops.linear_algebra.inverses import inv, pseudo_inverse, solve
+from tinygrad_edu.ops.linear_algebra.inverses import inv, pseudo_inverse, solve, substitute
 from tinygrad_edu.ops.products.products import matmul, transposed
 from tinygrad_edu.ops.reductions.reduction import sum
 from tinygrad_edu.ops.shapes.shape import expand_dims, moveaxis, reshape, shaped, squeeze
@@ -60,10 +60,12 @@ def solve_triangular(
     >>> solve_triangular(np.array([[2.0, 9.0], [1.0, 1.0]]), np.array([2.0, 3.0]), upper=False)
     array([1., 2.])
     """
-    a = _square("solve_triangular", as_floating(a))
-    triangle = (triu if upper else tril)(a, (1 if upper else -1) if unitriangular else 0)
-    triangle = triangle + np.eye(a.shape[-1], dtype=a.dtype) if unitriangular else triangle
-    return solve(triangle, b) if left else transposed(solve(transposed(triangle), transposed(shaped(b))))
+    a, b = _square("solve_triangular", as_floating(a)), as_floating(b)
+    if unitriangular:
+        a = (triu(a, 1) if upper else tril(a, -1)) + np.eye(a.shape[-1], dtype=a.dtype)
+    if not left:
+        return transposed(substitute(transposed(a), transposed(b), upper=not upper))
+    return squeeze(substitute(a, expand_dims(b, -1), upper=upper), -1) if b.ndim == 1 else substitute(a, b, upper=upper)
 
 
 def _square(name: str, x: Any) -> Any:
@@ -92,10 +94,8 @@ def cholesky_solve(b: TensorLike, factor: TensorLike, /, upper: bool = False) ->
     """
     factor = _square("cholesky_solve", as_floating(factor))
     lower = transposed(factor) if upper else factor
-    is_vector = len(shape_of(b)) == 1
-    halfway = solve_triangular(lower, expand_dims(b, -1) if is_vector else b, upper=False)
-    out = solve_triangular(transposed(lower), halfway, upper=True)
-    return squeeze(out, -1) if is_vector else out
+    halfway = solve_triangular(lower, b, upper=False)
+    return solve_triangular(transposed(lower), halfway, upper=True)
 
 
 @batched("matrices", inputs=2)

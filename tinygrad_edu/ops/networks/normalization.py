@@ -29,7 +29,7 @@ from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.constant_vectors import equal_weights, nan_if_infinite, vector_of_ones
 from tinygrad_edu.ops.elementwise.arithmetic import are_arrays, as_floating, astype
 from tinygrad_edu.ops.elementwise.powers import power, rsqrt, square
-from tinygrad_edu.ops.elementwise.selection import clip
+from tinygrad_edu.ops.elementwise.selection import clip, where
 from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast.networks import normalization as fast
 from tinygrad_edu.ops.images.pooling import avg_pool2d
@@ -45,7 +45,7 @@ from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 
 __all__ = [
     "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
-    "pairwise_distance", "rms_norm",
+    "pairwise_distance", "renorm", "rms_norm",
 ]  # fmt: skip
 
 # --- Normalization to mean 0 and variance 1: over axes 0 and 2 of three, or over axis 1 of two ---
@@ -671,6 +671,36 @@ def normalize(x: TensorLike, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) 
         x = x / np.where(large, scale_along(values_of(x), axis), 1)
         length = vector_norm(x, axis=axis, keepdims=True, ord=p)
     return x / clip(length, eps)
+
+
+def renorm(x: TensorLike, p: float, axis: int, maxnorm: float) -> Tensor | Array:
+    """Return x with each slice along `axis` scaled down to the p-norm `maxnorm`, if its norm is larger.
+
+    As in PyTorch, the factor is maxnorm / (norm + 1e-7).
+
+    Parameters
+    ----------
+    x : array_like, of at least 2 axes
+    p : float
+        The order of the norm, as in `linalg.vector_norm`.
+    axis : int
+        The axis of the slices.
+    maxnorm : float
+        The greatest norm of a slice, >= 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> renorm(np.array([[3.0, 4.0], [0.0, 1.0]]), 2, 0, 2.0).round(6)
+    array([[1.2, 1.6],
+           [0. , 1. ]])
+    """
+    x = as_floating(x)
+    if x.ndim < 2 or maxnorm < 0:
+        raise ValueError(f"renorm: expected at least 2 axes and maxnorm >= 0, got shape {x.shape} and {maxnorm}.")
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    length = vector_norm(x, axis=tuple(a for a in range(x.ndim) if a != axis), keepdims=True, ord=p)
+    return where(values_of(length) > maxnorm, x * (maxnorm / (length + 1e-7)), x)
 
 
 def cosine_similarity(x1: TensorLike, x2: TensorLike, axis: int = 1, eps: float = 1e-8) -> Tensor | Array:

@@ -144,7 +144,7 @@ LEDGER: tuple[Entry, ...] = (
         "half to each",
         "PyTorch: all to the first",
         "as for `maximum`",
-        f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
+        f"{CONVENTIONS}test_kinks_bounds_ends_and_nan",
         ties_or_nan,
     ),
     Entry(
@@ -273,7 +273,7 @@ LEDGER: tuple[Entry, ...] = (
         "goes to the first",
         "PyTorch: goes to any",
         "reproducible: sorting is stable",
-        f"{CONVENTIONS}test_one_of_equal_elements_is_chosen",
+        f"{CONVENTIONS}test_equal_elements_share_the_gradient_or_one_is_chosen",
         ties,
     ),
     Entry(
@@ -318,7 +318,7 @@ LEDGER: tuple[Entry, ...] = (
         "0 or rounding error",
         "PyTorch: other rounding error",
         "not differentiable",
-        f"{CONVENTIONS}test_a_constant_has_no_deviation_at_any_order",
+        f"{CONVENTIONS}test_kinks_bounds_ends_and_nan",
         ties,
     ),
     Entry(
@@ -434,7 +434,7 @@ LEDGER: tuple[Entry, ...] = (
         "shared equally",
         "PyTorch: pooling sends it to one",
         "order-independent",
-        f"{CONVENTIONS}test_ties_in_a_pooling_window_share_evenly",
+        f"{CONVENTIONS}test_equal_elements_share_the_gradient_or_one_is_chosen",
         ties_or_nan,
     ),
     Entry(
@@ -478,7 +478,7 @@ LEDGER: tuple[Entry, ...] = (
         "passed on",
         "PyTorch: depends on the number of elements",
         "NaN is not hidden",
-        f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
+        f"{CONVENTIONS}test_kinks_bounds_ends_and_nan",
         lambda program, finding: gradients(program, finding) and has_nan(program),
     ),
     Entry(
@@ -487,7 +487,7 @@ LEDGER: tuple[Entry, ...] = (
         "0, like PyTorch's `hardsigmoid`",
         "PyTorch: may be passed on by `relu6(x + 3) / 6`",
         "NaN is out of bounds",
-        f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
+        f"{CONVENTIONS}test_kinks_bounds_ends_and_nan",
         lambda program, finding: gradients(program, finding) and has_nan(program),
     ),
     Entry(
@@ -523,7 +523,7 @@ LEDGER: tuple[Entry, ...] = (
         "NaN or 0",
         "PyTorch: NaN at zeros only, or a number",
         "not differentiable",
-        f"{CONVENTIONS}test_norms_and_values_where_they_have_no_derivative",
+        f"{CONVENTIONS}test_kinks_bounds_ends_and_nan",
         second,
     ),
     Entry(
@@ -705,7 +705,7 @@ LEDGER: tuple[Entry, ...] = (
         "the limit",
         "PyTorch: inaccurate; the second is NaN at 0",
         "the limit exists",
-        f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
+        f"{CONVENTIONS}test_kinks_bounds_ends_and_nan",
         gradients,
     ),
     Entry(
@@ -986,7 +986,7 @@ LEDGER: tuple[Entry, ...] = (
         "the limit or NaN",
         "PyTorch: NaN or the limit",
         "0 times infinity; NaN is not hidden",
-        f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
+        f"{CONVENTIONS}test_kinks_bounds_ends_and_nan",
         lambda program, finding: (
             (len(program.steps) > 1 or not (finding.finite and finite(program)))
             and (their_nan(program, finding) or our_nan(program, finding))

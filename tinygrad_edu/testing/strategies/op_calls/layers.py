@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tinygrad_edu import ops
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import (
@@ -17,6 +18,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
     one_axis,
     one_input,
 )
+from tinygrad_edu.testing.strategies.op_calls.several import in_one
 
 _EPS = st.sampled_from([1e-5, 0.25])
 
@@ -117,6 +119,14 @@ def _normalizations(draw: Any) -> Call:
 
 
 @st.composite
+def _renorms(draw: Any) -> Call:
+    """Draw slices of norms above and below the greatest one, 1e3."""
+    shape = draw(shapes(2, 3, empty=False))
+    x = draw(moderate(shape)) * np.where(np.indices(shape).sum(axis=0) % 2, 1, 4e3)
+    return Call("renorm", [x], p=draw(st.sampled_from([1.0, 2.0, 3.0])), axis=draw(st.integers(-1, 1)), maxnorm=1e3)
+
+
+@st.composite
 def _cosines(draw: Any) -> Call:
     """Draw vectors that are not parallel: for parallel vectors the cosine is at its maximum, and its slope is 0."""
     x1_shape, x2_shape = draw(broadcastable(max_dims=2, empty=False))
@@ -154,6 +164,19 @@ def _embeddings(draw: Any, name: str) -> Call:
         return Call(name, [weight], indices=indices)
     unused = sorted({*range(count)} - {*indices.ravel()})  # omitting the gradient of these rows changes nothing
     return Call(name, [indices, weight], padding_idx=draw(st.sampled_from([None, *unused])))
+
+
+@st.composite
+def _bags(draw: Any) -> Call:
+    """Draw bags of rows with different elements. The rows at `padding_idx` have no gradient, so it is not drawn."""
+    count, width, mode = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.sampled_from(["mean", "sum", "max"]))
+    weight, offsets = draw(arrays((count, width), distinct=True)), None
+    if draw(st.booleans()):
+        indices = draw(labels((draw(st.integers(1, 3)), draw(st.integers(1, 3))), count))
+    else:
+        indices = draw(labels((draw(st.integers(1, 5)),), count))
+        offsets = np.array([0, *sorted(draw(st.lists(st.integers(0, len(indices)), max_size=2)))])
+    return Call("embedding_bag", [indices, weight, offsets], (1,), mode=mode)
 
 
 def _uneven(x: Any) -> Any:
@@ -194,6 +217,22 @@ def _attentions_in_blocks(draw: Any) -> Call:
     scale = draw(st.sampled_from([0.5, -1.0]))
     mask = mask.astype(row.dtype) if mask.dtype.kind == "f" else mask
     return Call("attention_in_blocks", [row], mask=mask, shapes=shapes, scale=scale)
+
+
+# --- Alignments ---
+
+
+@st.composite
+def _alignments(draw: Any) -> Call:
+    shape = steps, samples, states = tuple(draw(st.integers(1, most)) for most in (4, 2, 4))
+    lengths = np.array([draw(st.integers(0, steps)) for _ in range(samples)])
+    settings = {"can_skip": draw(masks((samples, states))), "steps": lengths}
+    return Call(in_one("alignment_scores", _probabilities), [draw(moderate(shape))], (0,), **settings)
+
+
+def _probabilities(scores: Any) -> Any:
+    """Return probabilities, of which also those of states without a path are finite."""
+    return ops.exp(ops.concatenate(scores))
 
 
 # --- Recurrent layers ---
@@ -242,10 +281,10 @@ LAYERS: dict[str, Strategy[Call]] = {
         )
     },
     "bilinear": _bilinears(), "local_response_norm": _response_norms(), "normalize": _normalizations(),
-    "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
+    "renorm": _renorms(), "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "lookup_rows", "scatter_add_rows")},
-    "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
-    "attention_in_blocks": _attentions_in_blocks(),
+    "embedding_bag": _bags(), "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
+    "attention_in_blocks": _attentions_in_blocks(), "alignment_scores": _alignments(),
 }  # fmt: skip
 
 

@@ -168,6 +168,14 @@ def _triangular_systems(draw: Any) -> Call:
 
 
 @st.composite
+def _substitutions(draw: Any) -> Call:
+    n, k = _several(draw, 2)
+    stack = draw(_STACKS)
+    b = draw(arrays((*draw(st.sampled_from([stack, stack, ()])), n, k)))
+    return Call("substitute", [draw(_invertible(stack, n)), b], upper=draw(st.booleans()))
+
+
+@st.composite
 def _cholesky_systems(draw: Any) -> Call:
     n, k = _several(draw, 2)
     stack = draw(_STACKS)
@@ -240,7 +248,8 @@ LINALG: dict[str, Strategy[Call]] = {
     **{name: call_of(name, _invertible()) for name in (
         "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor",
     )},
-    "solve_triangular": _triangular_systems(), "cholesky_solve": _cholesky_systems(),
+    "solve_triangular": _triangular_systems(), "substitute": _substitutions(),
+    "cholesky_solve": _cholesky_systems(),
     "lstsq": _rectangular().flatmap(_least_squares),
     "lu": _pivoted(), "triangular_factors": call_of("triangular_factors", _invertible()),
     "expm": call_of("expm", _rectangular(square=True)),

@@ -79,11 +79,11 @@ _ORDERS = st.sampled_from([2.0, 2.0, 1.0, 3.0, np.inf, 0.5])
 
 
 @st.composite
-def _cdists(draw: Any) -> Call:
+def _cdists(draw: Any, name: str) -> Call:
     """Draw rows whose differences have no zeros, and elements of different absolute values."""
     k, stack = draw(st.integers(1, 3)), draw(st.sampled_from([(), (), (2,)]))
     x1, x2 = (np.round(draw(moderate((*stack, draw(st.integers(0, 3)), k)))) for _ in range(2))
-    return Call("cdist", [x1, x2 + 0.55 + 0.03 * np.arange(k)], p=draw(_ORDERS))
+    return Call(name, [x1, x2 + 0.55 + 0.03 * np.arange(k)], p=draw(_ORDERS))
 
 
 @st.composite
@@ -140,7 +140,8 @@ def _histograms(draw: Any) -> Call:
 SAMPLED: dict[str, Strategy[Call]] = {
     **{name: _integrals(name) for name in ("trapezoid", "cumulative_trapezoid")},
     "gradient": _gradients(), "interp": _interpolations(),
-    **{name: _covariances(name) for name in ("cov", "corrcoef")}, "cdist": _cdists(), "pdist": _pdists(),
+    **{name: _covariances(name) for name in ("cov", "corrcoef")}, "pdist": _pdists(),
+    **{name: _cdists(name) for name in ("cdist", "distances")},
     "cross": _crosses(), "vecdot": _vecdots(),
     "vander": call_of("vander", _FEW_NUMBERS, N=st.none() | st.integers(0, 5), increasing=st.booleans()),
     "block_diag": inputs_of("block_diag", st.lists(shapes(0, 2), min_size=1, max_size=3)),
