@@ -12,7 +12,7 @@ import tinygrad_edu as tg
 from tests.training.broken_programs import PROGRAMS, batched, points, sgd
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.training import diagnose
-from tinygrad_edu.training.diagnosis.checks import CHECKS
+from tinygrad_edu.training.diagnosis.checks import FAULTS
 
 
 def diagnosed(name, is_broken, seed=0):
@@ -28,11 +28,11 @@ def test_the_fault_is_named_first_and_the_twin_has_none(name):
 
 
 def test_every_check_has_a_program_and_a_place_in_the_report():
-    assert {fault for fault, _ in PROGRAMS.values()} == set(CHECKS)
+    assert {fault for fault, _ in PROGRAMS.values()} == set(FAULTS)
     for name in PROGRAMS:
         report = diagnosed(name, True)
         found = [each.name for each in report.findings]
-        assert sorted(found + report.in_order + [*report.not_checked]) == sorted(CHECKS)
+        assert sorted(found + report.in_order + [*report.not_checked]) == sorted(FAULTS)
 
 
 # --- The models of models/ ---

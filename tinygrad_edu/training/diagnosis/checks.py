@@ -19,33 +19,33 @@ from tinygrad_edu.training.diagnosis.report import Finding
 from tinygrad_edu.training.nonfinite import explain_nonfinite
 from tinygrad_edu.training.train_step import optimizer_parameters
 
-Result = tuple[str, str] | str | None  # the place and the measured numbers, a reason not to know, or in order
-CHECKS: dict[str, Callable[[Evidence], Finding | str | None]] = {}
+_Result = tuple[str, str] | str | None  # the place and the measured numbers, a reason not to know, or in order
+FAULTS: dict[str, Callable[[Evidence], Finding | str | None]] = {}
 TARGET, BACKWARD = "the target of the batches", "fewer than two layers with weights get a gradient"
 CLASSES = "the tape has no softmax or cross entropy that fits the target"
 MODELS = "calibrated on models/, see docs/diagnose.md"
 
 
-def check(threshold: str, source: str, fix: str) -> Callable[[Callable[[Evidence], Result]], None]:
+def fault(threshold: str, source: str, fix: str) -> Callable[[Callable[[Evidence], _Result]], None]:
     """Register a check under the name of its function, with what a right program has, its source, and what to do."""
 
-    def register(run: Callable[[Evidence], Result]) -> None:
+    def register(run: Callable[[Evidence], _Result]) -> None:
         def judge(e: Evidence) -> Finding | str | None:
             found = run(e)
             return Finding(name, *found, threshold, source, fix) if isinstance(found, tuple) else found
 
-        CHECKS[name := run.__name__.lstrip("_")] = judge
+        FAULTS[name := run.__name__.lstrip("_")] = judge
 
     return register
 
 
-def _worst(found: Mapping[str, float], unit: str, choose: Callable[..., Any] = max) -> Result:
+def _worst(found: Mapping[str, float], unit: str, choose: Callable[..., Any] = max) -> _Result:
     return (", ".join(found), f"{choose(found.values()):.3g} {unit}") if found else None
 
 
-@check("floating point, |mean| at most 3 std, std at most 10", f"LeCun et al., Efficient BackProp, 1998; {MODELS}",
+@fault("floating point, |mean| at most 3 std, std at most 10", f"LeCun et al., Efficient BackProp, 1998; {MODELS}",
        "Subtract the mean of the training set and divide by its std; scale images with data.to_float.")  # fmt: skip
-def _unscaled_inputs(e: Evidence) -> Result:
+def _unscaled_inputs(e: Evidence) -> _Result:
     is_byte = any(getattr(x, "dtype", None) == np.uint8 for batch in e.batches for x in tree_leaves(list(batch[:-1])))
     if isinstance(e.problem, DTypeError) and is_byte and not e.probe.inputs:
         return "the inputs of the batches", f"dtype uint8; {str(e.problem).partition('. ')[0]}"
@@ -56,9 +56,9 @@ def _unscaled_inputs(e: Evidence) -> Result:
     return None if e.probe.inputs else "no layer with weights gets floating-point numbers of the batches"
 
 
-@check("integers from 0 to C - 1, or the shape and dtype of the output", "definition of the loss, see nn.cross_entropy",
+@fault("integers from 0 to C - 1, or the shape and dtype of the output", "definition of the loss, see nn.cross_entropy",
        "Convert, shift or reshape the target.")  # fmt: skip
-def _bad_labels(e: Evidence) -> Result:
+def _bad_labels(e: Evidence) -> _Result:
     if e.repair or e.pairs:
         return TARGET, f"{e.repair}; {e.problem}" if e.repair else f"output and target {e.pairs} broadcast to a square"
     for score in e.scores:
@@ -68,18 +68,18 @@ def _bad_labels(e: Evidence) -> Result:
     return None if e.scores else CLASSES
 
 
-@check("at least two classes", "LeCun et al., Efficient BackProp, 1998, 4.2",
+@fault("at least two classes", "LeCun et al., Efficient BackProp, 1998, 4.2",
        "Shuffle the samples, and check how the target is read.")  # fmt: skip
-def _one_class(e: Evidence) -> Result:
+def _one_class(e: Evidence) -> _Result:
     labels = [x for each in e.scores if each.has_one for x in each.labels]
     if len(labels) < 8:
         return "fewer than 8 samples with one label were read" if e.scores else CLASSES
     return (TARGET, f"{len(labels)} labels, all {labels[0]:g}") if len(set(labels)) == 1 else None
 
 
-@check("at most 5 deviations", "LeCun et al., 1998, 4.2; chi-square as a normal number: Wilson and Hilferty, 1931",
+@fault("at most 5 deviations", "LeCun et al., 1998, 4.2; chi-square as a normal number: Wilson and Hilferty, 1931",
        "Shuffle the samples: data.DataLoader(x, y, batch_size=32, rng=rng).")  # fmt: skip
-def _sorted_labels(e: Evidence) -> Result:
+def _sorted_labels(e: Evidence) -> _Result:
     labels = [each.labels for each in e.scores if each.has_one]
     kinds = np.unique(np.concatenate([np.zeros(0), *labels]))
     if len(labels) < 2 or len(kinds) < 2:
@@ -91,9 +91,9 @@ def _sorted_labels(e: Evidence) -> Result:
     return (TARGET, f"their counts in {len(table)} batches differ by {z:.1f} deviations") if z > 5 else None
 
 
-@check("logits, which are any numbers", "definition of the loss, which computes the softmax or sigmoid itself",
+@fault("logits, which are any numbers", "definition of the loss, which computes the softmax or sigmoid itself",
        "Remove the softmax or sigmoid at the end of the model.")  # fmt: skip
-def _softmax_before_cross_entropy(e: Evidence) -> Result:
+def _softmax_before_cross_entropy(e: Evidence) -> _Result:
     for score in (each for each in e.scores if each.name not in ("softmax", BINARY[1])):
         made_by = getattr(origin(next(iter(score.node.parents.values()))).op, "name", "a leaf")
         sums = 0 if score.name in BINARY else score.x.sum(axis=score.axis)
@@ -103,9 +103,9 @@ def _softmax_before_cross_entropy(e: Evidence) -> Result:
     return None if e.scores else CLASSES
 
 
-@check("a finite number of at most 2 log(classes)", f"Karpathy, A recipe for training networks, 2019; 2 {MODELS}",
+@fault("a finite number of at most 2 log(classes)", f"Karpathy, A recipe for training networks, 2019; 2 {MODELS}",
        "Scale the weights of the last layer down; look for numbers that are not finite.")  # fmt: skip
-def _initial_loss(e: Evidence) -> Result:
+def _initial_loss(e: Evidence) -> _Result:
     if not np.isfinite(e.start).all():
         return "the loss", f"{e.start[0]}; {explain_nonfinite(e.program.model, e.batches, 1, e.again)[0]}"
     losses = [score.value for score in e.scores if score.name in BINARY]
@@ -120,9 +120,9 @@ def _initial_loss(e: Evidence) -> Result:
     return ("the loss", f"{loss:.3g} for {classes} classes") if loss > 2 * log(classes) else None
 
 
-@check("a path on the tape from each parameter to the loss", "definition of the gradient",
+@fault("a path on the tape from each parameter to the loss", "definition of the gradient",
        "Use it in forward without numpy(), detach() or no_grad(), or freeze it: requires_grad = False.")  # fmt: skip
-def _no_gradient(e: Evidence) -> Result:
+def _no_gradient(e: Evidence) -> _Result:
     trained = [name for name, x in e.names.items() if x.requires_grad and not name.endswith("of the optimizer")]
     lost = [name for name in trained if name not in e.reached]
     if not trained:
@@ -130,9 +130,9 @@ def _no_gradient(e: Evidence) -> Result:
     return (", ".join(lost), f"{len(lost)} of {len(trained)} parameters are not on the tape") if lost else None
 
 
-@check("every parameter with a gradient is in the optimizer", "definition of the optimizer",
+@fault("every parameter with a gradient is in the optimizer", "definition of the optimizer",
        "Make the optimizer from model.parameters(), after the model is complete.")  # fmt: skip
-def _not_optimized(e: Evidence) -> Result:
+def _not_optimized(e: Evidence) -> _Result:
     if e.program.optimizer is None:
         return "no optimizer was given"
     held = set(optimizer_parameters(e.program.optimizer))
@@ -141,9 +141,9 @@ def _not_optimized(e: Evidence) -> Result:
     return (", ".join(lost), "a gradient, but no place in the optimizer") if lost else None
 
 
-@check("training is True", "Ioffe and Szegedy, Batch normalization, 2015; Srivastava et al., Dropout, 2014",
+@fault("training is True", "Ioffe and Szegedy, Batch normalization, 2015; Srivastava et al., Dropout, 2014",
        "Call model.train() before the steps. Frozen parts may stay in evaluation mode.")  # fmt: skip
-def _evaluation_mode(e: Evidence) -> Result:
+def _evaluation_mode(e: Evidence) -> _Result:
     names, found = dict(e.given.model.named_modules()), []
     for name, part in names.items():
         around = (names.get(".".join(name.split(".")[:k])) for k in range(name.count(".") + 1, -1, -1))
@@ -154,18 +154,18 @@ def _evaluation_mode(e: Evidence) -> Result:
     return (", ".join(found), "training is False, and the parameters around are trained") if found else None
 
 
-@check("at most half of the units", f"Glorot et al., 2011; He et al., 2015; half {MODELS}",
+@fault("at most half of the units", f"Glorot et al., 2011; He et al., 2015; half {MODELS}",
        "Draw the weights with nn.init.kaiming_normal, set the biases to 0, or lower the learning rate.")  # fmt: skip
-def _dead_units(e: Evidence) -> Result:
+def _dead_units(e: Evidence) -> _Result:
     if not e.probe.units or e.samples < 8:
         return "fewer than 8 samples were read" if e.probe.units else "the tape has no ReLU"
     shares = {name: 1 - alive.mean() for name, alive in e.probe.units.items()}
     return _worst({name: x for name, x in shares.items() if x > 0.5}, "of the units are 0 for all samples")
 
 
-@check("at most half of the results", f"Glorot and Bengio, 2010; 0.97: Karpathy, makemore 3; half {MODELS}",
+@fault("at most half of the results", f"Glorot and Bengio, 2010; 0.97: Karpathy, makemore 3; half {MODELS}",
        "Scale the weights or the inputs of the layer down.")  # fmt: skip
-def _saturated_units(e: Evidence) -> Result:
+def _saturated_units(e: Evidence) -> _Result:
     found = {name: high / size for name, (high, size) in e.probe.saturation.items() if 2 * high > size}
     unit = f"of the results are beyond {SATURATED} of the range"
     return _worst(found, unit) if e.probe.saturation else "the tape has no tanh or sigmoid between layers"
@@ -178,24 +178,24 @@ def _ratios(norms: Mapping[str, float], choose: Callable[..., Any]) -> dict[str,
     return {name: x / other for (name, x), other in zip(norms.items(), later, strict=False) if other > 0}
 
 
-@check("at least 3e-4", f"Glorot and Bengio, 2010; AutoTrainer has 1e-3; {MODELS}",
+@fault("at least 3e-4", f"Glorot and Bengio, 2010; AutoTrainer has 1e-3; {MODELS}",
        "Use ReLU with nn.init.kaiming_normal, normalization layers or residual connections.")  # fmt: skip
-def _vanishing_gradients(e: Evidence) -> Result:
+def _vanishing_gradients(e: Evidence) -> _Result:
     later = _ratios(e.later.gradients, max)  # weights of 0 in the last layer hide the gradient at the start only
     found = {name: x for name, x in _ratios(e.probe.gradients, max).items() if max(x, later.get(name, x)) < 3e-4}
     return _worst(found, "of the norm of a later layer", min) if len(e.probe.gradients) > 1 else BACKWARD
 
 
-@check("at most 1000", f"Glorot and Bengio, 2010; {MODELS}",
+@fault("at most 1000", f"Glorot and Bengio, 2010; {MODELS}",
        "Scale the initial weights down, use normalization layers, or clip the gradient.")  # fmt: skip
-def _exploding_gradients(e: Evidence) -> Result:
+def _exploding_gradients(e: Evidence) -> _Result:
     found = {name: x for name, x in _ratios(e.probe.gradients, min).items() if x > 1e3}
     return _worst(found, "times the norm of a later layer") if len(e.probe.gradients) > 1 else BACKWARD
 
 
-@check("updates of at most 0.1 of the weight, or a loss that falls", f"CS231n, Neural networks 3: about 1e-3; {MODELS}",
+@fault("updates of at most 0.1 of the weight, or a loss that falls", f"CS231n, Neural networks 3: about 1e-3; {MODELS}",
        "Divide the learning rate by 10. If the loop clips gradients, the updates are smaller than here.")  # fmt: skip
-def _rate_too_high(e: Evidence) -> Result:
+def _rate_too_high(e: Evidence) -> _Result:
     if e.untrained:
         return e.untrained
     ratio, before, after = max(e.updates.values(), default=0.0), np.mean(e.start), np.mean(e.after)
@@ -206,17 +206,17 @@ def _rate_too_high(e: Evidence) -> Result:
     return ", ".join(name for name, x in e.updates.items() if x > 0.1) or "the loss", numbers
 
 
-@check("an update of at least 1e-6 of a weight", f"CS231n, Neural networks 3: about 1e-3; {MODELS}",
+@fault("an update of at least 1e-6 of a weight", f"CS231n, Neural networks 3: about 1e-3; {MODELS}",
        "Multiply the learning rate by 10, and check the schedule.")  # fmt: skip
-def _rate_too_low(e: Evidence) -> Result:
+def _rate_too_low(e: Evidence) -> _Result:
     if e.untrained or not e.updates:
         return e.untrained or "no weight with two or more axes is trained"
     return _worst(e.updates, "of the weight in one step") if max(e.updates.values()) < 1e-6 else None
 
 
-@check("at most half of the loss at the start", "Karpathy, A recipe for training neural networks, 2019",
+@fault("at most half of the loss at the start", "Karpathy, A recipe for training neural networks, 2019",
        "Check the pairing of inputs and targets, the shapes in the loss, and the capacity.")  # fmt: skip
-def _cannot_overfit(e: Evidence) -> Result:
+def _cannot_overfit(e: Evidence) -> _Result:
     if e.untrained or not e.fitted:
         return e.untrained or "overfit_steps is 0"
     first, middle, last = (abs(x) for x in (e.fitted[0], e.fitted[len(e.fitted) // 2], e.fitted[-1]))

@@ -1,5 +1,7 @@
 """Diagnose a training that does not learn."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import islice
@@ -13,8 +15,8 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.training.arguments import check_arguments, check_batches
 from tinygrad_edu.training.batches import Batches, refuse_iterator
-from tinygrad_edu.training.diagnosis.checks import CHECKS
-from tinygrad_edu.training.diagnosis.evidence import Evidence, Program, kept_generators
+from tinygrad_edu.training.diagnosis.checks import FAULTS
+from tinygrad_edu.training.diagnosis.evidence import Evidence, Training, kept_generators
 from tinygrad_edu.training.diagnosis.report import Diagnosis, Finding
 
 __all__ = ["diagnose"]
@@ -77,13 +79,13 @@ def diagnose(
         read = [deepcopy(tuple(batch)) for batch in islice(batches, steps)]
         if not read:
             raise DTypeError("diagnose: expected at least 1 batch, got none.")
-        evidence = Evidence(Program(model, loss, optimizer), read, deepcopy(generator(rng)))
+        evidence = Evidence(Training(model, loss, optimizer), read, deepcopy(generator(rng)))
         is_finite = evidence.problem is None and np.isfinite(evidence.start).all()
         if is_finite and optimizer is not None and not evidence.outside:
             evidence.train(steps)
             if overfit_steps:
                 evidence.overfit(overfit_steps)
-        results = {name: evidence.unknown(name) or check(evidence) for name, check in CHECKS.items()}
+        results = {name: evidence.unknown(name) or found(evidence) for name, found in FAULTS.items()}
     findings = [result for result in results.values() if isinstance(result, Finding)]
     unknown = {name: result for name, result in results.items() if isinstance(result, str)}
     if evidence.problem is not None and not {"unscaled_inputs", "bad_labels"} & {each.name for each in findings}:

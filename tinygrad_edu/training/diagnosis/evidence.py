@@ -22,22 +22,22 @@ from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.parallel.gradients import after_hooks, in_order, leaf_gradients, roots_of, scalar
 from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.tape.reading import nodes_behind
-from tinygrad_edu.training.diagnosis.probe import Probe, Score
+from tinygrad_edu.training.diagnosis.probe import LossCall, SignalProbe
 from tinygrad_edu.training.rng_discovery import find_generators, random_sources
 from tinygrad_edu.training.train_step import optimizer_parameters
 
 
-class Program(NamedTuple):
+class Training(NamedTuple):
     """What a training consists of."""
 
     model: Module
     loss: Callable[[Any, Any], Any]
     optimizer: Optimizer | None
 
-    def copied(self) -> Program:
+    def copied(self) -> Training:
         """Return a deep copy, which shares the results of ops that the model keeps."""
         kept = [part for _, part in walk(self.model) if isinstance(part, Tensor) and not part.is_leaf]
-        copy: Program = deepcopy(self, {id(part): part for part in kept})
+        copy: Training = deepcopy(self, {id(part): part for part in kept})
         return copy
 
     def tensors(self) -> dict[str, Tensor]:
@@ -76,22 +76,22 @@ class Program(NamedTuple):
 class Evidence:
     """The measurements of a copied program."""
 
-    def __init__(self, given: Program, batches: list[Any], rng: np.random.Generator) -> None:
+    def __init__(self, given: Training, batches: list[Any], rng: np.random.Generator) -> None:
         self.given, self.batches, self.program = given, batches, given.copied()
         self.names, self.seeds = self.program.tensors(), stream_seeds(rng, len(batches))
         self.reached: dict[str, None] = {}  # names of the parameters on the tape
         self.stray: dict[str, None] = {}  # shapes of other tensors on it that require a gradient
-        self.scores: list[Score] = []  # of each batch, with its labels
+        self.scores: list[LossCall] = []  # of each batch, with its labels
         self.updates: dict[str, float] = {}  # largest norm of an update over that of the weight
         self.losses, self.after, self.fitted = list[float](), list[float](), list[float]()
         self.outside = False  # whether a function uses a parameter of the caller, not of the copy
         self.pairs: tuple[Any, ...] = ()  # shapes of an output and a target that broadcast to a square
         self.problem: Exception | None = None
         self.repair, self.samples = "", 0
-        self.probe = self.later = Probe(self.program.model)
+        self.probe = self.later = SignalProbe(self.program.model)
         self.start = self._run(self.probe)
 
-    def _run(self, probe: Probe) -> list[float]:
+    def _run(self, probe: SignalProbe) -> list[float]:
         losses: list[float] = []
         for batch, seed in zip(self.batches, self.seeds, strict=True):
             probe.begin()
@@ -141,7 +141,7 @@ class Evidence:
             if not np.isfinite([self.losses[-1], *self.updates.values()]).all():
                 self.after = [np.nan]
                 return
-        self.later = Probe(self.program.model)
+        self.later = SignalProbe(self.program.model)
         self.after = self._run(self.later)
 
     def overfit(self, steps: int) -> None:

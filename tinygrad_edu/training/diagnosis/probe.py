@@ -19,7 +19,7 @@ SATURATED = 0.97
 _VIEWS = ("reshape", "transpose", "swapaxes", "moveaxis", "getitem", "squeeze", "expand_dims", "astype", "hooks")
 
 
-class Score(NamedTuple):
+class LossCall(NamedTuple):
     """A call of a softmax or a cross entropy: its name, node, class axis, input and mean result, and its labels."""
 
     name: str
@@ -45,7 +45,7 @@ class Score(NamedTuple):
         return y.argmax(axis=self.axis).ravel() if y.shape == self.x.shape and y.dtype.kind == "f" else None
 
 
-class Probe(Observer):
+class SignalProbe(Observer):
     """Observer that measures the passes of a model, in which it registers forward hooks."""
 
     def __init__(self, model: Module) -> None:
@@ -68,7 +68,7 @@ class Probe(Observer):
 
     def begin(self) -> None:
         """Forget the last pass, before the next one."""
-        self.began, self.scores, self.outputs = next(clock), list[Score](), dict[Node, str]()
+        self.began, self.scores, self.outputs = next(clock), list[LossCall](), dict[Node, str]()
         self._saturated, self._calls = list[tuple[str, Node, ndarray]](), dict[str, int]()
         self._layer: Any = None
 
@@ -89,7 +89,7 @@ class Probe(Observer):
         if name in ("cross_entropy", "log_softmax", "softmax", *BINARY):
             x = next(iter(arrays.values()))
             axis, value = settings.get("axis", 1) % max(1, x.ndim), float(np.mean(result._data))
-            self.scores.append(Score(name, node, axis, x, value))
+            self.scores.append(LossCall(name, node, axis, x, value))
         elif name in ("matmul", "linear", "einsum") and not _is_of_library(layer):
             given = [x for x in others if isinstance(x, ndarray)]
             if len(given) == 1 and all(x.op is None or x.op.name == "transpose" for x in nodes_behind([node])[:-1]):
@@ -136,7 +136,7 @@ class Probe(Observer):
 class _Norms(PassObserver):
     """Adds the norm of the gradient of each layer's output to those of the probe."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: SignalProbe) -> None:
         self.outputs, self.norms = dict(probe.outputs), probe.norms
 
     def vjp(self, node: Node, x: str, vjp: Any) -> Any:
