@@ -94,8 +94,10 @@ def cholesky_solve(b: TensorLike, factor: TensorLike, /, upper: bool = False) ->
     """
     factor = _square("cholesky_solve", as_floating(factor))
     lower = transposed(factor) if upper else factor
-    halfway = solve_triangular(lower, b, upper=False)
-    return solve_triangular(transposed(lower), halfway, upper=True)
+    is_vector = len(shape_of(b)) == 1
+    halfway = solve_triangular(lower, expand_dims(b, -1) if is_vector else b, upper=False)
+    out = solve_triangular(transposed(lower), halfway, upper=True)
+    return squeeze(out, -1) if is_vector else out
 
 
 @batched("matrices", inputs=2)

@@ -176,7 +176,7 @@ def _bags(draw: Any) -> Call:
     else:
         indices = draw(labels((draw(st.integers(1, 5)),), count))
         offsets = np.array([0, *sorted(draw(st.lists(st.integers(0, len(indices)), max_size=2)))])
-    return Call("embedding_bag", [indices, weight, offsets], (1,), mode=mode)
+    return Call("embedding_bag", [indices, weight], (1,), offsets=offsets, mode=mode)
 
 
 def _uneven(x: Any) -> Any:
