@@ -35,11 +35,11 @@ def embedding_bag(
     offsets : (bags,) integers, optional
         Start of each bag in a 1-D input. The first is 0, and none is less than the previous one.
     max_norm : float, optional
-        As in `embedding`.
+        Greatest norm of a row, as in `embedding`.
     norm_type : float, default 2.0
-        As in `embedding`.
+        The p of the p-norm for `max_norm`.
     scale_grad_by_freq : bool, default False
-        As in `embedding`.
+        Whether to divide the gradient of a row by the number of times it occurs in the input.
     mode : {"mean", "sum", "max"}, default "mean"
         Reduction of a bag. The result of an empty bag is zeros. Equal maxima share the gradient evenly.
     per_sample_weights : of the shape of the input, optional
