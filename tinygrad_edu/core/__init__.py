@@ -3,13 +3,13 @@
 ``loss = (x * w).sum(); loss.backward()`` does this:
 
 1. ``x * w`` is ``multiply(x, w)`` (operators), and makes a Call (op). NumPy computes the array. If x or w needs a
-   gradient, the result gets a Node (engine): the time, the nodes of these inputs, and the arrays that their vjps
-   request. Then ``sum`` does the same.
+   gradient, the result gets a Node (engine): the time, the nodes of these inputs, and the arrays for their vjps, which
+   compute their gradients. Then ``sum`` does the same.
 2. ``backward`` (tensor) starts a BackwardPass (engine) at the node of the loss, with the gradient 1.
 3. The pass takes the newest node, computes the gradient of each of its parents by the vjps of its op, and adds it to
    what has arrived at that parent before. At last only leaves are left: their gradients are added to `grad`.
 
-Seven ways to add to it, to be read last. All are ordinary subclasses and assignments:
+Seven ways to add to the core, to be read last. All are ordinary subclasses and assignments:
 
 1. A subclass of Tensor, assigned to `Tensor.result_class`. There is one class of Tensors in a process: results,
    parameters and ``core.Tensor(...)`` are of that class.

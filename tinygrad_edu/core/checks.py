@@ -1,4 +1,4 @@
-"""Checks, which a reader may skip: each is one named call that raises, or returns what it was given to check."""
+"""Checks, which a reader may skip: each is one named call that raises, or returns the value that it checked."""
 
 from __future__ import annotations
 

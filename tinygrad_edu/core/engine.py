@@ -4,7 +4,7 @@ A node records one call of an op (op.py). For each input, the op has a vjp, a ve
 gradient of the result, it computes the gradient of that input. For x * y, the vjp of x is g * y.
 
 The clock numbers the calls and the writes to memory. A result is newer than its inputs, so nodes from newest to oldest
-are in topological order. A node saves arrays without copies: memory with a newer version was written to after the call.
+are in reverse topological order. A node saves arrays, not copies: if their memory has a newer version, they changed.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ def no_grad() -> Iterator[None]:
         recording.reset(token)
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False)  # eq=False: equal only to itself, and so a key of a dict
 class Node:
-    """One recorded call of an op, or a leaf: a Tensor that was given, not computed.
+    """One recorded call of an op, or a leaf: the node of a Tensor that was given, not computed.
 
-    It refers to older nodes and to arrays, never to a Tensor: there are no cycles, and a result alone keeps its graph.
+    It refers to older nodes and to arrays, never to a Tensor: there are no cycles, and a result keeps its graph alive.
     """
 
     shape: tuple[int, ...]
@@ -94,7 +94,7 @@ class BackwardPass:
     def visit(self, node: Node) -> None:
         """Pass the gradient of a node to its parents, and free the saved values."""
         g, saved = self.pop_gradient(node), self.saved(node)
-        for x, parent in node.parents.items():
+        for x, parent in node.parents.items():  # x is a name: "x" or "y" for multiply
             self.add(parent, self.contribution(node, x, g, saved))
         if not self.retain_graph:
             node.saved = None
@@ -114,7 +114,7 @@ class BackwardPass:
 
     def saved(self, node: Node) -> dict[str, Any]:
         """Return the values that the vjps of a node request."""
-        return checks.valid_saved(node)
+        return checks.valid_saved(node)  # returns node.saved
 
     def contribution(self, node: Node, x: str, g: Any, saved: dict[str, Any]) -> Any:
         """Return the contribution of a node to the gradient of its input x."""

@@ -72,7 +72,7 @@ class Op:
         """Return the inputs and the settings of a call, by name."""
         bound = self.signature.bind(*args, **settings)
         bound.apply_defaults()
-        return {x: bound.arguments.pop(x) for x in self.inputs}, bound.arguments  # the settings are left
+        return {x: bound.arguments.pop(x) for x in self.inputs}, bound.arguments  # the settings remain
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -108,7 +108,7 @@ class Call:
         out = self.promoted(np.asarray(out))
         result = Tensor._from_parts(out, self.storage(out))
         parents = {x: tensor._node for x, tensor in self.tensors.items() if tensor._node}
-        if parents and recording.get() and out.dtype.kind == "f":
+        if parents and recording.get() and out.dtype.kind == "f":  # "f": floating point
             result._node = self.node(result, parents)
         return result
 
@@ -122,7 +122,7 @@ class Call:
         return self.op.forward(*self.arrays.values(), **self.settings)
 
     def promoted(self, out: Array) -> Array:
-        """Return the result in the dtype of the floating-point Tensors: a plain array of another dtype follows them."""
+        """Return the result in the common dtype of the floating-point Tensors: plain arrays must not change it."""
         floats = [t.dtype for t in self.tensors.values() if t.dtype.kind == "f"]
         if out.dtype.kind != "f" or out.dtype in floats or len(floats) == len(self.inputs):
             return out
@@ -146,7 +146,7 @@ class Call:
         return Node(result.shape, result.dtype, self.op, parents, saved, storages, self.time)
 
     def copied(self, name: str, value: Any) -> Any:
-        """Copy a value to save: the clock would not tell of a change of a plain array or a list, as of a Tensor's."""
+        """Return a copy of a value to save: a plain array or a list has no version that would reveal a change."""
         return deepcopy(value)
 
     def values(self, result: Tensor) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The operators and methods of a Tensor: ``x + y`` is ``add(x, y)``, and ``x.sum()`` is ``sum(x)``.
 
-This is the one forward reference. A Tensor has operators, operators are ops, and ops are called with Tensors. So each
+This file uses ops before their definition. A Tensor has operators, operators are ops, and ops take Tensors. So each
 method looks its op up in the package when it runs.
 """
 

@@ -50,7 +50,7 @@ class Tensor(Operators):
 
         `gradient` is the gradient of a final number with respect to this Tensor: 1 if this is that number.
         """
-        node = checks.has_graph(self)
+        node = checks.has_graph(self)  # returns self._node
         backward_pass = self.pass_class(retain_graph)
         backward_pass.add(node, self._initial_gradient(gradient))
         backward_pass.run()
