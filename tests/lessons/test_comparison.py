@@ -32,7 +32,7 @@ def test_each_pair_has_the_code_of_the_hole_and_that_of_the_core(lesson, folder)
         mine, core = part.codes(folder)
         piece = part.lesson.pieces[part.hole]
         assert [line for line in piece.split("\n") if line.strip() not in mine] == []
-        assert all(f"{name.rpartition('.')[2]}" in core for name in part.core)
+        assert all(name.rpartition(".")[2] in core for name in part.core)
         assert f"# core/{part.core[0].partition('.')[0]}.py has no" not in core
 
 

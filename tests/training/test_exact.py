@@ -180,7 +180,7 @@ def test_an_error_of_one_rank_is_raised_on_all(where, rank, samples):
 
 # --- Faults ---
 
-# What is wrong, and where: the owner and the name of an attribute, and a function of the attribute that returns another
+# Each fault replaces attributes: (owner, name, function). The function maps the right attribute to the wrong one.
 FAULTS = {
     "every loss is treated as a mean over samples, and computed in each shard": [
         (gradients, "denominator_of", lambda real: lambda loss, target: float(count_of(target)))],

@@ -59,8 +59,8 @@ def _unscaled_inputs(e: Evidence) -> _Result:
 @fault("integers from 0 to C - 1, or the shape and dtype of the output", "definition of the loss, see nn.cross_entropy",
        "Convert, shift or reshape the target.")  # fmt: skip
 def _bad_labels(e: Evidence) -> _Result:
-    if e.repair or e.pairs:
-        return TARGET, f"{e.repair}; {e.problem}" if e.repair else f"output and target {e.pairs} broadcast to a square"
+    if e.is_refused or e.pairs:
+        return TARGET, str(e.problem) if e.is_refused else f"output and target {e.pairs} broadcast to a square"
     for score in e.scores:
         labels = score.labels
         if not score.is_masked and ((labels < 0) | (labels >= score.classes)).any():

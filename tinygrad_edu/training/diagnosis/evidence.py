@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from itertools import chain, cycle, islice
 from typing import Any, NamedTuple
 
@@ -13,18 +14,21 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.core.module import walk
-from tinygrad_edu.engine import Tensor, enable_grad, no_grad, values_of
+from tinygrad_edu.engine import Tensor, enable_grad, values_of
 from tinygrad_edu.engine.modes import Mode
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.batching import as_tensors, inputs_and_target, num_samples
 from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.parallel.gradients import after_hooks, in_order, leaf_gradients, roots_of, scalar
+from tinygrad_edu.parallel.gradients import leaf_gradients, roots_of, scalar
 from tinygrad_edu.shared.pytree import tree_leaves
 from tinygrad_edu.tape.reading import nodes_behind
 from tinygrad_edu.training.diagnosis.probe import LossCall, SignalProbe
 from tinygrad_edu.training.rng_discovery import find_generators, random_sources
 from tinygrad_edu.training.train_step import optimizer_parameters
+
+_REFUSALS = (DTypeError, IndexError, ShapeError, ValueError)  # errors of losses for wrong targets
 
 
 class Training(NamedTuple):
@@ -58,15 +62,14 @@ class Training(NamedTuple):
 
     def step(self, batch: Any, seed: ndarray) -> float:
         """Take an optimizer step, and return the loss before it. All layers draw from a stream of the seed."""
-        tensors = list(self.tensors().values())
 
         def closure() -> Tensor:
+            for tensor in self.tensors().values():
+                tensor.zero_grad()
             with random_stream(stream_of(seed)):
                 loss = self.value(batch)
-            gradients = in_order(tensors, leaf_gradients(roots_of(loss), tensors))
-            for tensor, gradient in zip(tensors, after_hooks(tensors, gradients), strict=True):
-                if tensor.requires_grad:
-                    tensor.grad = gradient
+            if loss.requires_grad:
+                loss.backward()
             return loss
 
         assert self.optimizer is not None
@@ -86,8 +89,9 @@ class Evidence:
         self.losses, self.after, self.fitted = list[float](), list[float](), list[float]()
         self.outside = False  # whether a function uses a parameter of the caller, not of the copy
         self.pairs: tuple[Any, ...] = ()  # shapes of an output and a target that broadcast to a square
+        self.samples = 0
         self.problem: Exception | None = None
-        self.repair, self.samples = "", 0
+        self.is_refused = False  # whether it is the loss that raised the problem, as it does for a wrong target
         self.probe = self.later = SignalProbe(self.program.model)
         self.start = self._run(self.probe)
 
@@ -101,13 +105,14 @@ class Evidence:
                     out = self.program.output(batch)
                     loss = scalar(self.program.loss(out, batch[-1]))
                 except Exception as error:
-                    self.problem, self.repair = error, "" if out is None else self._repair(batch, out)
+                    self.problem, self.is_refused = error, out is not None and isinstance(error, _REFUSALS)
                     return losses
                 probe.end(out)
                 if probe is self.probe:
                     self._read_graph(out, loss, batch[-1])
                 leaf_gradients(roots_of(loss), list(self.names.values()))
             losses.append(float(loss.item()))
+        probe.close()
         return losses
 
     def again(self) -> list[Tensor]:
@@ -170,47 +175,24 @@ class Evidence:
             if {len(a), len(b)} == {1, 2} and a[0] == b[0] > 1 == max((*a[1:], *b[1:])):
                 self.pairs = (a, b) if any(node.shape == (a[0], a[0]) for node in nodes) else self.pairs
 
-    def _repair(self, batch: Any, out: Any) -> str:
-        """Return the target of a batch as text, if the loss raises for it, but not for a repaired one."""
-        y = np.asarray(values_of(batch[-1])) if isinstance(batch[-1], Tensor | ndarray) else np.zeros(0)
-        classes = out.shape[1] if isinstance(out, Tensor) and out.ndim > 1 else 1
-        for repair in _REPAIRS if y.size else ():
-            try:
-                with no_grad():
-                    self.program.loss(out, repair(y, out.shape, max(classes, 2)))
-            except Exception:
-                continue
-            return f"{y.dtype} {y.shape}, from {y.min():g} to {y.max():g}"
-        return ""
-
-
-_REPAIRS: list[Callable[[ndarray, tuple[int, ...], int], ndarray]] = [
-    lambda y, shape, classes: y.astype(np.int64),
-    lambda y, shape, classes: y.astype(np.float32),
-    lambda y, shape, classes: np.clip(y, 0, classes - 1),
-    lambda y, shape, classes: y.reshape(shape),
-    lambda y, shape, classes: y.reshape(-1).astype(np.int64),
-]
-
 
 @contextmanager
 def kept_generators(*parts: Any) -> Iterator[None]:
     """Context manager that restores the generators which the parts hold, and the global ones, at the end."""
     found = [find_generators(part) if isinstance(part, Module) else random_sources(part) for part in parts]
-    sources: list[Any] = [np.random.get_state.__self__, random.getstate.__self__]  # type: ignore[attr-defined]
-    sources += chain(*(each.values() for each in found))
-    before = [(source, _state(source)) for source in sources]
+    sources = chain(*(each.values() for each in found), [np.random.get_state.__self__, random.getstate.__self__])  # type: ignore[attr-defined]
+    restorers = [_restorer(source) for source in sources]
     try:
         yield
     finally:
-        for source, state in before:
-            if isinstance(source, np.random.Generator):
-                source.bit_generator.state = state
-            else:
-                (source.setstate if isinstance(source, random.Random) else source.set_state)(state)
+        for restore in restorers:
+            restore()
 
 
-def _state(source: Any) -> Any:
+def _restorer(source: Any) -> Callable[[], None]:
+    """Return a function that sets a generator to its state of now."""
     if isinstance(source, np.random.Generator):
-        return source.bit_generator.state
-    return source.getstate() if isinstance(source, random.Random) else source.get_state()
+        return partial(setattr, source.bit_generator, "state", source.bit_generator.state)
+    if isinstance(source, random.Random):
+        return partial(source.setstate, source.getstate())
+    return partial(source.set_state, source.get_state())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import PARAMETER, Node, Observer, PassObserver, Tensor, clock, role_of, values_of
+from tinygrad_edu.engine import PARAMETER, Node, Observer, Tensor, clock, role_of, values_of
 from tinygrad_edu.engine.debug.call_site import CallSite
 from tinygrad_edu.nn import Module
 from tinygrad_edu.shared.pytree import tree_leaves
@@ -55,11 +55,12 @@ class SignalProbe(Observer):
         self.saturation: dict[str, ndarray] = {}  # numbers of saturated and of all elements of a tanh or sigmoid
         self.norms: dict[str, float] = {}
         self._order: dict[str, None] = {}
+        self._hooks: list[Any] = []
         self.begin()
         for part in model.modules():
             own = [x for _, x in part._members() if isinstance(x, Tensor) and role_of(x) == PARAMETER]
             if any(x.ndim > 1 for x in own):
-                part.register_forward_hook(self._after_layer)
+                self._hooks.append(part.register_forward_hook(self._after_layer))
 
     @property
     def gradients(self) -> dict[str, float]:
@@ -68,9 +69,14 @@ class SignalProbe(Observer):
 
     def begin(self) -> None:
         """Forget the last pass, before the next one."""
-        self.began, self.scores, self.outputs = next(clock), list[LossCall](), dict[Node, str]()
+        self.began, self.scores = next(clock), list[LossCall]()
         self._saturated, self._calls = list[tuple[str, Node, ndarray]](), dict[str, int]()
         self._layer: Any = None
+
+    def close(self) -> None:
+        """Remove the hooks, so that later passes are not measured."""
+        for hook in self._hooks:
+            hook.remove()
 
     def end(self, out: Any) -> None:
         """Count the saturated elements of the pass, but not those of the model's output or of data."""
@@ -106,10 +112,6 @@ class SignalProbe(Observer):
                 (self._place(name, layer, site), node, np.array([(height > SATURATED).sum(), height.size]))
             )
 
-    def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
-        """Return the observer that measures the gradients of the layers' outputs."""
-        return _Norms(self)
-
     def _place(self, name: str, layer: Any, site: CallSite) -> str:
         """Return the name of a layer, or of an op with its line, and the number of a repeated call."""
         is_layer = type(layer).__name__.lower() == name
@@ -122,31 +124,19 @@ class SignalProbe(Observer):
         for x in tree_leaves(inputs) if _is_of_library(layer) else ():
             if (isinstance(x, ndarray) or (isinstance(x, Tensor) and x.is_leaf)) and x.dtype.kind == "f":
                 self._add_input(where, values_of(x))
-        for node in (x._node for x in tree_leaves(out) if isinstance(x, Tensor)):
-            if node is not None:
-                self.outputs[node] = where
+        for x in tree_leaves(out):
+            if isinstance(x, Tensor) and x._node is not None:
                 self._order[where] = None
+                x.register_hook(partial(self._add_norm, where))
+
+    def _add_norm(self, where: str, g: Any) -> None:
+        norm = np.linalg.norm(np.asarray(values_of(g), np.float64))
+        self.norms[where] = float(np.hypot(self.norms.get(where, 0.0), norm))
 
     def _add_input(self, where: str, x: ndarray) -> None:
         wide = x.astype(np.float64)
         counts = np.array([x.size, wide.sum(), np.square(wide).sum(), x.dtype == np.uint8])
         self.inputs[where] = self.inputs.get(where, 0) + counts
-
-
-class _Norms(PassObserver):
-    """Adds the norm of the gradient of each layer's output to those of the probe."""
-
-    def __init__(self, probe: SignalProbe) -> None:
-        self.outputs, self.norms = dict(probe.outputs), probe.norms
-
-    def vjp(self, node: Node, x: str, vjp: Any) -> Any:
-        """Wrap the first vjp of a node that is a layer's output."""
-        return partial(self._measure, self.outputs.pop(node), vjp) if node in self.outputs else vjp
-
-    def _measure(self, where: str, vjp: Any, g: Any, saved: dict[str, Any]) -> Any:
-        norm = np.linalg.norm(np.asarray(values_of(g), np.float64))
-        self.norms[where] = float(np.hypot(self.norms.get(where, 0.0), norm))
-        return vjp(g, saved)
 
 
 def origin(node: Node) -> Node:

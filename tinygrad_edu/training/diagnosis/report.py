@@ -82,28 +82,26 @@ class Diagnosis:
     losses: list[float] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        lines = [self._summary(), *(f"{k}. {finding}" for k, finding in enumerate(self.findings, 1))]
         width, lengths = max(map(len, self.gradients), default=0), _lengths(self.gradients)
-        lines += ["Norm of the gradient of each layer's output, on a logarithmic scale:"] if self.gradients else []
+        lines = ["Norm of the gradient of each layer's output, on a logarithmic scale:"] if self.gradients else []
         for name, x in self.gradients.items():
             lines.append(f"    {name:{width}}  {x:<8.2g} {'#' * round(30 * lengths[name])}".rstrip())
+        return "\n".join([self._text(), *lines])
+
+    def _text(self) -> str:
+        counts = len(self.findings), len(self.in_order), len(self.not_checked)
+        lines = ["Findings: {}. In order: {}. Not checked: {}.".format(*counts)]
+        lines += [f"{k}. {finding}" for k, finding in enumerate(self.findings, 1)]
         lines += [f"In order: {', '.join(self.in_order)}"] if self.in_order else []
         lines += ["Not checked:"] if self.not_checked else []
         return "\n".join([*lines, *(f"    {name}: {reason}" for name, reason in self.not_checked.items())])
 
     def page(self, path: str | os.PathLike[str]) -> None:
         """Write a standalone HTML page with pictures, atomically. Raise DataError if it cannot be written."""
-        found = "".join(f"<h2>{k}. {x.name} in {escape(x.where)}</h2>{_terms([*vars(x).items()][2:])}"
-                        for k, x in enumerate(self.findings, 1))  # fmt: skip
         pictures = _bars("Norm of the gradient of each layer's output", self.gradients)
         pictures += _bars("Largest update of each weight, divided by its norm", self.updates)
         pictures += _bars("Loss before each step", {f"step {k}": x for k, x in enumerate(self.losses)})
-        other = f"<h3>In order</h3><p>{', '.join(self.in_order)}</p><h3>Not checked</h3>"
-        body = f"<h1>Diagnosis</h1><p>{self._summary()}</p>{found}<main>{pictures}</main>{other}"
-        write_result("the page", path, f"{_HEAD}{body}{_terms([*self.not_checked.items()])}</html>\n".encode())
-
-    def _summary(self) -> str:
-        return f"Findings: {len(self.findings)}. In order: {len(self.in_order)}. Not checked: {len(self.not_checked)}."
+        write_result("the page", path, f"{_HEAD}<pre>{escape(self._text())}</pre>{pictures}</html>\n".encode())
 
 
 def _lengths(values: Mapping[str, float]) -> dict[str, float]:
@@ -112,10 +110,6 @@ def _lengths(values: Mapping[str, float]) -> dict[str, float]:
     top = max(logs.values(), default=0.0)
     low = min([*logs.values(), top - 3]) - 0.5
     return {name: (logs[name] - low) / (top - low) if name in logs else float(x > 0) for name, x in values.items()}
-
-
-def _terms(rows: list[tuple[str, str]]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(text)}</dd>' for name, text in rows)}</dl>"
 
 
 def _bars(title: str, values: Mapping[str, float]) -> str:
@@ -128,13 +122,8 @@ def _bars(title: str, values: Mapping[str, float]) -> str:
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Diagnosis</title>
 <meta name="viewport" content="width=device-width"><style>
-:root { color-scheme: light dark; --bad: light-dark(#b93c0b, #ff9d5c); --value: light-dark(#2563b8, #7db1ff); }
-body { max-width: 1080px; margin: auto; padding: 16px; font: 15px/1.45 system-ui, sans-serif; overflow-wrap: anywhere;
-  background: light-dark(#f6f4ef, #14161a); color: light-dark(#1f2328, #e7e5e0); }
-h1, h2, h3, p { margin: 0 0 6px; font-size: 15px; } h1 { font-size: 20px; } h2 { color: var(--bad); margin-top: 16px; }
-p, dt { color: light-dark(#5d6269, #a3a8b0); } dd { margin: 0; }
-dl { display: grid; grid-template-columns: minmax(84px, auto) 1fr; gap: 2px 14px; margin: 0 0 16px; }
-main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 20px; }
-.bar { display: grid; grid-template-columns: 10em 1fr 4.5em; gap: 8px; align-items: center; font-size: 13px; }
-.bar i { height: 10px; background: linear-gradient(90deg, var(--value) calc(100% * var(--x)), #8883 0); }
+:root { color-scheme: light dark; } body { max-width: 900px; margin: auto; padding: 16px; font: 14px/1.5 sans-serif; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; font-family: monospace; } p { opacity: 0.7; }
+.bar { display: grid; grid-template-columns: minmax(6em, 12em) 1fr 5em; gap: 8px; overflow-wrap: anywhere; }
+.bar i { height: 10px; margin: auto 0; background: linear-gradient(90deg, #3b82d6 calc(100% * var(--x)), #8883 0); }
 </style>"""
