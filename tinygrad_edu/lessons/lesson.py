@@ -88,7 +88,8 @@ class Lesson:
         piece = self.pieces[hole]
         if not piece.startswith(" "):
             return re.findall(r"^(\w+)\.vjps\(", piece, re.MULTILINE)
-        line = self._marked[: self._marked.index(piece)].count("\n") + 1
+        start = next(found.start(4) for found in _HOLE.finditer(self._marked) if found[2] == hole)
+        line = self._marked.count("\n", 0, start) + 1
         spans = {
             name: range(node.lineno, (node.end_lineno or 0) + 1) for name, node in definitions(self._marked).items()
         }
