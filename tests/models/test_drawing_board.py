@@ -247,6 +247,12 @@ def expect_digit(page, digit):
     expect(page.locator("#digit")).to_have_text(digit, timeout=20_000)
 
 
+def expect_last_digit(page, digit):
+    """Wait for the answer to the whole stroke: the page may show answers to its earlier points before."""
+    page.wait_for_selector("#prediction[aria-busy=false]", timeout=20_000)
+    expect_digit(page, digit)
+
+
 def expect_nothing(page):
     from playwright.sync_api import expect
 
@@ -266,12 +272,7 @@ def test_a_digit_that_is_drawn_is_read_and_explained(page, port, width, scheme):
     page.goto(f"http://127.0.0.1:{port}/")
     empty = picture(page, "gradient")
     draw(page, THREE)
-    expect_digit(page, "3")
-    # A busy machine may still show the answer to an earlier point of the stroke.
-    page.wait_for_function(
-        "() => { const bars = [...document.querySelectorAll('#bars small')].map(each => parseFloat(each.textContent));"
-        " return bars[3] === Math.max(...bars); }"
-    )
+    expect_last_digit(page, "3")
     three = picture(page, "gradient")
     bars = [float(text.removesuffix(" %")) for text in page.locator("#bars small").all_text_contents()]
     assert bars[3] == max(bars)
@@ -280,7 +281,7 @@ def test_a_digit_that_is_drawn_is_read_and_explained(page, port, width, scheme):
     expect_nothing(page)
     assert picture(page, "gradient") == empty
     draw(page, ONE)
-    expect_digit(page, "1")
+    expect_last_digit(page, "1")
     assert len({empty, three, picture(page, "gradient")}) == 3
     page.get_by_role("button", name="Clear").click()
     expect_nothing(page)
