@@ -59,7 +59,7 @@ def samples(count, dtype=np.float32):
 
 
 def network(rng, *parts, bias=True):
-    return nn.Sequential(nn.Linear(6, 5, bias=bias, rng=rng), *parts, nn.Tanh(), nn.Linear(5, 3, bias=bias, rng=rng))
+    return nn.Sequential(nn.Linear(6, 8, bias=bias, rng=rng), *parts, nn.Tanh(), nn.Linear(8, 3, bias=bias, rng=rng))
 
 
 def trained(workers, build, batches, loss=nn.cross_entropy, optimizer=optim.Adam, epochs=1, **settings):
@@ -82,7 +82,7 @@ def noisy(x, y, *, rng):
 
 
 def mixed(rng):
-    return nn.Sequential(nn.Linear(6, 5, rng=rng).astype(np.float64), nn.Tanh(), nn.Linear(5, 3, rng=rng))
+    return nn.Sequential(nn.Linear(6, 8, rng=rng).astype(np.float64), nn.Tanh(), nn.Linear(8, 3, rng=rng))
 
 
 def of_two_dtypes(workers):
