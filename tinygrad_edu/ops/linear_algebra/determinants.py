@@ -20,6 +20,9 @@ __all__ = ["det", "slogdet"]
 
 _T = TypeVar("_T")
 
+# Condition number up to which det(x) inv(x).T has as many digits as the SVD: the errors of small pivots cancel.
+_REGULAR = 1e10
+
 
 class SlogdetResult(NamedTuple, Generic[_T]):
     """The sign of a determinant and the logarithm of its absolute value."""
@@ -42,12 +45,25 @@ def cofactors(x: Array) -> Array:
     """Return the cofactors, the derivatives of the determinant: signed minors without the row and column of an element.
 
     With x = U diag(s) V they are det(U) det(V) U diag(c) V, where c[i] is the product of all s[j] with j != i. Those of
-    at most three rows are written out.
+    at most three rows are written out. For regular matrices they are det(x) inv(x).T.
     """
     if x.shape[-1] in _MINORS:
         return np.asarray(_MINORS[x.shape[-1]](x))
-    sign, u, s, v = _svd_with_sign(x)
-    return sign * (u * _leave_one_out_products(s)[..., None, :]) @ v
+    out, regular = _regular_cofactors(x)
+    if not regular.all():
+        sign, u, s, v = _svd_with_sign(x[~regular])
+        out[~regular] = sign * (u * _leave_one_out_products(s)[..., None, :]) @ v
+    return out
+
+
+def _regular_cofactors(x: ndarray) -> tuple[ndarray, ndarray]:
+    """Return det(x) inv(x).T, and which of the matrices are regular: of a normal determinant and a low condition."""
+    with np.errstate(all="ignore"):
+        sizes, inverses = np.linalg.det(x), np.zeros_like(x)
+        regular = np.isfinite(sizes) & (np.abs(sizes) >= np.finfo(x.dtype).tiny)
+        inverses[regular] = np.linalg.inv(x[regular])
+        regular &= np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverses, axis=(-2, -1)) <= _REGULAR
+        return _as_1x1_matrices(sizes) * np.swapaxes(inverses, -1, -2), regular
 
 
 def _cofactors_of_3(x: ndarray) -> ndarray:

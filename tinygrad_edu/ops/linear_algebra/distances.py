@@ -24,7 +24,7 @@ from tinygrad_edu.shared.speed.thresholds import SizeThreshold
 __all__ = ["cdist", "pdist"]
 
 # Elements that are computed at a time: a few arrays of this size fit into a core's cache.
-_BLOCK = SizeThreshold(2**17)
+_BLOCK = SizeThreshold(2**18)
 
 # Rows of `pdist` that are computed at a time, with all later rows: half of the pairs are not computed.
 _STRIP = SizeThreshold(256)
@@ -40,8 +40,9 @@ def distances(x1: Array, x2: Array, /, p: float) -> Array:
     """
     out = np.empty((*x1.shape[:-1], x2.shape[-2]), x1.dtype)
     if p != 2:
+        a, b = _columns(x1, x2)
         for rows in _blocks(x1, x2, x1.shape[-1]):
-            out[..., rows, :] = vector_norm(_differences(x1[..., rows, :], x2), axis=0, ord=p)
+            out[..., rows, :] = vector_norm(a[..., rows, :] - b, axis=0, ord=p)
         return out
     (a, a_squares), (b, b_squares) = _centered(x1, x2), _centered(x2, x2)
     columns, limits = -2 * transposed(b), _limits_of_near(x1.dtype, a_squares, b_squares)
@@ -64,9 +65,9 @@ def _blocks(x1: Any, x2: Any, size: int = 1) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
-def _differences(x1: Any, x2: Any) -> Any:
-    """Return the differences of all pairs: (..., n, k), (..., m, k) -> (k, ..., n, m), with a long inner axis."""
-    return expand_dims(moveaxis(x1, -1, 0), -1) - expand_dims(moveaxis(x2, -1, 0), -2)
+def _columns(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """Return (k, ..., n, 1) and (k, ..., 1, m) for (..., n, k) and (..., m, k), with long axes last."""
+    return expand_dims(moveaxis(x1, -1, 0), -1), expand_dims(moveaxis(x2, -1, 0), -2)
 
 
 def _centered(x: Any, x2: Any) -> tuple[Any, ndarray]:
@@ -98,8 +99,9 @@ def _pairs(x1: Any, x2: Any, near: tuple[ndarray, ...]) -> Any:
 
 
 def _distances_x1(g: Any, x1: Any, x2: Any, out: Any, p: float) -> Any:
-    parts = (_by_products if p == 2 else _by_differences)(g, x1, x2, out, p)
-    return cast(concatenate(list(parts), -2), x1.dtype)
+    if p == 2:
+        return cast(concatenate(list(_by_products(g, x1, x2, out, p)), -2), x1.dtype)
+    return moveaxis(concatenate(list(_by_differences(g, x1, x2, out, p)), -1), 0, -1)
 
 
 def _by_products(g: Any, x1: Any, x2: Any, out: Any, p: float) -> Iterator[Any]:
@@ -115,7 +117,9 @@ def _by_products(g: Any, x1: Any, x2: Any, out: Any, p: float) -> Iterator[Any]:
         near = _where_not(far)
         weights = cast(keep(part / where(far, d, 1), far) if near else part / d, np.float64)
         total = sum(weights, -1, keepdims=True) * a[..., rows, :] - matmul(weights, b)
-        if near:
+        apart = values_of(d)[near] != 0 if near else np.zeros(0, bool)
+        if apart.any():  # the gradient at a distance of 0 is 0
+            near = tuple(index[apart] for index in near)
             pairs = _pairs(x1[..., rows, :], x2, near)
             direct = p_norm.vjp_functions["x"](getitem(part, near), pairs, getitem(d, near), p, (1,))
             total = total + scatter_add(direct, near[:-1], total.shape)
@@ -123,14 +127,15 @@ def _by_products(g: Any, x1: Any, x2: Any, out: Any, p: float) -> Iterator[Any]:
 
 
 def _by_differences(g: Any, x1: Any, x2: Any, out: Any, p: float) -> Iterator[Any]:
-    """Yield sums of the vjps of norms of differences."""
+    """Yield sums of the vjps of norms of differences, with the columns of x1 first."""
+    a, b = _columns(x1, x2)
     for rows in _blocks(x1, x2, x1.shape[-1]):
-        part, d, x = g[..., rows, :], out[..., rows, :], _differences(x1[..., rows, :], x2)
+        part, d, x = g[..., rows, :], out[..., rows, :], a[..., rows, :] - b
         if np.isfinite(p):
             slopes = p_norm.vjp_functions["x"](part, x, d, p, (0,))
         else:
             slopes = sign(x) * max.vjp_functions["x"](part, abs(x), d, 0)
-        yield moveaxis(sum(slopes, -1), 0, -1)
+        yield sum(slopes, -1)
 
 
 distances.vjps(x1=_distances_x1, x2=lambda g, x1, x2, out, p: _distances_x1(transposed(g), x2, x1, transposed(out), p))

@@ -82,7 +82,7 @@ def substitute(a: Array, b: Array, /, upper: bool) -> Array:
         rows, solved = slice(start, end), slice(end, None) if upper else slice(start)
         rest = b[..., rows, :]
         if len(starts) > 1:
-            rest = rest - matmul(a[..., rows, solved], out[..., solved, :])
+            rest = rest - a[..., rows, solved] @ out[..., solved, :]
         block, size = a[..., rows, rows], rest.shape[-2]
         out[..., rows, :] = np.linalg.solve(np.where(read[:size, :size], block, a.dtype.type(0)), rest)
     return out
