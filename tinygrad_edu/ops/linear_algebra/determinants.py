@@ -47,6 +47,8 @@ def cofactors(x: Array) -> Array:
     With x = U diag(s) V they are det(U) det(V) U diag(c) V, where c[i] is the product of all s[j] with j != i. Those of
     at most three rows are written out. For regular matrices they are det(x) inv(x).T.
     """
+    if x.dtype == np.float16:
+        raise TypeError("array type float16 is unsupported in linalg")  # as by NumPy, for the minors too
     if x.shape[-1] in _MINORS:
         return np.asarray(_MINORS[x.shape[-1]](x))
     out, regular = _regular_cofactors(x)

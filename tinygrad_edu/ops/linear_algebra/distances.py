@@ -38,14 +38,14 @@ def distances(x1: Array, x2: Array, /, p: float) -> Array:
     measured error of d is at most 5 eps (|x|**2 + |y|**2) / d**2, for 2 to 1,024 columns. Where this could be more
     than 20 eps, or more than a quarter of the eps of float32, the pair is near, and its difference is computed.
     """
-    out = np.empty((*x1.shape[:-1], x2.shape[-2]), x1.dtype)
+    out = np.empty((*x1.shape[:-1], x2.shape[-2]), np.result_type(x1, x2))
     if p != 2:
         a, b = _columns(x1, x2)
         for rows in _blocks(x1, x2, x1.shape[-1]):
             out[..., rows, :] = vector_norm(a[..., rows, :] - b, axis=0, ord=p)
         return out
     (a, a_squares), (b, b_squares) = _centered(x1, x2), _centered(x2, x2)
-    columns, limits = -2 * transposed(b), _limits_of_near(x1.dtype, a_squares, b_squares)
+    columns, limits = -2 * transposed(b), _limits_of_near(out.dtype, a_squares, b_squares)
     with np.errstate(over="ignore", invalid="ignore"):
         for rows in _blocks(x1, x2):
             squares = a_squares[..., rows, None] + b_squares[..., None, :]
@@ -100,14 +100,16 @@ def _pairs(x1: Any, x2: Any, near: tuple[ndarray, ...]) -> Any:
 
 def _distances_x1(g: Any, x1: Any, x2: Any, out: Any, p: float) -> Any:
     if p == 2:
-        return cast(concatenate(list(_by_products(g, x1, x2, out, p)), -2), x1.dtype)
-    return moveaxis(concatenate(list(_by_differences(g, x1, x2, out, p)), -1), 0, -1)
+        parts = concatenate(list(_by_products(g, x1, x2, out, p)), -2)
+    else:
+        parts = moveaxis(concatenate(list(_by_differences(g, x1, x2, out, p)), -1), 0, -1)
+    return cast(parts, x1.dtype)
 
 
 def _by_products(g: Any, x1: Any, x2: Any, out: Any, p: float) -> Iterator[Any]:
     """Yield sums of g / out * (x1 - x2), as products of matrices for pairs that are not near."""
     (a, a_squares), (b, b_squares) = _centered(x1, x2), _centered(x2, x2)
-    limits = _limits_of_near(x1.dtype, a_squares, b_squares)
+    limits = _limits_of_near(out.dtype, a_squares, b_squares)
     for rows in _blocks(x1, x2):
         part, d = g[..., rows, :], out[..., rows, :]
         with np.errstate(over="ignore"):
