@@ -309,8 +309,10 @@ def twelve_layers_of_large_weights(rng, broken):
     model = mlp(rng, 4, *[32] * 12, 3)
     for layer in [*model][::2]:
         layer.weight.assign(nn.init.kaiming_normal(layer.weight.shape, rng).numpy() * (3 if broken else 1))
-    model[-1].weight.assign(model[-1].weight.numpy() * (1e-7 if broken else 1))
-    return program(model, nn.cross_entropy, batched(*points(rng)), sgd(model, 1e-6 if broken else 1e-2))
+        layer.bias.assign(np.zeros(layer.bias.shape))
+    x, y = points(rng)
+    batches = batched(x * np.float32(1e-7 if broken else 1), y)
+    return program(model, nn.cross_entropy, batches, sgd(model, 1e-8 if broken else 1e-2))
 
 
 # --- Rate and overfitting ---

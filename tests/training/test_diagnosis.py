@@ -191,7 +191,7 @@ def test_the_page_has_the_findings_and_a_bar_for_each_layer(tmp_path):
     report = diagnosed("ten_layers_of_sigmoids", True)
     report.page(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    assert page.count('<div class="bar">') == len(report.gradients) + len(report.updates) + len(report.losses)
+    assert page.count("<meter") == len(report.gradients) + len(report.updates) + len(report.losses)
     assert len(report.gradients) == 11
     for finding in report.findings:
         assert finding.source in page

@@ -13,25 +13,24 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn.layers.normalization import BatchNorm
 from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.shared.pytree import tree_leaves
-from tinygrad_edu.training.diagnosis.evidence import Evidence
-from tinygrad_edu.training.diagnosis.probe import BINARY, SATURATED, origin
+from tinygrad_edu.training.diagnosis.measurements import BINARY, SATURATED, LossCall, Measurements
 from tinygrad_edu.training.diagnosis.report import Finding
 from tinygrad_edu.training.nonfinite import explain_nonfinite
 from tinygrad_edu.training.train_step import optimizer_parameters
 
 _Result = tuple[str, str] | str | None  # the place and the measured numbers, a reason not to know, or in order
-FAULTS: dict[str, Callable[[Evidence], Finding | str | None]] = {}
+FAULTS: dict[str, Callable[[Measurements], Finding | str | None]] = {}
 TARGET, BACKWARD = "the target of the batches", "fewer than two layers with weights get a gradient"
 CLASSES = "the tape has no softmax or cross entropy that fits the target"
 MODELS = "calibrated on models/, see docs/diagnose.md"
 
 
-def fault(threshold: str, source: str, fix: str) -> Callable[[Callable[[Evidence], _Result]], None]:
+def fault(threshold: str, source: str, fix: str) -> Callable[[Callable[[Measurements], _Result]], None]:
     """Register a check under the name of its function, with what a right program has, its source, and what to do."""
 
-    def register(run: Callable[[Evidence], _Result]) -> None:
-        def judge(e: Evidence) -> Finding | str | None:
-            found = run(e)
+    def register(run: Callable[[Measurements], _Result]) -> None:
+        def judge(m: Measurements) -> Finding | str | None:
+            found = run(m)
             return Finding(name, *found, threshold, source, fix) if isinstance(found, tuple) else found
 
         FAULTS[name := run.__name__.lstrip("_")] = judge
@@ -45,45 +44,47 @@ def _worst(found: Mapping[str, float], unit: str, choose: Callable[..., Any] = m
 
 @fault("floating point, |mean| at most 3 std, std at most 10", f"LeCun et al., Efficient BackProp, 1998; {MODELS}",
        "Subtract the mean of the training set and divide by its std; scale images with data.to_float.")  # fmt: skip
-def _unscaled_inputs(e: Evidence) -> _Result:
-    is_byte = any(getattr(x, "dtype", None) == np.uint8 for batch in e.batches for x in tree_leaves(list(batch[:-1])))
-    if isinstance(e.problem, DTypeError) and is_byte and not e.probe.inputs:
-        return "the inputs of the batches", f"dtype uint8; {str(e.problem).partition('. ')[0]}"
-    for where, (count, total, squares, is_byte) in e.probe.inputs.items():
+def _unscaled_inputs(m: Measurements) -> _Result:
+    leaves = [x for batch, _ in m.draws for x in tree_leaves(list(batch[:-1]))]
+    if isinstance(m.problem, DTypeError) and any(getattr(x, "dtype", None) == np.uint8 for x in leaves):
+        return "the inputs of the batches", f"dtype uint8; {str(m.problem).partition('. ')[0]}"
+    for where, (count, total, squares) in m.inputs.items():
         mean, std = total / count, max(squares / count - (total / count) ** 2, 0.0) ** 0.5
-        if is_byte or std > 10 or (count >= 8 and std > 0 and abs(mean) > 3 * std):
-            return f"the input of {where}", f"mean {mean:.3g}, std {std:.3g}{', dtype uint8' if is_byte else ''}"
-    return None if e.probe.inputs else "no layer with weights gets floating-point numbers of the batches"
+        if std > 10 or (count >= 8 and std > 0 and abs(mean) > 3 * std):
+            return f"the input of {where}", f"mean {mean:.3g}, std {std:.3g}"
+    return None if m.inputs else "no op of weights gets floating-point numbers of the batches"
 
 
 @fault("integers from 0 to C - 1, or the shape and dtype of the output", "definition of the loss, see nn.cross_entropy",
        "Convert, shift or reshape the target.")  # fmt: skip
-def _bad_labels(e: Evidence) -> _Result:
-    if e.is_refused or e.pairs:
-        return TARGET, str(e.problem) if e.is_refused else f"output and target {e.pairs} broadcast to a square"
-    for score in e.scores:
+def _bad_labels(m: Measurements) -> _Result:
+    if m.problem is not None and m.is_refused:
+        return TARGET, str(m.problem)
+    if m.square:
+        return TARGET, f"output and target {m.square} broadcast to a square"
+    for score in m.scores:
         labels = score.labels
         if not score.is_masked and ((labels < 0) | (labels >= score.classes)).any():
             return TARGET, f"labels from {labels.min()} to {labels.max()} for {score.classes} classes"
-    return None if e.scores else CLASSES
+    return None if m.scores else CLASSES
 
 
 @fault("at least two classes", "LeCun et al., Efficient BackProp, 1998, 4.2",
        "Shuffle the samples, and check how the target is read.")  # fmt: skip
-def _one_class(e: Evidence) -> _Result:
-    labels = [x for each in e.scores if each.has_one for x in each.labels]
+def _one_class(m: Measurements) -> _Result:
+    labels = [x for each in m.scores if each.has_one for x in each.labels]
     if len(labels) < 8:
-        return "fewer than 8 samples with one label were read" if e.scores else CLASSES
+        return "fewer than 8 samples with one label were read" if m.scores else CLASSES
     return (TARGET, f"{len(labels)} labels, all {labels[0]:g}") if len(set(labels)) == 1 else None
 
 
 @fault("at most 5 deviations", "LeCun et al., 1998, 4.2; chi-square as a normal number: Wilson and Hilferty, 1931",
        "Shuffle the samples: data.DataLoader(x, y, batch_size=32, rng=rng).")  # fmt: skip
-def _sorted_labels(e: Evidence) -> _Result:
-    labels = [each.labels for each in e.scores if each.has_one]
+def _sorted_labels(m: Measurements) -> _Result:
+    labels = [each.labels for each in m.scores if each.has_one]
     kinds = np.unique(np.concatenate([np.zeros(0), *labels]))
     if len(labels) < 2 or len(kinds) < 2:
-        return "fewer than two batches, or fewer than two classes, were read" if e.scores else CLASSES
+        return "fewer than two batches, or fewer than two classes, were read" if m.scores else CLASSES
     table = np.array([(y[:, None] == kinds).sum(0) for y in labels])
     expected, freedom = table.sum(1, keepdims=True) * table.sum(0) / table.sum(), (len(table) - 1) * (len(kinds) - 1)
     spread = 2 / (9 * freedom)
@@ -93,38 +94,40 @@ def _sorted_labels(e: Evidence) -> _Result:
 
 @fault("logits, which are any numbers", "definition of the loss, which computes the softmax or sigmoid itself",
        "Remove the softmax or sigmoid at the end of the model.")  # fmt: skip
-def _softmax_before_cross_entropy(e: Evidence) -> _Result:
-    for score in (each for each in e.scores if each.name not in ("softmax", BINARY[1])):
-        made_by = getattr(origin(next(iter(score.node.parents.values()))).op, "name", "a leaf")
-        sums = 0 if score.name in BINARY else score.x.sum(axis=score.axis)
-        if made_by in ("softmax", "sigmoid") or (score.x.min() >= 0 and np.allclose(sums, 1, atol=1e-3)):
-            numbers = f"from {score.x.min():.3g} to {score.x.max():.3g}"
-            return f"the input of {score.name}", f"probabilities {numbers}, the result of {made_by}"
-    return None if e.scores else CLASSES
+def _softmax_before_cross_entropy(m: Measurements) -> _Result:
+    for score in (each for each in m.scores if each.name not in ("softmax", BINARY[1])):
+        if score.is_of_sigmoid or (score.x.min() >= 0 and np.allclose(score.x.sum(axis=score.axis), 1, atol=1e-3)):
+            return f"the input of {score.name}", f"probabilities from {score.x.min():.3g} to {score.x.max():.3g}"
+    return None if m.scores else CLASSES
 
 
 @fault("a finite number of at most 2 log(classes)", f"Karpathy, A recipe for training networks, 2019; 2 {MODELS}",
        "Scale the weights of the last layer down; look for numbers that are not finite.")  # fmt: skip
-def _initial_loss(e: Evidence) -> _Result:
-    if not np.isfinite(e.start).all():
-        return "the loss", f"{e.start[0]}; {explain_nonfinite(e.program.model, e.batches, 1, e.again)[0]}"
-    losses = [score.value for score in e.scores if score.name in BINARY]
-    for score in (each for each in e.scores if each.name not in BINARY):
-        labels = score.labels
-        valid = (labels >= 0) & (labels < score.classes)
-        rows = np.moveaxis(score.x, score.axis, -1).reshape(-1, score.classes)
-        losses += [float(cross_entropy(rows[valid], labels[valid]))] if valid.any() else []
+def _initial_loss(m: Measurements) -> _Result:
+    if not np.isfinite(m.start).all():
+        batches = [batch for batch, _ in m.draws]
+        return "the loss", f"{m.start[0]}; {explain_nonfinite(m.program.model, batches, 1, m.again)[0]}"
+    losses = [x for x in map(_cross_entropy, m.scores) if x is not None]
     if not losses:
         return CLASSES
-    classes, loss = e.scores[0].classes, np.mean(losses)
+    classes, loss = m.scores[0].classes, np.mean(losses)
     return ("the loss", f"{loss:.3g} for {classes} classes") if loss > 2 * log(classes) else None
+
+
+def _cross_entropy(score: LossCall) -> float | None:
+    """Return the mean over the labels in range."""
+    if score.name in BINARY:
+        return score.value
+    valid = (score.labels >= 0) & (score.labels < score.classes)
+    rows = np.moveaxis(score.x, score.axis, -1).reshape(-1, score.classes)
+    return float(cross_entropy(rows[valid], score.labels[valid])) if valid.any() else None
 
 
 @fault("a path on the tape from each parameter to the loss", "definition of the gradient",
        "Use it in forward without numpy(), detach() or no_grad(), or freeze it: requires_grad = False.")  # fmt: skip
-def _no_gradient(e: Evidence) -> _Result:
-    trained = [name for name, x in e.names.items() if x.requires_grad and not name.endswith("of the optimizer")]
-    lost = [name for name in trained if name not in e.reached]
+def _no_gradient(m: Measurements) -> _Result:
+    trained = [name for name, x in m.tensors.items() if x.requires_grad and not name.endswith("of the optimizer")]
+    lost = [name for name in trained if name not in m.reached]
     if not trained:
         return "the model", "no parameter requires a gradient"
     return (", ".join(lost), f"{len(lost)} of {len(trained)} parameters are not on the tape") if lost else None
@@ -132,43 +135,41 @@ def _no_gradient(e: Evidence) -> _Result:
 
 @fault("every parameter with a gradient is in the optimizer", "definition of the optimizer",
        "Make the optimizer from model.parameters(), after the model is complete.")  # fmt: skip
-def _not_optimized(e: Evidence) -> _Result:
-    if e.program.optimizer is None:
+def _not_optimized(m: Measurements) -> _Result:
+    if m.program.optimizer is None:
         return "no optimizer was given"
-    held = set(optimizer_parameters(e.program.optimizer))
-    lost = [name for name in e.reached if e.names[name].requires_grad and e.names[name] not in held]
-    lost += [f"a tensor of shape {shape}" for shape in e.stray]
+    held = set(optimizer_parameters(m.program.optimizer))
+    lost = [name for name in m.reached if m.tensors[name].requires_grad and m.tensors[name] not in held]
     return (", ".join(lost), "a gradient, but no place in the optimizer") if lost else None
 
 
 @fault("training is True", "Ioffe and Szegedy, Batch normalization, 2015; Srivastava et al., Dropout, 2014",
        "Call model.train() before the steps. Frozen parts may stay in evaluation mode.")  # fmt: skip
-def _evaluation_mode(e: Evidence) -> _Result:
-    names, found = dict(e.given.model.named_modules()), []
+def _evaluation_mode(m: Measurements) -> _Result:
+    names, found = dict(m.given.model.named_modules()), []
     for name, part in names.items():
-        around = (names.get(".".join(name.split(".")[:k])) for k in range(name.count(".") + 1, -1, -1))
-        trained = next((x.parameters() for x in around if x is not None and x.parameters()), [])
+        around = [x for at, x in names.items() if x.parameters() and (not at or f"{name}.".startswith(f"{at}."))]
         acts = isinstance(part, BatchNorm) or (isinstance(part, core.Dropout) and part.p > 0)
-        if acts and not part.training and any(x.requires_grad for x in trained):
+        if acts and not part.training and around and any(x.requires_grad for x in around[-1].parameters()):
             found.append(f"{name}: {type(part).__name__}")
     return (", ".join(found), "training is False, and the parameters around are trained") if found else None
 
 
 @fault("at most half of the units", f"Glorot et al., 2011; He et al., 2015; half {MODELS}",
        "Draw the weights with nn.init.kaiming_normal, set the biases to 0, or lower the learning rate.")  # fmt: skip
-def _dead_units(e: Evidence) -> _Result:
-    if not e.probe.units or e.samples < 8:
-        return "fewer than 8 samples were read" if e.probe.units else "the tape has no ReLU"
-    shares = {name: 1 - alive.mean() for name, alive in e.probe.units.items()}
+def _dead_units(m: Measurements) -> _Result:
+    if not m.units or m.samples < 8:
+        return "fewer than 8 samples were read" if m.units else "the tape has no ReLU"
+    shares = {name: 1 - alive.mean() for name, alive in m.units.items()}
     return _worst({name: x for name, x in shares.items() if x > 0.5}, "of the units are 0 for all samples")
 
 
 @fault("at most half of the results", f"Glorot and Bengio, 2010; 0.97: Karpathy, makemore 3; half {MODELS}",
        "Scale the weights or the inputs of the layer down.")  # fmt: skip
-def _saturated_units(e: Evidence) -> _Result:
-    found = {name: high / size for name, (high, size) in e.probe.saturation.items() if 2 * high > size}
+def _saturated_units(m: Measurements) -> _Result:
+    found = {name: high / size for name, (high, size) in m.saturation.items() if 2 * high > size}
     unit = f"of the results are beyond {SATURATED} of the range"
-    return _worst(found, unit) if e.probe.saturation else "the tape has no tanh or sigmoid between layers"
+    return _worst(found, unit) if m.saturation else "the tape has no tanh or sigmoid between layers"
 
 
 def _ratios(norms: Mapping[str, float], choose: Callable[..., Any]) -> dict[str, float]:
@@ -180,46 +181,45 @@ def _ratios(norms: Mapping[str, float], choose: Callable[..., Any]) -> dict[str,
 
 @fault("at least 3e-4", f"Glorot and Bengio, 2010; AutoTrainer has 1e-3; {MODELS}",
        "Use ReLU with nn.init.kaiming_normal, normalization layers or residual connections.")  # fmt: skip
-def _vanishing_gradients(e: Evidence) -> _Result:
-    later = _ratios(e.later.gradients, max)  # weights of 0 in the last layer hide the gradient at the start only
-    found = {name: x for name, x in _ratios(e.probe.gradients, max).items() if max(x, later.get(name, x)) < 3e-4}
-    return _worst(found, "of the norm of a later layer", min) if len(e.probe.gradients) > 1 else BACKWARD
+def _vanishing_gradients(m: Measurements) -> _Result:
+    found = {name: x for name, x in _ratios(m.gradients, max).items() if x < 3e-4}
+    return _worst(found, "of the norm of a later layer", min) if len(m.gradients) > 1 else BACKWARD
 
 
 @fault("at most 1000", f"Glorot and Bengio, 2010; {MODELS}",
        "Scale the initial weights down, use normalization layers, or clip the gradient.")  # fmt: skip
-def _exploding_gradients(e: Evidence) -> _Result:
-    found = {name: x for name, x in _ratios(e.probe.gradients, min).items() if x > 1e3}
-    return _worst(found, "times the norm of a later layer") if len(e.probe.gradients) > 1 else BACKWARD
+def _exploding_gradients(m: Measurements) -> _Result:
+    found = {name: x for name, x in _ratios(m.gradients, min).items() if x > 1e3}
+    return _worst(found, "times the norm of a later layer") if len(m.gradients) > 1 else BACKWARD
 
 
 @fault("updates of at most 0.1 of the weight, or a loss that falls", f"CS231n, Neural networks 3: about 1e-3; {MODELS}",
        "Divide the learning rate by 10. If the loop clips gradients, the updates are smaller than here.")  # fmt: skip
-def _rate_too_high(e: Evidence) -> _Result:
-    if e.untrained:
-        return e.untrained
-    ratio, before, after = max(e.updates.values(), default=0.0), np.mean(e.start), np.mean(e.after)
+def _rate_too_high(m: Measurements) -> _Result:
+    if m.untrained:
+        return m.untrained
+    ratio, before, after = max(m.updates.values(), default=0.0), np.mean(m.start), np.mean(m.after)
     growth = -0.1 if ratio > 0.5 else 0.1 if ratio > 0.1 else 0.5  # that a right program may have, by docs/diagnose.md
     if ratio <= 2 and isfinite(after) and after - before <= abs(before) * growth:
         return None
-    numbers = f"updates of up to {ratio:.3g}; a loss of {before:.4g} before, {after:.4g} after {len(e.losses)} steps"
-    return ", ".join(name for name, x in e.updates.items() if x > 0.1) or "the loss", numbers
+    numbers = f"updates of up to {ratio:.3g}; a loss of {before:.4g} before, {after:.4g} after {len(m.losses)} steps"
+    return ", ".join(name for name, x in m.updates.items() if x > 0.1) or "the loss", numbers
 
 
 @fault("an update of at least 1e-6 of a weight", f"CS231n, Neural networks 3: about 1e-3; {MODELS}",
        "Multiply the learning rate by 10, and check the schedule.")  # fmt: skip
-def _rate_too_low(e: Evidence) -> _Result:
-    if e.untrained or not e.updates:
-        return e.untrained or "no weight with two or more axes is trained"
-    return _worst(e.updates, "of the weight in one step") if max(e.updates.values()) < 1e-6 else None
+def _rate_too_low(m: Measurements) -> _Result:
+    if m.untrained or not m.updates:
+        return m.untrained or "no weight with two or more axes is trained"
+    return _worst(m.updates, "of the weight in one step") if max(m.updates.values()) < 1e-6 else None
 
 
 @fault("at most half of the loss at the start", "Karpathy, A recipe for training neural networks, 2019",
        "Check the pairing of inputs and targets, the shapes in the loss, and the capacity.")  # fmt: skip
-def _cannot_overfit(e: Evidence) -> _Result:
-    if e.untrained or not e.fitted:
-        return e.untrained or "overfit_steps is 0"
-    first, middle, last = (abs(x) for x in (e.fitted[0], e.fitted[len(e.fitted) // 2], e.fitted[-1]))
+def _cannot_overfit(m: Measurements) -> _Result:
+    if m.untrained or not m.fitted:
+        return m.untrained or "overfit_steps is 0"
+    first, middle, last = (abs(x) for x in (m.fitted[0], m.fitted[len(m.fitted) // 2], m.fitted[-1]))
     if last > first / 2 and middle - last > 0.002 * first:
-        return f"the loss still falls after {len(e.fitted) - 1} steps: {first:.4g} to {last:.4g}"
+        return f"the loss still falls after {len(m.fitted) - 1} steps: {first:.4g} to {last:.4g}"
     return ("the first batch", f"{first:.4g} before, {last:.4g} after the steps") if last > first / 2 else None

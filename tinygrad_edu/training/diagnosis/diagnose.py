@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from itertools import islice
 from typing import Any
@@ -16,8 +18,9 @@ from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.training.arguments import check_arguments, check_batches
 from tinygrad_edu.training.batches import Batches, refuse_iterator
 from tinygrad_edu.training.diagnosis.checks import FAULTS
-from tinygrad_edu.training.diagnosis.evidence import Evidence, Training, kept_generators
+from tinygrad_edu.training.diagnosis.measurements import Measurements, Training
 from tinygrad_edu.training.diagnosis.report import Diagnosis, Finding
+from tinygrad_edu.training.rng_discovery import random_sources
 
 __all__ = ["diagnose"]
 
@@ -75,20 +78,39 @@ def diagnose(
     check_batches("batches", batches)
     refuse_iterator("batches", batches)
     steps, overfit_steps = integer("steps", steps, 1), integer("overfit_steps", overfit_steps, 0)
-    with kept_generators(model, loss, batches), np.errstate(all="ignore"):
+    with _kept_generators(model, loss, batches), np.errstate(all="ignore"):
         read = [deepcopy(tuple(batch)) for batch in islice(batches, steps)]
         if not read:
             raise DTypeError("diagnose: expected at least 1 batch, got none.")
-        evidence = Evidence(Training(model, loss, optimizer), read, deepcopy(generator(rng)))
-        is_finite = evidence.problem is None and np.isfinite(evidence.start).all()
-        if is_finite and optimizer is not None and not evidence.outside:
-            evidence.train(steps)
-            if overfit_steps:
-                evidence.overfit(overfit_steps)
-        results = {name: evidence.unknown(name) or found(evidence) for name, found in FAULTS.items()}
+        measured = Measurements(Training(model, loss, optimizer), read, deepcopy(generator(rng)))
+        if not measured.untrained:
+            measured.train(steps)
+            measured.overfit(overfit_steps)
+        results = {name: found(measured) for name, found in FAULTS.items()}
     findings = [result for result in results.values() if isinstance(result, Finding)]
     unknown = {name: result for name, result in results.items() if isinstance(result, str)}
-    if evidence.problem is not None and not {"unscaled_inputs", "bad_labels"} & {each.name for each in findings}:
-        raise evidence.problem
     in_order = [name for name, result in results.items() if result is None]
-    return Diagnosis(findings, in_order, unknown, evidence.probe.gradients, evidence.updates, evidence.losses)
+    if measured.problem is not None:
+        findings = [each for each in findings if each.name in ("unscaled_inputs", "bad_labels", "evaluation_mode")]
+        if not {"unscaled_inputs", "bad_labels"} & {each.name for each in findings}:
+            raise measured.problem
+        reason = f"a batch raised {type(measured.problem).__name__}"
+        unknown, in_order = {name: reason for name in FAULTS if name not in {x.name for x in findings}}, []
+    return Diagnosis(findings, in_order, unknown, measured.gradients, measured.updates, measured.losses)
+
+
+@contextmanager
+def _kept_generators(*parts: Any) -> Iterator[None]:
+    """Context manager that restores the generators which the parts hold, and the global ones, at the end."""
+    holders = [x for part in parts for x in (part.modules() if isinstance(part, Module) else [part])]
+    sources: list[Any] = [np.random.get_state.__self__, random.getstate.__self__]  # type: ignore[attr-defined]
+    sources += [source for holder in holders for source in random_sources(holder).values()]
+    states = [x.bit_generator.state if isinstance(x, np.random.Generator) else x.__getstate__() for x in sources]
+    try:
+        yield
+    finally:
+        for source, state in zip(sources, states, strict=True):
+            if isinstance(source, np.random.Generator):
+                source.bit_generator.state = state
+            else:
+                source.__setstate__(state)

@@ -42,9 +42,8 @@ class Finding:
     fix: str
 
     def __str__(self) -> str:
-        return "\n".join(
-            [f"{self.name} in {self.where}", *(f"    {key:9}  {x}" for key, x in [*vars(self).items()][2:])]
-        )
+        rows = [f"    {key:9}  {getattr(self, key)}" for key in ("measured", "threshold", "source", "fix")]
+        return "\n".join([f"{self.name} in {self.where}", *rows])
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,11 +81,10 @@ class Diagnosis:
     losses: list[float] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        width, lengths = max(map(len, self.gradients), default=0), _lengths(self.gradients)
-        lines = ["Norm of the gradient of each layer's output, on a logarithmic scale:"] if self.gradients else []
-        for name, x in self.gradients.items():
-            lines.append(f"    {name:{width}}  {x:<8.2g} {'#' * round(30 * lengths[name])}".rstrip())
-        return "\n".join([self._text(), *lines])
+        width, shares = max(map(len, self.gradients), default=0), _shares(self.gradients)
+        bars = [f"    {x:{width}}  {g:<8.2g} {'#' * round(30 * shares[x])}" for x, g in self.gradients.items()]
+        title = ["Norm of the gradient of each layer's output, on a logarithmic scale:"] if bars else []
+        return "\n".join([self._text(), *title, *bars])
 
     def _text(self) -> str:
         counts = len(self.findings), len(self.in_order), len(self.not_checked)
@@ -98,32 +96,30 @@ class Diagnosis:
 
     def page(self, path: str | os.PathLike[str]) -> None:
         """Write a standalone HTML page with pictures, atomically. Raise DataError if it cannot be written."""
-        pictures = _bars("Norm of the gradient of each layer's output", self.gradients)
-        pictures += _bars("Largest update of each weight, divided by its norm", self.updates)
-        pictures += _bars("Loss before each step", {f"step {k}": x for k, x in enumerate(self.losses)})
+        pictures = _table("Norm of the gradient of each layer's output", self.gradients)
+        pictures += _table("Largest update of each weight, divided by its norm", self.updates)
+        pictures += _table("Loss before each step", {f"step {k}": x for k, x in enumerate(self.losses)})
         write_result("the page", path, f"{_HEAD}<pre>{escape(self._text())}</pre>{pictures}</html>\n".encode())
 
 
-def _lengths(values: Mapping[str, float]) -> dict[str, float]:
+def _shares(values: Mapping[str, float]) -> dict[str, float]:
     """Return the length of each bar, from 0 to 1, on a logarithmic scale of at least three decades."""
-    logs = {name: log10(x) for name, x in values.items() if x > 0 and isfinite(x)}
+    logs = {name: log10(x) if x > 0 and isfinite(x) else 0.0 for name, x in values.items()}
     top = max(logs.values(), default=0.0)
     low = min([*logs.values(), top - 3]) - 0.5
-    return {name: (logs[name] - low) / (top - low) if name in logs else float(x > 0) for name, x in values.items()}
+    return {name: (logs[name] - low) / (top - low) for name in values}
 
 
-def _bars(title: str, values: Mapping[str, float]) -> str:
-    shares = _lengths(values)
-    bars = (f'<i style="--x:{shares[name]:.3f}"></i>{x:.3g}' for name, x in values.items())
-    rows = zip(values, bars, strict=True)
-    lines = "".join(f'<div class="bar"><span>{escape(name)}</span>{bar}</div>' for name, bar in rows)
-    return f"<section><h3>{title}</h3><p>on a logarithmic scale</p>{lines}</section>" if values else ""
+def _table(title: str, values: Mapping[str, float]) -> str:
+    shares = _shares(values)
+    bars = {name: f'<td><meter value="{shares[name]:.3f}"></meter><td>{x:.3g}' for name, x in values.items()}
+    rows = "".join(f"<tr><th>{escape(name)}{bar}" for name, bar in bars.items())
+    return f"<h3>{title}</h3><p>on a logarithmic scale</p><table>{rows}</table>" if values else ""
 
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Diagnosis</title>
 <meta name="viewport" content="width=device-width"><style>
 :root { color-scheme: light dark; } body { max-width: 900px; margin: auto; padding: 16px; font: 14px/1.5 sans-serif; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; font-family: monospace; } p { opacity: 0.7; }
-.bar { display: grid; grid-template-columns: minmax(6em, 12em) 1fr 5em; gap: 8px; overflow-wrap: anywhere; }
-.bar i { height: 10px; margin: auto 0; background: linear-gradient(90deg, #3b82d6 calc(100% * var(--x)), #8883 0); }
+pre, th { white-space: pre-wrap; overflow-wrap: anywhere; } th { font-weight: normal; text-align: left; width: 12em; }
+table, meter { width: 100%; } td:last-child { width: 5em; }
 </style>"""
