@@ -165,6 +165,42 @@ def test_parts_that_are_frozen_on_purpose():
     assert report.findings == []
 
 
+def test_two_heads_after_a_layer_as_wide_as_the_batch():
+    class Net(nn.Module):
+        def __init__(self, rng):
+            self.body, self.kind, self.size = (nn.Linear(n, m, rng=rng) for n, m in [(4, 32), (32, 3), (32, 1)])
+
+        def forward(self, x):
+            h = tg.tanh(self.body(x))
+            return {"kind": self.kind(h), "size": tg.sigmoid(self.size(h))}
+
+    def loss(out, target):
+        return nn.cross_entropy(out["kind"], target["kind"]) + nn.mse_loss(out["size"], target["size"])
+
+    rng = np.random.default_rng(0)
+    x, y = points(rng)
+    batches = [(a, {"kind": b, "size": np.float32(b[:, None]) / 3}) for a, b in batched(x, y)]
+    report = diagnose(net := Net(rng), loss, batches, sgd(net), rng=rng)
+    assert report.findings == []
+    assert "saturated_units" in report.in_order
+
+
+def test_gates_of_cells_and_passes_inside_the_model():
+    class Net(nn.Module):
+        def __init__(self, rng):
+            self.cell, self.head = nn.LSTMCell(4, 16, rng=rng), nn.Linear(16, 3, rng=rng)
+
+        def forward(self, x):
+            slope = tg.grad(lambda z: (z**3).sum())(x)
+            return self.head(self.cell(slope, self.cell(x))[0])
+
+    rng = np.random.default_rng(0)
+    report = diagnose(net := Net(rng), nn.cross_entropy, batched(*points(rng)), sgd(net), rng=rng)
+    assert report.findings == []
+    assert "between layers" in report.not_checked["saturated_units"]
+    assert [*report.gradients] == ["cell: LSTMCell", "head: Linear"]
+
+
 def test_tokens_of_bytes_are_not_pixels():
     rng = np.random.default_rng(0)
     model = nn.Sequential(nn.Embedding(256, 8, rng=rng), nn.Flatten(), nn.Linear(80, 3, rng=rng))

@@ -9,31 +9,26 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import core
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.layers.normalization import BatchNorm
-from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.shared.pytree import tree_leaves
-from tinygrad_edu.training.diagnosis.measurements import BINARY, SATURATED, LossCall, Measurements
-from tinygrad_edu.training.diagnosis.report import Finding
+from tinygrad_edu.training.diagnosis.measurements import BINARY, SATURATED, Measurements
 from tinygrad_edu.training.nonfinite import explain_nonfinite
 from tinygrad_edu.training.train_step import optimizer_parameters
 
 _Result = tuple[str, str] | str | None  # the place and the measured numbers, a reason not to know, or in order
-FAULTS: dict[str, Callable[[Measurements], Finding | str | None]] = {}
+_Check = Callable[[Measurements], _Result]
+FAULTS: dict[str, tuple[_Check, str, str, str]] = {}  # checks, with the threshold, its source, and what to do
 TARGET, BACKWARD = "the target of the batches", "fewer than two layers with weights get a gradient"
 CLASSES = "the tape has no softmax or cross entropy that fits the target"
 MODELS = "calibrated on models/, see docs/diagnose.md"
 
 
-def fault(threshold: str, source: str, fix: str) -> Callable[[Callable[[Measurements], _Result]], None]:
+def fault(threshold: str, source: str, fix: str) -> Callable[[_Check], None]:
     """Register a check under the name of its function, with what a right program has, its source, and what to do."""
 
-    def register(run: Callable[[Measurements], _Result]) -> None:
-        def judge(m: Measurements) -> Finding | str | None:
-            found = run(m)
-            return Finding(name, *found, threshold, source, fix) if isinstance(found, tuple) else found
-
-        FAULTS[name := run.__name__.lstrip("_")] = judge
+    def register(check: _Check) -> None:
+        FAULTS[check.__name__.lstrip("_")] = check, threshold, source, fix
 
     return register
 
@@ -45,20 +40,20 @@ def _worst(found: Mapping[str, float], unit: str, choose: Callable[..., Any] = m
 @fault("floating point, |mean| at most 3 std, std at most 10", f"LeCun et al., Efficient BackProp, 1998; {MODELS}",
        "Subtract the mean of the training set and divide by its std; scale images with data.to_float.")  # fmt: skip
 def _unscaled_inputs(m: Measurements) -> _Result:
-    leaves = [x for batch, _ in m.draws for x in tree_leaves(list(batch[:-1]))]
+    leaves = [x for batch in m.batches for x in tree_leaves(list(batch[:-1]))]
     if isinstance(m.problem, DTypeError) and any(getattr(x, "dtype", None) == np.uint8 for x in leaves):
         return "the inputs of the batches", f"dtype uint8; {str(m.problem).partition('. ')[0]}"
     for where, (count, total, squares) in m.inputs.items():
         mean, std = total / count, max(squares / count - (total / count) ** 2, 0.0) ** 0.5
         if std > 10 or (count >= 8 and std > 0 and abs(mean) > 3 * std):
             return f"the input of {where}", f"mean {mean:.3g}, std {std:.3g}"
-    return None if m.inputs else "no op of weights gets floating-point numbers of the batches"
+    return None if m.inputs else "no op of weights gets floating-point numbers of a batch"
 
 
 @fault("integers from 0 to C - 1, or the shape and dtype of the output", "definition of the loss, see nn.cross_entropy",
        "Convert, shift or reshape the target.")  # fmt: skip
 def _bad_labels(m: Measurements) -> _Result:
-    if m.problem is not None and m.is_refused:
+    if m.in_loss and isinstance(m.problem, DTypeError | IndexError | ShapeError | ValueError):
         return TARGET, str(m.problem)
     if m.square:
         return TARGET, f"output and target {m.square} broadcast to a square"
@@ -72,32 +67,31 @@ def _bad_labels(m: Measurements) -> _Result:
 @fault("at least two classes", "LeCun et al., Efficient BackProp, 1998, 4.2",
        "Shuffle the samples, and check how the target is read.")  # fmt: skip
 def _one_class(m: Measurements) -> _Result:
-    labels = [x for each in m.scores if each.has_one for x in each.labels]
-    if len(labels) < 8:
-        return "fewer than 8 samples with one label were read" if m.scores else CLASSES
-    return (TARGET, f"{len(labels)} labels, all {labels[0]:g}") if len(set(labels)) == 1 else None
+    labels = np.concatenate([np.zeros(0), *(score.labels for score in m.scores)])
+    if len(labels) < 8 or len(labels) != m.samples:
+        return "fewer than 8 samples with one label each were read" if m.scores else CLASSES
+    return (TARGET, f"{len(labels)} labels, all {labels[0]:g}") if len(np.unique(labels)) == 1 else None
 
 
-@fault("at most 5 deviations", "LeCun et al., 1998, 4.2; chi-square as a normal number: Wilson and Hilferty, 1931",
+@fault("at most 10 deviations", "LeCun et al., 1998, 4.2; mean and deviation of chi-square",
        "Shuffle the samples: data.DataLoader(x, y, batch_size=32, rng=rng).")  # fmt: skip
 def _sorted_labels(m: Measurements) -> _Result:
-    labels = [each.labels for each in m.scores if each.has_one]
-    kinds = np.unique(np.concatenate([np.zeros(0), *labels]))
-    if len(labels) < 2 or len(kinds) < 2:
-        return "fewer than two batches, or fewer than two classes, were read" if m.scores else CLASSES
-    table = np.array([(y[:, None] == kinds).sum(0) for y in labels])
+    kinds = np.unique(np.concatenate([np.zeros(0), *(score.labels for score in m.scores)]))
+    table = np.array([(score.labels[:, None] == kinds).sum(axis=0) for score in m.scores])
+    if min(table.shape) < 2 or table.sum() != m.samples:
+        return "fewer than two batches or classes, or several labels for a sample" if m.scores else CLASSES
     expected, freedom = table.sum(1, keepdims=True) * table.sum(0) / table.sum(), (len(table) - 1) * (len(kinds) - 1)
-    spread = 2 / (9 * freedom)
-    z = (((((table - expected) ** 2 / expected).sum() / freedom) ** (1 / 3)) - 1 + spread) / spread**0.5
-    return (TARGET, f"their counts in {len(table)} batches differ by {z:.1f} deviations") if z > 5 else None
+    z = (((table - expected) ** 2 / expected).sum() - freedom) / (2 * freedom) ** 0.5
+    return (TARGET, f"their counts in {len(table)} batches differ by {z:.1f} deviations") if z > 10 else None
 
 
 @fault("logits, which are any numbers", "definition of the loss, which computes the softmax or sigmoid itself",
        "Remove the softmax or sigmoid at the end of the model.")  # fmt: skip
 def _softmax_before_cross_entropy(m: Measurements) -> _Result:
-    for score in (each for each in m.scores if each.name not in ("softmax", BINARY[1])):
-        if score.is_of_sigmoid or (score.x.min() >= 0 and np.allclose(score.x.sum(axis=score.axis), 1, atol=1e-3)):
-            return f"the input of {score.name}", f"probabilities from {score.x.min():.3g} to {score.x.max():.3g}"
+    for score in (each for each in m.scores if each.op not in ("softmax", BINARY[1])):
+        x = score.logits
+        if score.is_of_sigmoid or (x.min() >= 0 and np.allclose(x.sum(axis=1), 1, atol=1e-3)):
+            return f"the input of {score.op}", f"probabilities from {x.min():.3g} to {x.max():.3g}"
     return None if m.scores else CLASSES
 
 
@@ -105,48 +99,38 @@ def _softmax_before_cross_entropy(m: Measurements) -> _Result:
        "Scale the weights of the last layer down; look for numbers that are not finite.")  # fmt: skip
 def _initial_loss(m: Measurements) -> _Result:
     if not np.isfinite(m.start).all():
-        batches = [batch for batch, _ in m.draws]
-        return "the loss", f"{m.start[0]}; {explain_nonfinite(m.program.model, batches, 1, m.again)[0]}"
-    losses = [x for x in map(_cross_entropy, m.scores) if x is not None]
+        cause, _ = explain_nonfinite(m.training.model, m.batches, 1, m.losses_now)
+        return "the loss", f"{m.start[-1]}; {cause}"
+    losses = [score.loss for score in m.scores if isfinite(score.loss)]
     if not losses:
         return CLASSES
     classes, loss = m.scores[0].classes, np.mean(losses)
     return ("the loss", f"{loss:.3g} for {classes} classes") if loss > 2 * log(classes) else None
 
 
-def _cross_entropy(score: LossCall) -> float | None:
-    """Return the mean over the labels in range."""
-    if score.name in BINARY:
-        return score.value
-    valid = (score.labels >= 0) & (score.labels < score.classes)
-    rows = np.moveaxis(score.x, score.axis, -1).reshape(-1, score.classes)
-    return float(cross_entropy(rows[valid], score.labels[valid])) if valid.any() else None
-
-
 @fault("a path on the tape from each parameter to the loss", "definition of the gradient",
        "Use it in forward without numpy(), detach() or no_grad(), or freeze it: requires_grad = False.")  # fmt: skip
 def _no_gradient(m: Measurements) -> _Result:
-    trained = [name for name, x in m.tensors.items() if x.requires_grad and not name.endswith("of the optimizer")]
-    lost = [name for name in trained if name not in m.reached]
-    if not trained:
+    lost = [name for name in m.parameters if name not in m.reached]
+    if not m.parameters:
         return "the model", "no parameter requires a gradient"
-    return (", ".join(lost), f"{len(lost)} of {len(trained)} parameters are not on the tape") if lost else None
+    return (", ".join(lost), f"{len(lost)} of {len(m.parameters)} parameters are not on the tape") if lost else None
 
 
 @fault("every parameter with a gradient is in the optimizer", "definition of the optimizer",
        "Make the optimizer from model.parameters(), after the model is complete.")  # fmt: skip
 def _not_optimized(m: Measurements) -> _Result:
-    if m.program.optimizer is None:
+    if m.training.optimizer is None:
         return "no optimizer was given"
-    held = set(optimizer_parameters(m.program.optimizer))
-    lost = [name for name in m.reached if m.tensors[name].requires_grad and m.tensors[name] not in held]
+    held = set(optimizer_parameters(m.training.optimizer))
+    lost = [name for name in m.reached if m.parameters[name] not in held]
     return (", ".join(lost), "a gradient, but no place in the optimizer") if lost else None
 
 
 @fault("training is True", "Ioffe and Szegedy, Batch normalization, 2015; Srivastava et al., Dropout, 2014",
        "Call model.train() before the steps. Frozen parts may stay in evaluation mode.")  # fmt: skip
 def _evaluation_mode(m: Measurements) -> _Result:
-    names, found = dict(m.given.model.named_modules()), []
+    names, found = dict(m.training.model.named_modules()), []
     for name, part in names.items():
         around = [x for at, x in names.items() if x.parameters() and (not at or f"{name}.".startswith(f"{at}."))]
         acts = isinstance(part, BatchNorm) or (isinstance(part, core.Dropout) and part.p > 0)
@@ -160,7 +144,7 @@ def _evaluation_mode(m: Measurements) -> _Result:
 def _dead_units(m: Measurements) -> _Result:
     if not m.units or m.samples < 8:
         return "fewer than 8 samples were read" if m.units else "the tape has no ReLU"
-    shares = {name: 1 - alive.mean() for name, alive in m.units.items()}
+    shares = {name: np.mean(alive == 0) for (name, _), alive in m.units.items()}
     return _worst({name: x for name, x in shares.items() if x > 0.5}, "of the units are 0 for all samples")
 
 
@@ -219,7 +203,7 @@ def _rate_too_low(m: Measurements) -> _Result:
 def _cannot_overfit(m: Measurements) -> _Result:
     if m.untrained or not m.fitted:
         return m.untrained or "overfit_steps is 0"
-    first, middle, last = (abs(x) for x in (m.fitted[0], m.fitted[len(m.fitted) // 2], m.fitted[-1]))
+    first, middle, last = np.abs([m.fitted[0], m.fitted[len(m.fitted) // 2], m.fitted[-1]])
     if last > first / 2 and middle - last > 0.002 * first:
         return f"the loss still falls after {len(m.fitted) - 1} steps: {first:.4g} to {last:.4g}"
     return ("the first batch", f"{first:.4g} before, {last:.4g} after the steps") if last > first / 2 else None

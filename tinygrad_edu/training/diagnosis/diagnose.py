@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine import enable_grad
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.errors.checks import generator, integer
 from tinygrad_edu.nn import Module
@@ -72,45 +73,39 @@ def diagnose(
     >>> [finding.name for finding in report.findings]
     ['softmax_before_cross_entropy']
     """
-    check_arguments(model=model, loss=loss)
-    if optimizer is not None:
-        check_arguments(optimizer=optimizer)
+    check_arguments(model=model, loss=loss, **({} if optimizer is None else {"optimizer": optimizer}))
     check_batches("batches", batches)
     refuse_iterator("batches", batches)
     steps, overfit_steps = integer("steps", steps, 1), integer("overfit_steps", overfit_steps, 0)
-    with _kept_generators(model, loss, batches), np.errstate(all="ignore"):
+    with _kept_generators(model, loss, batches), np.errstate(all="ignore"), enable_grad():
         read = [deepcopy(tuple(batch)) for batch in islice(batches, steps)]
         if not read:
             raise DTypeError("diagnose: expected at least 1 batch, got none.")
         measured = Measurements(Training(model, loss, optimizer), read, deepcopy(generator(rng)))
         if not measured.untrained:
-            measured.train(steps)
-            measured.overfit(overfit_steps)
-        results = {name: found(measured) for name, found in FAULTS.items()}
-    findings = [result for result in results.values() if isinstance(result, Finding)]
-    unknown = {name: result for name, result in results.items() if isinstance(result, str)}
-    in_order = [name for name, result in results.items() if result is None]
-    if measured.problem is not None:
-        findings = [each for each in findings if each.name in ("unscaled_inputs", "bad_labels", "evaluation_mode")]
-        if not {"unscaled_inputs", "bad_labels"} & {each.name for each in findings}:
-            raise measured.problem
-        reason = f"a batch raised {type(measured.problem).__name__}"
-        unknown, in_order = {name: reason for name in FAULTS if name not in {x.name for x in findings}}, []
-    return Diagnosis(findings, in_order, unknown, measured.gradients, measured.updates, measured.losses)
+            measured.train(steps, overfit_steps)
+        problem = measured.problem
+        reason = f"a batch raised {type(problem).__name__}" if problem else None
+        readers = FAULTS if reason is None else ("unscaled_inputs", "bad_labels")  # of the error
+        results = {name: check(measured) if name in readers else reason for name, (check, *_) in FAULTS.items()}
+    found = [Finding(name, *x, *FAULTS[name][1:]) for name, x in results.items() if isinstance(x, tuple)]
+    if problem is not None and not found:
+        raise problem
+    unknown = {name: x for name, x in results.items() if isinstance(x, str)}
+    in_order = [name for name, x in results.items() if x is None]
+    return Diagnosis(found, in_order, unknown, measured.gradients, measured.updates, measured.losses)
 
 
 @contextmanager
 def _kept_generators(*parts: Any) -> Iterator[None]:
     """Context manager that restores the generators which the parts hold, and the global ones, at the end."""
     holders = [x for part in parts for x in (part.modules() if isinstance(part, Module) else [part])]
-    sources: list[Any] = [np.random.get_state.__self__, random.getstate.__self__]  # type: ignore[attr-defined]
-    sources += [source for holder in holders for source in random_sources(holder).values()]
-    states = [x.bit_generator.state if isinstance(x, np.random.Generator) else x.__getstate__() for x in sources]
+    held = [source for holder in holders for source in random_sources(holder).values()]
+    global_ones: list[Any] = [np.random.get_state.__self__, random.getstate.__self__]  # type: ignore[attr-defined]
+    sources = [getattr(x, "bit_generator", x) for x in (*global_ones, *held)]
+    states = [deepcopy(source.__getstate__()) for source in sources]
     try:
         yield
     finally:
         for source, state in zip(sources, states, strict=True):
-            if isinstance(source, np.random.Generator):
-                source.bit_generator.state = state
-            else:
-                source.__setstate__(state)
+            source.__setstate__(state)

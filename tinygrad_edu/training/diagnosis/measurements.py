@@ -1,36 +1,31 @@
-"""Measurements of a training: a copy of it runs the batches, takes a few steps, and runs the batches again."""
+"""Measurements of a training: what the tapes of its batches show, and what a few steps change."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
-from functools import partial
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.core.module import walk
-from tinygrad_edu.engine import Node, Observer, Tensor, enable_grad, values_of
-from tinygrad_edu.engine.debug.call_site import CallSite
-from tinygrad_edu.engine.modes import Mode
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu import tape
+from tinygrad_edu.core import module
+from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.batching import as_tensors, inputs_and_target, num_samples
-from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
+from tinygrad_edu.nn.randomness import random_stream
+from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.parallel.gradients import leaf_gradients, roots_of, scalar
 from tinygrad_edu.shared.pytree import tree_leaves
-from tinygrad_edu.tape.reading import nodes_behind
-from tinygrad_edu.training.train_step import optimizer_parameters
 
 BINARY = ("binary_cross_entropy_with_logits", "binary_cross_entropy")
 SATURATED = 0.97
-_REFUSALS = (DTypeError, IndexError, ShapeError, ValueError)  # errors of losses for wrong targets
-_PRODUCTS = ("linear", "matmul", "einsum", "conv2d", "recurrent")
-_VIEWS = ("reshape", "getitem", "squeeze", "expand_dims", "astype", "hooks")
-_OF_WEIGHTS = ("transpose", "reshape", "expand_dims", "concatenate", "add")  # ops that only arrange weights
+_PRODUCTS = ("linear", "matmul", "einsum", "conv2d", "conv_transpose2d", "embedding", "recurrent")
+_VIEWS = ("reshape", "transpose", "getitem", "squeeze", "expand_dims", "astype", "hooks")
 
 
 class Training(NamedTuple):
@@ -42,229 +37,199 @@ class Training(NamedTuple):
 
     def copied(self) -> Training:
         """Return a deep copy, which shares the results of ops that the model keeps."""
-        kept = [part for _, part in walk(self.model) if isinstance(part, Tensor) and not part.is_leaf]
+        kept = [part for _, part in module.walk(self.model) if isinstance(part, Tensor) and not part.is_leaf]
         return deepcopy(self, {id(part): part for part in kept})
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the parameters of the model, the loss and the optimizer by name, each once."""
+    def parameters(self) -> dict[str, Tensor]:
+        """Return the parameters of the model and of the loss by name."""
         of_loss = self.loss.named_parameters() if isinstance(self.loss, Module) else []
-        others = [] if self.optimizer is None else optimizer_parameters(self.optimizer)
-        names: dict[Tensor, str] = {x: f"parameter {k} of the optimizer" for k, x in enumerate(others)}
-        names |= {x: f"loss.{name}" for name, x in of_loss} | {x: name for name, x in self.model.named_parameters()}
-        return {name: x for x, name in names.items()}
+        return dict(self.model.named_parameters()) | {f"loss.{name}": x for name, x in of_loss}
+
+    def output(self, batch: Any) -> Any:
+        """Return the output of the model."""
+        return self.model(*as_tensors(inputs_and_target(batch)[0]))
 
     def value(self, batch: Any) -> Tensor:
-        """Return the loss of a batch."""
-        return scalar(self.loss(self.model(*as_tensors(inputs_and_target(batch)[0])), batch[-1]))
+        """Return the loss."""
+        return scalar(self.loss(self.output(batch), batch[-1]))
 
-    def step(self, batch: Any, seed: ndarray) -> float:
-        """Take an optimizer step, and return the loss before it. All layers draw from a stream of the seed."""
+    def step(self, batch: Any) -> float:
+        """Take an optimizer step, and return the loss before it."""
+        optimizer = self.optimizer
+        assert optimizer is not None
 
         def closure() -> Tensor:
-            for tensor in self.tensors().values():
-                tensor.zero_grad()
-            with random_stream(stream_of(seed)):
-                loss = self.value(batch)
-            if loss.requires_grad:
-                loss.backward()
+            optimizer.zero_grad()
+            loss = self.value(batch)
+            loss.backward()
             return loss
 
-        assert self.optimizer is not None
-        return float(self.optimizer.step(closure).item())
+        return float(optimizer.step(closure).item())
 
 
-class LossCall(NamedTuple):
-    """A call of a softmax or a cross entropy: its name, node, class axis, input, mean result and labels (n,)."""
+class Score(NamedTuple):
+    """A softmax or a cross entropy on the tape, with the labels of the batch."""
 
-    name: str
-    node: Node
-    axis: int
-    x: ndarray
-    value: float
-    labels: ndarray = np.zeros(0)
-    is_masked: bool = False  # whether a later op may hide some of the losses
-    has_one: bool = False  # whether each sample has one label
-
-    @property
-    def is_of_sigmoid(self) -> bool:
-        """Whether the input of a binary cross entropy is the result of a sigmoid, in another shape."""
-        node = next(iter(self.node.parents.values()))
-        while node.op is not None and node.op.name in _VIEWS and len(node.parents) == 1:
-            node = next(iter(node.parents.values()))
-        return self.name in BINARY and node.op is not None and node.op.name == "sigmoid"
-
-    @property
-    def classes(self) -> int:
-        """The number of classes."""
-        return 2 if self.name in BINARY else self.x.shape[self.axis]
-
-    def labels_in(self, y: ndarray) -> ndarray | None:
-        """Return a target as labels (n,), or None if it does not fit the input."""
-        if self.name in BINARY:
-            return y.ravel() if y.size == self.x.size else None
-        if y.dtype.kind in "iub" and y.size * self.classes == self.x.size:
-            return y.ravel().astype(np.int64)
-        return y.argmax(axis=self.axis).ravel() if y.shape == self.x.shape and y.dtype.kind == "f" else None
+    op: str
+    logits: ndarray  # (n, classes), or (n, 1) if binary
+    labels: ndarray  # (n,)
+    classes: int
+    loss: float  # mean over the labels in range
+    is_masked: bool  # whether a later op may hide some of the losses
+    is_of_sigmoid: bool
 
 
-class Measurements(Observer):
-    """The measurements of a copied training. Each batch has one seed for all of its passes."""
+class Measurements:
+    """The measurements of a copied training. The passes before and after the steps draw the same random numbers."""
 
     def __init__(self, given: Training, batches: list[Any], rng: np.random.Generator) -> None:
-        self.given, self.program, self.samples = given, given.copied(), 0
-        self.draws = list(zip(batches, stream_seeds(rng, len(batches)), strict=True))
-        self.tensors = self.program.tensors()
-        self.layers = {id(x): f"{name}: {type(x).__name__}" for name, x in self.program.model.named_modules()}
+        self.given, self.training, self.batches, self.rng, self.samples = given, given.copied(), batches, rng, 0
+        self.parameters = {name: x for name, x in self.training.parameters().items() if x.requires_grad}
         self.reached: dict[str, None] = {}  # names of the parameters on the tape
-        self.uses_given = False  # whether a function uses a parameter of the caller, not of the copy
-        self.scores = list[LossCall]()  # of each batch, the last one whose labels fit
-        self.inputs, self.units = dict[str, ndarray](), dict[str, ndarray]()  # sums; whether a unit was positive
-        self.saturation: dict[str, ndarray] = {}  # numbers of saturated and of all elements of a tanh or sigmoid
+        self.uses_given = False  # whether a function uses a tensor of the caller
+        self.scores: list[Score] = []  # of each batch, the last one that fits the target
+        self.square: tuple[Any, ...] = ()  # shapes of an output and a target that broadcast to a square
+        self.inputs: dict[str, ndarray] = {}  # size, sum and sum of squares of the data that a layer reads
+        self.units: dict[tuple[str, int], ndarray] = {}  # number of batches with a positive result, of each unit
+        self.saturation: dict[str, ndarray] = {}  # numbers of saturated and of all results of a tanh or sigmoid
         self.gradients: dict[str, float] = {}  # norm of the gradient of each layer's output
         self.updates: dict[str, float] = {}  # largest norm of an update over that of the weight
-        self.losses, self.start, self.after, self.fitted = [list[float]() for _ in range(4)]
-        self.square: tuple[Any, ...] = ()  # shapes of an output and a target that broadcast to a square
+        self.start, self.losses, self.after, self.fitted = [list[float]() for _ in range(4)]
         self.problem: Exception | None = None  # that a batch raised
-        self.is_refused = False  # whether the loss raised it, as for a wrong target
-        self._measure()
+        self.in_loss = False  # whether the loss raised it
+        try:
+            with random_stream(deepcopy(rng)):
+                for batch in batches:
+                    self._run(batch)
+        except Exception as error:
+            self.problem = error
+        self.gradients = {name: x**0.5 for name, x in self.gradients.items() if x > 0}  # 0 behind weights of 0
 
-    def _measure(self) -> None:
-        """Run the batches, and measure the passes."""
-        hooks = [x.register_forward_hook(self._after_layer) for x in self.program.model.modules() if _has_weights(x)]
-        hooks.append(self.program.model.register_forward_hook(self._after_model))
-        for batch, seed in self.draws:
-            self._calls, self._scores = dict[str, int](), list[LossCall]()
-            self._heights: list[tuple[str, Node, ndarray]] = []
-            self._layer: Module | None = None
-            self._in_loss, self._out = False, list[Any]()
-            try:
-                with random_stream(stream_of(seed)), enable_grad(), Mode(observer=self):
-                    loss = self.program.value(batch)
-            except Exception as error:
-                self.problem, self.is_refused = error, self._in_loss and isinstance(error, _REFUSALS)
-                break
-            self.start.append(float(loss.item()))
-            self._read_graph(loss, batch[-1])
-            leaf_gradients(roots_of(loss), list(self.tensors.values()))
-        for hook in hooks:
-            hook.remove()
-        self.gradients = {name: x for name, x in self.gradients.items() if x > 0}  # 0 behind weights of 0
+    def _run(self, batch: Any) -> None:
+        """Run the passes of a batch, and read its tape."""
+        with tape.watch() as walks:
+            out, self.in_loss = self.training.output(batch), True
+            loss = scalar(self.training.loss(out, batch[-1]))
+            self.in_loss, earlier = False, len(walks)  # passes that the model computes
+            leaf_gradients(roots_of(loss), list(self.parameters.values()))
+        self.start.append(float(loss.item()))
+        self.samples += num_samples(batch[-1])
+        for walk in walks[earlier : earlier + 1]:  # none for a constant loss
+            self._read(walk, [x for x in tree_leaves(out) if isinstance(x, Tensor)], batch[-1])
+
+    def _read(self, walk: tape.Walk, outs: list[Tensor], target: Any) -> None:
+        leaves = {row.node for row in walk.rows if row.op == "leaf"}
+        self.reached |= {name: None for name, x in self.parameters.items() if x._node in leaves}
+        copied = min((x._node.time for x in self.parameters.values() if x._node), default=0)
+        self.uses_given |= any(leaf.time < copied for leaf in leaves)
+        end = max((x._node.time for x in outs if x._node), default=0)
+        rows = [row for row in walk.rows if row.node.time <= end]
+        self._read_model(walk, [row for row in rows if not (row.groups and "the vjp of" in row.groups[-1].label)])
+        targets = [np.asarray(values_of(y)) for y in tree_leaves(target) if isinstance(y, Tensor | ndarray)]
+        for x, y in product(outs, targets):
+            is_column = x.size == y.size > 1 and x.ndim + y.ndim == 3
+            if is_column and any(row.node.shape == (x.size, x.size) for row in walk.rows if row.node.time > end):
+                self.square = x.shape, y.shape
+        scores = (_score(walk, row, y) for row in walk.rows[::-1] for y in targets)
+        self.scores += islice(filter(None, scores), 1)
+
+    def _read_model(self, walk: tape.Walk, rows: list[tape.TapeRow]) -> None:
+        """Read the results and the gradients of layers and nonlinear functions."""
+        parts = {id(part): type(part).__module__ for part in self.training.model.modules()}
+        weights, calls, is_conv = set[int](), Counter[str](), False
+        for row, is_hidden in zip(rows, _hidden(rows), strict=True):
+            source = parts.get(row.groups[-1].key, "") if row.groups else ""
+            where = row.groups[-1].label if source.startswith("tinygrad_edu.nn") else f"{row.op} at {row.line}"
+            inputs, out = {k for k in row.inputs if k is not None}, walk.values[row.node]
+            constants = [x.value for x in row.saved if x.name not in row.node.parents]
+            if row.op in (*_VIEWS, "leaf", "concatenate", "add") and inputs <= weights:
+                weights.add(row.index)
+            elif row.op in _PRODUCTS and inputs & weights:
+                is_conv = row.op.startswith("conv")
+                g = np.asarray(values_of(walk.gradients.get(row.node, 0)), np.float64)
+                _add(self.gradients, where, float(np.square(g).sum()))
+                is_first = inputs <= weights and row.op not in (
+                    "embedding",
+                    "recurrent",
+                )  # which save indices and states
+                for x in constants if is_first else ():
+                    if isinstance(x, ndarray) and x.dtype.kind in "fiu" and x.ndim > 1:
+                        _add(self.inputs, where, np.array([x.size, x.sum(), np.square(x, dtype=np.float64).sum()]))
+            elif row.op == "relu" or (row.op == "maximum" and len(inputs) == 1 and not any(map(np.any, constants))):
+                calls[where] += 1
+                call = where if calls[where] == 1 else f"{where}, call {calls[where]}"
+                axis = 1 if is_conv and out.ndim > 2 else out.ndim - 1  # channels, or features
+                alive = (out > 0).any(axis=tuple(k for k in range(out.ndim) if k != axis))
+                _add(self.units, (call, alive.size), np.asarray(alive, int))
+            elif row.op in ("tanh", "sigmoid") and is_hidden and not source.endswith("recurrent"):  # no gates
+                high = np.abs(out if row.op == "tanh" else 2 * out - 1) > SATURATED
+                _add(self.saturation, where, np.array([high.sum(), high.size]))
 
     @property
     def untrained(self) -> str:
         """The reason why there are no steps, or an empty string."""
-        if self.program.optimizer is None:
+        if self.training.optimizer is None:
             return "no optimizer was given"
         if self.uses_given:
-            return "a function uses the parameters of the caller, which the steps of a copy do not change"
-        return "" if np.isfinite(self.start).all() and self.problem is None else "the loss at the start is not finite"
+            return "a function uses parameters of the caller, which the steps of a copy do not change"
+        is_finite = self.problem is None and np.isfinite(self.start).all()
+        return "" if self.reached and is_finite else "the loss at the start has no finite gradient"
 
-    def train(self, steps: int) -> None:
-        """Take steps, and measure the updates, and the losses of the batches after them."""
-        fresh = {name for name, x in self.tensors.items() if np.abs(x.numpy()).max() < 1e-3}  # ratios say nothing
-        weights = {name: self.tensors[name] for name in self.reached if self.tensors[name].ndim > 1}
-        for batch, seed in islice(cycle(self.draws), steps):
-            before = {name: x.numpy().astype(np.float64) for name, x in weights.items() if name not in fresh}
-            self.losses.append(self.program.step(batch, seed))
-            for name, x in before.items():
-                ratio = float(np.linalg.norm(weights[name].numpy() - x) / np.linalg.norm(x))
-                self.updates[name] = max(self.updates.get(name, 0.0), ratio)
-            if not np.isfinite([self.losses[-1], *self.updates.values()]).all():
-                self.after = [np.nan]
-                return
-        self.after = self.again()
+    def train(self, steps: int, overfit_steps: int) -> None:
+        """Take steps, and measure the updates, and the losses after them. Fit the first batch with another copy."""
+        weights = {name: self.parameters[name] for name in self.reached}
+        weights = {name: x for name, x in weights.items() if x.ndim > 1 and np.abs(x.numpy()).max() >= 1e-3}
+        with random_stream(deepcopy(self.rng)):
+            before = {name: x.numpy().astype(np.float64) for name, x in weights.items()}
+            for batch in islice(cycle(self.batches), steps):
+                self.losses.append(self.training.step(batch))
+                for name, x in weights.items():
+                    ratio = np.linalg.norm(x.numpy() - before[name]) / np.linalg.norm(before[name])
+                    self.updates[name] = max(self.updates.get(name, 0.0), float(ratio))
+                    before[name] = x.numpy().astype(np.float64)
+        self.after = self.losses_now()
+        with random_stream(deepcopy(self.rng)):
+            other = self.given.copied()
+            self.fitted = [other.step(self.batches[0]) for _ in range(overfit_steps + 1)] if overfit_steps else []
 
-    def again(self) -> list[float]:
-        """Return the loss of each batch, computed again."""
-        values = []
-        for batch, seed in self.draws:
-            with random_stream(stream_of(seed)):
-                values.append(float(self.program.value(batch).item()))
-        return values
-
-    def overfit(self, steps: int) -> None:
-        """Fit the first batch with another copy, and keep its losses."""
-        program = self.given.copied()
-        self.fitted = [program.step(*self.draws[0]) for _ in range(steps + 1)] if steps else []
-
-    def on_op(self, op: Any, arrays: dict[str, Any], settings: dict[str, Any], result: Any, site: Any) -> None:
-        """Measure the result of an op of a forward pass."""
-        node, name = result._node, op.name
-        if node is None or not isinstance(site, CallSite) or site.vjp:
-            return
-        layer = next((part for part in (each() for each in site.layers) if part is not None), None)
-        is_ours = type(layer).__module__.startswith("tinygrad_edu.nn")
-        where = self.layers.get(id(layer), name) if is_ours else f"{name} at {site.location}"
-        constants = [x for key, x in {**arrays, **settings}.items() if key not in node.parents and x is not None]
-        if name in ("cross_entropy", "log_softmax", "softmax", *BINARY):
-            x = next(iter(arrays.values()))
-            axis = settings.get("axis", 1) % max(1, x.ndim)
-            self._scores.append(LossCall(name, node, axis, x, float(np.mean(result._data))))
-        elif self._in_loss:
-            return
-        elif name in _PRODUCTS:
-            self._add_input(where, node, constants)
-        elif name == "relu" or (name == "maximum" and len(node.parents) == 1 and not any(map(np.any, constants))):
-            self._add_units(self._call(where), result._data)
-        elif name in ("tanh", "sigmoid") and not type(layer).__module__.endswith("recurrent"):  # gates are not layers
-            height = np.abs(result._data if name == "tanh" else 2 * result._data - 1)
-            self._heights.append((self._call(where), node, np.array([(height > SATURATED).sum(), height.size])))
-
-    def _call(self, where: str) -> str:
-        """Return a place with the number of a repeated call in a pass."""
-        self._calls[where] = call = self._calls.get(where, 0) + 1
-        return where if call == 1 else f"{where}, call {call}"
-
-    def _add_units(self, where: str, out: ndarray) -> None:
-        """Note which units of a ReLU are positive for a sample: channels after a convolution, or else features."""
-        channels = 1 if out.ndim > 2 and type(self._layer).__name__.startswith("Conv") else out.ndim - 1
-        alive = np.asarray((out > 0).any(axis=tuple(k for k in range(out.ndim) if k != channels)))
-        before = self.units.get(where)
-        self.units[where] = alive if before is None or before.shape != alive.shape else alive | before
-
-    def _add_input(self, where: str, node: Node, constants: list[Any]) -> None:
-        """Count the saturated elements that a product reads, which are no output. Add its input if it is data."""
-        behind = nodes_behind([node])
-        for key, _, counts in (each for each in self._heights if each[1] in behind):
-            self.saturation[key] = self.saturation.get(key, 0) + counts
-        self._heights = [each for each in self._heights if each[1] not in behind]
-        data = [x for x in constants if isinstance(x, ndarray) and x.ndim > 1 and x.dtype.kind in "fu"]
-        if data and all(x.op is None or x.op.name in _OF_WEIGHTS for x in behind[:-1]):
-            wide = data[0].astype(np.float64)
-            sums = np.array([wide.size, wide.sum(), np.square(wide).sum()])
-            self.inputs[where] = self.inputs.get(where, 0) + sums
-
-    def _after_layer(self, layer: Module, inputs: Any, out: Any) -> None:
-        where, self._layer = self.layers[id(layer)], layer
-        for x in tree_leaves(out):
-            if isinstance(x, Tensor) and x._node is not None:
-                self.gradients.setdefault(where, 0.0)
-                x.register_hook(partial(self._add_norm, where))
-
-    def _add_norm(self, where: str, g: Any) -> None:
-        norm = np.linalg.norm(np.asarray(values_of(g), np.float64))
-        self.gradients[where] = float(np.hypot(self.gradients[where], norm))
-
-    def _after_model(self, model: Module, inputs: Any, out: Any) -> None:
-        self._out, self._in_loss = list(tree_leaves(out)), True
-
-    def _read_graph(self, loss: Tensor, target: Any) -> None:
-        """Find the parameters behind a loss, and its last softmax or cross entropy with labels that fit."""
-        nodes = nodes_behind(node for node, _ in roots_of(loss))
-        self.uses_given |= any(x._node in nodes for x in self.given.tensors().values())
-        self.reached |= {name: None for name, x in self.tensors.items() if x._node in nodes}
-        self.samples += num_samples(target)
-        leaves = [np.asarray(values_of(y)) for y in tree_leaves(target) if isinstance(y, Tensor | ndarray)]
-        for a, b in ((x.shape, y.shape) for x in self._out for y in leaves):
-            if {len(a), len(b)} == {1, 2} and a[0] == b[0] > 1 == max((*a[1:], *b[1:])):
-                self.square = (a, b) if any(node.shape == (a[0], a[0]) for node in nodes) else self.square
-        for score, y in ((s, y) for s in reversed(self._scores) if s.node in nodes for y in leaves):
-            if (labels := score.labels_in(y)) is not None:
-                later = {node.op.name for node in nodes if node.op and node.time > score.node.time}
-                is_masked, has_one = bool(later & {"where", "multiply"}), labels.size == len(y)
-                self.scores.append(score._replace(labels=labels, is_masked=is_masked, has_one=has_one))
-                return
+    def losses_now(self) -> list[float]:
+        """Return the loss of each batch, with the random numbers of the first passes."""
+        with random_stream(deepcopy(self.rng)):
+            return [float(self.training.value(batch).item()) for batch in self.batches]
 
 
-def _has_weights(part: Module) -> bool:
-    return any(isinstance(x, Tensor) and x.is_leaf and x.ndim > 1 for _, x in part._members())
+def _add(sums: dict[Any, Any], key: Any, x: Any) -> None:
+    sums[key] = sums.get(key, 0) + x
+
+
+def _hidden(rows: list[tape.TapeRow]) -> list[bool]:
+    """Return whether a later product reads each row, directly or through other ops."""
+    hidden = set[int | None]()
+    for row in reversed(rows):
+        hidden.update(row.inputs if row.op in _PRODUCTS or row.index in hidden else ())
+    return [row.index in hidden for row in rows]
+
+
+def _score(walk: tape.Walk, row: tape.TapeRow, y: ndarray) -> Score | None:
+    """Return the softmax or cross entropy of a row, if a target fits it."""
+    if row.op not in (*BINARY, "cross_entropy", "log_softmax", "softmax") or row.inputs[0] is None:
+        return None
+    source, is_binary = walk.rows[row.inputs[0]], row.op in BINARY
+    x, result = walk.values[source.node], walk.values[row.node]
+    axis = next((each.value for each in row.saved if each.name == "axis"), 1) % max(1, x.ndim)
+    classes = 1 if is_binary else x.shape[axis]
+    logits = np.moveaxis(x, axis, -1).reshape(-1, classes)
+    if is_binary and x.size == y.size:
+        labels = y.ravel()
+    elif y.dtype.kind in "iub" and y.size == len(logits):
+        labels = y.ravel().astype(np.int64)
+    elif y.dtype.kind == "f" and y.shape == x.shape:
+        labels = y.argmax(axis).ravel()
+    else:
+        return None
+    fits = (labels >= 0) & (labels < classes)
+    loss = result.mean() if is_binary else cross_entropy(logits[fits], labels[fits]).item() if fits.any() else np.nan
+    is_masked = any(each.op in ("where", "multiply") for each in walk.rows[row.index :])
+    while source.op in _VIEWS and source.inputs[0] is not None:
+        source = walk.rows[source.inputs[0]]
+    return Score(row.op, logits, labels, max(2, classes), float(loss), is_masked, is_binary and source.op == "sigmoid")

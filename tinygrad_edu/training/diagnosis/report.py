@@ -81,8 +81,8 @@ class Diagnosis:
     losses: list[float] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        width, shares = max(map(len, self.gradients), default=0), _shares(self.gradients)
-        bars = [f"    {x:{width}}  {g:<8.2g} {'#' * round(30 * shares[x])}" for x, g in self.gradients.items()]
+        width = max(map(len, self.gradients), default=0)
+        bars = [f"    {name:{width}}  {x:<8.2g} {'#' * round(30 * share)}" for name, x, share in _bars(self.gradients)]
         title = ["Norm of the gradient of each layer's output, on a logarithmic scale:"] if bars else []
         return "\n".join([self._text(), *title, *bars])
 
@@ -102,18 +102,17 @@ class Diagnosis:
         write_result("the page", path, f"{_HEAD}<pre>{escape(self._text())}</pre>{pictures}</html>\n".encode())
 
 
-def _shares(values: Mapping[str, float]) -> dict[str, float]:
-    """Return the length of each bar, from 0 to 1, on a logarithmic scale of at least three decades."""
+def _bars(values: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    """Return each name and value, and the length of a bar, from 0 to 1, on a logarithmic scale of three decades."""
     logs = {name: log10(x) if x > 0 and isfinite(x) else 0.0 for name, x in values.items()}
     top = max(logs.values(), default=0.0)
     low = min([*logs.values(), top - 3]) - 0.5
-    return {name: (logs[name] - low) / (top - low) for name in values}
+    return [(name, x, (logs[name] - low) / (top - low)) for name, x in values.items()]
 
 
 def _table(title: str, values: Mapping[str, float]) -> str:
-    shares = _shares(values)
-    bars = {name: f'<td><meter value="{shares[name]:.3f}"></meter><td>{x:.3g}' for name, x in values.items()}
-    rows = "".join(f"<tr><th>{escape(name)}{bar}" for name, bar in bars.items())
+    row = '<tr><th>{}<td><meter value="{:.3f}"></meter><td>{:.3g}'
+    rows = "".join(row.format(escape(name), share, x) for name, x, share in _bars(values))
     return f"<h3>{title}</h3><p>on a logarithmic scale</p><table>{rows}</table>" if values else ""
 
 
