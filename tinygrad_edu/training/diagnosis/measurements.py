@@ -67,7 +67,7 @@ class Training(NamedTuple):
         return float(optimizer.step(closure).item())
 
 
-class Score(NamedTuple):
+class Classification(NamedTuple):
     """A softmax or a cross entropy on the tape, with the labels of the batch."""
 
     op: str
@@ -87,7 +87,7 @@ class Measurements:
         self.parameters = {name: x for name, x in self.training.parameters().items() if x.requires_grad}
         self.reached: dict[str, None] = {}  # names of the parameters on the tape
         self.uses_given = False  # whether a function uses a tensor of the caller
-        self.scores: list[Score] = []  # of each batch, the last one that fits the target
+        self.scores: list[Classification] = []  # of each batch, the last one that fits the target
         self.square: tuple[Any, ...] = ()  # shapes of an output and a target that broadcast to a square
         self.inputs: dict[str, ndarray] = {}  # size, sum and sum of squares of the data that a layer reads
         self.units: dict[tuple[str, int], ndarray] = {}  # number of batches with a positive result, of each unit
@@ -148,11 +148,8 @@ class Measurements:
                 is_conv = row.op.startswith("conv")
                 g = np.asarray(values_of(walk.gradients.get(row.node, 0)), np.float64)
                 _add(self.gradients, where, float(np.square(g).sum()))
-                is_first = inputs <= weights and row.op not in (
-                    "embedding",
-                    "recurrent",
-                )  # which save indices and states
-                for x in constants if is_first else ():
+                reads_data = inputs <= weights and row.op not in ("embedding", "recurrent")  # these save other arrays
+                for x in constants if reads_data else ():
                     if isinstance(x, ndarray) and x.dtype.kind in "fiu" and x.ndim > 1:
                         _add(self.inputs, where, np.array([x.size, x.sum(), np.square(x, dtype=np.float64).sum()]))
             elif row.op == "relu" or (row.op == "maximum" and len(inputs) == 1 and not any(map(np.any, constants))):
@@ -210,7 +207,7 @@ def _hidden(rows: list[tape.TapeRow]) -> list[bool]:
     return [row.index in hidden for row in rows]
 
 
-def _score(walk: tape.Walk, row: tape.TapeRow, y: ndarray) -> Score | None:
+def _score(walk: tape.Walk, row: tape.TapeRow, y: ndarray) -> Classification | None:
     """Return the softmax or cross entropy of a row, if a target fits it."""
     if row.op not in (*BINARY, "cross_entropy", "log_softmax", "softmax") or row.inputs[0] is None:
         return None
@@ -232,4 +229,5 @@ def _score(walk: tape.Walk, row: tape.TapeRow, y: ndarray) -> Score | None:
     is_masked = any(each.op in ("where", "multiply") for each in walk.rows[row.index :])
     while source.op in _VIEWS and source.inputs[0] is not None:
         source = walk.rows[source.inputs[0]]
-    return Score(row.op, logits, labels, max(2, classes), float(loss), is_masked, is_binary and source.op == "sigmoid")
+    is_of_sigmoid = is_binary and source.op == "sigmoid"
+    return Classification(row.op, logits, labels, max(2, classes), float(loss), is_masked, is_of_sigmoid)
