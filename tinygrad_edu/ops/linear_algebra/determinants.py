@@ -1,4 +1,4 @@
-"""Determinants. The first two derivatives of `det` use singular values, and are valid at singular matrices."""
+"""Determinants. The first two derivatives of `det` are valid at singular matrices."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy import ndarray
 from numpy.linalg import LinAlgError
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
+from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops.linear_algebra.inverses import inv
 from tinygrad_edu.ops.products.products import matmul, transposed
 from tinygrad_edu.ops.reductions.reduction import sum
@@ -44,11 +45,11 @@ def det(x: Array, /) -> Array:
 def cofactors(x: Array) -> Array:
     """Return the cofactors, the derivatives of the determinant: signed minors without the row and column of an element.
 
-    With x = U diag(s) V they are det(U) det(V) U diag(c) V, where c[i] is the product of all s[j] with j != i. Those of
-    at most three rows are written out. For regular matrices they are det(x) inv(x).T.
+    Those of at most three rows are written out. For larger regular matrices they are det(x) inv(x).T. For the others,
+    with x = U diag(s) V, they are det(U) det(V) U diag(c) V, where c[i] is the product of all s[j] with j != i.
     """
-    if x.dtype == np.float16:
-        raise TypeError("array type float16 is unsupported in linalg")  # as by NumPy, for the minors too
+    if x.dtype == np.float16:  # NumPy refuses it as well, except for minors
+        raise DTypeError("det: float16 is unsupported in linalg; use x.astype(np.float32).")
     if x.shape[-1] in _MINORS:
         return np.asarray(_MINORS[x.shape[-1]](x))
     out, regular = _regular_cofactors(x)

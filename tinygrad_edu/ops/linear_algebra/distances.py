@@ -119,8 +119,8 @@ def _by_products(g: Any, x1: Any, x2: Any, out: Any, p: float) -> Iterator[Any]:
         near = _where_not(far)
         weights = cast(keep(part / where(far, d, 1), far) if near else part / d, np.float64)
         total = sum(weights, -1, keepdims=True) * a[..., rows, :] - matmul(weights, b)
-        apart = values_of(d)[near] != 0 if near else np.zeros(0, bool)
-        if apart.any():  # the gradient at a distance of 0 is 0
+        if near:  # the gradient at a distance of 0 is 0
+            apart = values_of(d)[near] != 0
             near = tuple(index[apart] for index in near)
             pairs = _pairs(x1[..., rows, :], x2, near)
             direct = p_norm.vjp_functions["x"](getitem(part, near), pairs, getitem(d, near), p, (1,))

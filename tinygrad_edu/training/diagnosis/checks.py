@@ -57,29 +57,29 @@ def _bad_labels(m: Measurements) -> _Result:
         return TARGET, str(m.problem)
     if m.square:
         return TARGET, f"output and target {m.square} broadcast to a square"
-    for score in m.scores:
-        labels = score.labels
-        if not score.is_masked and ((labels < 0) | (labels >= score.classes)).any():
-            return TARGET, f"labels from {labels.min()} to {labels.max()} for {score.classes} classes"
-    return None if m.scores else CLASSES
+    for each in m.classifications:
+        labels = each.labels
+        if not each.is_masked and ((labels < 0) | (labels >= each.classes)).any():
+            return TARGET, f"labels from {labels.min()} to {labels.max()} for {each.classes} classes"
+    return None if m.classifications else CLASSES
 
 
 @fault("at least two classes", "LeCun et al., Efficient BackProp, 1998, 4.2",
        "Shuffle the samples, and check how the target is read.")  # fmt: skip
 def _one_class(m: Measurements) -> _Result:
-    labels = np.concatenate([np.zeros(0), *(score.labels for score in m.scores)])
+    labels = np.concatenate([np.zeros(0), *(each.labels for each in m.classifications)])
     if len(labels) < 8 or len(labels) != m.samples:
-        return "fewer than 8 samples with one label each were read" if m.scores else CLASSES
+        return "fewer than 8 samples with one label each were read" if m.classifications else CLASSES
     return (TARGET, f"{len(labels)} labels, all {labels[0]:g}") if len(np.unique(labels)) == 1 else None
 
 
 @fault("at most 10 deviations", "LeCun et al., 1998, 4.2; mean and deviation of chi-square",
        "Shuffle the samples: data.DataLoader(x, y, batch_size=32, rng=rng).")  # fmt: skip
 def _sorted_labels(m: Measurements) -> _Result:
-    kinds = np.unique(np.concatenate([np.zeros(0), *(score.labels for score in m.scores)]))
-    table = np.array([(score.labels[:, None] == kinds).sum(axis=0) for score in m.scores])
+    kinds = np.unique(np.concatenate([np.zeros(0), *(each.labels for each in m.classifications)]))
+    table = np.array([(each.labels[:, None] == kinds).sum(axis=0) for each in m.classifications])
     if min(table.shape) < 2 or table.sum() != m.samples:
-        return "fewer than two batches or classes, or several labels for a sample" if m.scores else CLASSES
+        return "fewer than two batches or classes, or several labels for a sample" if m.classifications else CLASSES
     expected, freedom = table.sum(1, keepdims=True) * table.sum(0) / table.sum(), (len(table) - 1) * (len(kinds) - 1)
     z = (((table - expected) ** 2 / expected).sum() - freedom) / (2 * freedom) ** 0.5
     return (TARGET, f"their counts in {len(table)} batches differ by {z:.1f} deviations") if z > 10 else None
@@ -88,11 +88,11 @@ def _sorted_labels(m: Measurements) -> _Result:
 @fault("logits, which are any numbers", "definition of the loss, which computes the softmax or sigmoid itself",
        "Remove the softmax or sigmoid at the end of the model.")  # fmt: skip
 def _softmax_before_cross_entropy(m: Measurements) -> _Result:
-    for score in (each for each in m.scores if each.op not in ("softmax", BINARY[1])):
-        x = score.logits
-        if score.is_of_sigmoid or (x.min() >= 0 and np.allclose(x.sum(axis=1), 1, atol=1e-3)):
-            return f"the input of {score.op}", f"probabilities from {x.min():.3g} to {x.max():.3g}"
-    return None if m.scores else CLASSES
+    for each in m.classifications:
+        x, gets_logits = each.logits, each.op not in ("softmax", BINARY[1])
+        if gets_logits and (each.is_of_sigmoid or (x.min() >= 0 and np.allclose(x.sum(axis=1), 1, atol=1e-3))):
+            return f"the input of {each.op}", f"probabilities from {x.min():.3g} to {x.max():.3g}"
+    return None if m.classifications else CLASSES
 
 
 @fault("a finite number of at most 2 log(classes)", f"Karpathy, A recipe for training networks, 2019; 2 {MODELS}",
@@ -101,10 +101,10 @@ def _initial_loss(m: Measurements) -> _Result:
     if not np.isfinite(m.start).all():
         cause, _ = explain_nonfinite(m.training.model, m.batches, 1, m.losses_now)
         return "the loss", f"{m.start[-1]}; {cause}"
-    losses = [score.loss for score in m.scores if isfinite(score.loss)]
+    losses = [each.loss for each in m.classifications if isfinite(each.loss)]
     if not losses:
         return CLASSES
-    classes, loss = m.scores[0].classes, np.mean(losses)
+    classes, loss = m.classifications[0].classes, np.mean(losses)
     return ("the loss", f"{loss:.3g} for {classes} classes") if loss > 2 * log(classes) else None
 
 

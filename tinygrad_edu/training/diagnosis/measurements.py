@@ -87,7 +87,7 @@ class Measurements:
         self.parameters = {name: x for name, x in self.training.parameters().items() if x.requires_grad}
         self.reached: dict[str, None] = {}  # names of the parameters on the tape
         self.uses_given = False  # whether a function uses a tensor of the caller
-        self.scores: list[Classification] = []  # of each batch, the last one that fits the target
+        self.classifications: list[Classification] = []  # of each batch, the last one that fits the target
         self.square: tuple[Any, ...] = ()  # shapes of an output and a target that broadcast to a square
         self.inputs: dict[str, ndarray] = {}  # size, sum and sum of squares of the data that a layer reads
         self.units: dict[tuple[str, int], ndarray] = {}  # number of batches with a positive result, of each unit
@@ -130,8 +130,8 @@ class Measurements:
             is_column = x.size == y.size > 1 and x.ndim + y.ndim == 3
             if is_column and any(row.node.shape == (x.size, x.size) for row in walk.rows if row.node.time > end):
                 self.square = x.shape, y.shape
-        scores = (_score(walk, row, y) for row in walk.rows[::-1] for y in targets)
-        self.scores += islice(filter(None, scores), 1)
+        fitting = (_classification(walk, row, y) for row in walk.rows[::-1] for y in targets)
+        self.classifications += islice(filter(None, fitting), 1)
 
     def _read_model(self, walk: tape.Walk, rows: list[tape.TapeRow]) -> None:
         """Read the results and the gradients of layers and nonlinear functions."""
@@ -142,25 +142,32 @@ class Measurements:
             where = row.groups[-1].label if source.startswith("tinygrad_edu.nn") else f"{row.op} at {row.line}"
             inputs, out = {k for k in row.inputs if k is not None}, walk.values[row.node]
             constants = [x.value for x in row.saved if x.name not in row.node.parents]
+            is_relu = row.op == "relu" or (row.op == "maximum" and len(inputs) == 1 and not any(map(np.any, constants)))
             if row.op in (*_VIEWS, "leaf", "concatenate", "add") and inputs <= weights:
                 weights.add(row.index)
             elif row.op in _PRODUCTS and inputs & weights:
                 is_conv = row.op.startswith("conv")
-                g = np.asarray(values_of(walk.gradients.get(row.node, 0)), np.float64)
-                _add(self.gradients, where, float(np.square(g).sum()))
                 reads_data = inputs <= weights and row.op not in ("embedding", "recurrent")  # these save other arrays
-                for x in constants if reads_data else ():
-                    if isinstance(x, ndarray) and x.dtype.kind in "fiu" and x.ndim > 1:
-                        _add(self.inputs, where, np.array([x.size, x.sum(), np.square(x, dtype=np.float64).sum()]))
-            elif row.op == "relu" or (row.op == "maximum" and len(inputs) == 1 and not any(map(np.any, constants))):
+                self._add_product(where, walk.gradients.get(row.node, 0), constants if reads_data else [])
+            elif is_relu:
                 calls[where] += 1
                 call = where if calls[where] == 1 else f"{where}, call {calls[where]}"
-                axis = 1 if is_conv and out.ndim > 2 else out.ndim - 1  # channels, or features
-                alive = (out > 0).any(axis=tuple(k for k in range(out.ndim) if k != axis))
-                _add(self.units, (call, alive.size), np.asarray(alive, int))
+                self._add_units(call, out, 1 if is_conv and out.ndim > 2 else out.ndim - 1)
             elif row.op in ("tanh", "sigmoid") and is_hidden and not source.endswith("recurrent"):  # no gates
                 high = np.abs(out if row.op == "tanh" else 2 * out - 1) > SATURATED
                 _add(self.saturation, where, np.array([high.sum(), high.size]))
+
+    def _add_product(self, where: str, gradient: Any, constants: list[Any]) -> None:
+        """Add the norm of the gradient of a layer's output, and the moments of the data among its constants."""
+        _add(self.gradients, where, float(np.square(np.asarray(values_of(gradient), np.float64)).sum()))
+        for x in constants:
+            if isinstance(x, ndarray) and x.dtype.kind in "fiu" and x.ndim > 1:
+                _add(self.inputs, where, np.array([x.size, x.sum(), np.square(x, dtype=np.float64).sum()]))
+
+    def _add_units(self, call: str, out: ndarray, axis: int) -> None:
+        """Add which units along an axis are positive for any sample."""
+        alive = (out > 0).any(axis=tuple(k for k in range(out.ndim) if k != axis))
+        _add(self.units, (call, alive.size), np.asarray(alive, int))
 
     @property
     def untrained(self) -> str:
@@ -207,7 +214,7 @@ def _hidden(rows: list[tape.TapeRow]) -> list[bool]:
     return [row.index in hidden for row in rows]
 
 
-def _score(walk: tape.Walk, row: tape.TapeRow, y: ndarray) -> Classification | None:
+def _classification(walk: tape.Walk, row: tape.TapeRow, y: ndarray) -> Classification | None:
     """Return the softmax or cross entropy of a row, if a target fits it."""
     if row.op not in (*BINARY, "cross_entropy", "log_softmax", "softmax") or row.inputs[0] is None:
         return None
