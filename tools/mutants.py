@@ -112,6 +112,7 @@ ZERO = {
     "floor_divide", "sign", "sign_of_det", "undifferentiable", "floor", "ceil", "trunc", "round", "copysign.y",
 }  # fmt: skip
 EQUIVALENT = {
+    r"(softmax|row_norm|center|channel_norm_without_affine)\.x: wrong for a constant g": "it is 0 up to rounding",
     r"lerp\.\w+: source: (x|y|weight|out) for g": "only its dtype is used there",
     r"hardswish\.x: source: out for x": "at the surviving position, out < 3 if and only if x < 3",
     r"(xlogy|xlog1py)\.x: source: out for x": "out is 0 where x is 0",
