@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "tinygrad_edu"
+README = (PACKAGE / "README.md").read_text()
 
 
 def test_the_table_lists_each_entry_of_the_package():
-    rows = re.findall(r"^\| `(.*?)/?` \| .+ \| .+ \|$", (PACKAGE / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(.*?)/?` \| .+ \| .+ \|$", README, re.MULTILINE)
     entries = sorted(path.name for path in PACKAGE.iterdir() if path.name != "__pycache__")
     assert sorted(rows) == entries
     assert len(entries) <= 20
+
+
+@pytest.mark.parametrize(("file", "name"), re.findall(r"^\| \w.+ \| `(.+)` \| `(.+)` \|$", README, re.MULTILINE))
+def test_what_one_looks_for_is_there(file, name):
+    assert re.search(rf"\b{re.escape(name)}\b", (PACKAGE / file).read_text())
 
 
 @pytest.mark.parametrize("room", ["ops", "nn"])
