@@ -82,8 +82,8 @@ def _conditional(vjp: VJPFunction, condition: Callable[[Any, Any], Any], error: 
     return wrong
 
 
-# How often a condition held for a nonzero gradient. If an op accepts no such x, no test can detect the mutant. NaN is not
-# counted: it is also the product of a gradient that is not finite and a condition that does not hold.
+# How often a condition held for a nonzero gradient. If an op accepts no such x, no test can detect the mutant.
+# NaN is not counted: a gradient that is not finite gives it where the condition does not hold.
 condition_hits: Counter[str] = Counter()
 NOT_MET = "condition never met"
 
