@@ -8,11 +8,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import Verbosity, given, settings
-from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tests.effort import share, thorough
+from tests.effort import thorough
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import MissingVJPError, WrongGradientError
 from tinygrad_edu.testing import (
@@ -25,7 +23,7 @@ from tinygrad_edu.testing import (
     directional_derivative,
 )
 from tinygrad_edu.testing.arrays.layouts import backwards
-from tinygrad_edu.testing.failures import GradientMismatch, LawBroken, NotDifferentiableHere
+from tinygrad_edu.testing.failures import GradientMismatch, LawBroken
 from tinygrad_edu.testing.numeric.finite_differences import SAFETY
 
 RNG = np.random.default_rng(7)
@@ -80,18 +78,6 @@ def test_a_wrong_vjp_is_caught_and_explained(kind):
     assert str(caught.value).startswith(f"op {op.name}: the gradient of {op.inputs[0]} is wrong")
 
 
-@pytest.mark.parametrize("kind", sorted(set(WRONG) - {"nan"}))
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=share(10))
-def test_a_wrong_vjp_is_caught_at_every_point(kind, seed):
-    op, inputs, given_settings, _ = WRONG[kind]
-    rng = np.random.default_rng(seed)
-    signed = -1 if kind == "case missing" else 1
-    call = Call(op, [signed * rng.uniform(0.5, 2.0, x.shape) for x in inputs], **given_settings)
-    with pytest.raises(GradientMismatch):
-        check_vjp(call, *call.arrays, order=1, rng=rng)
-
-
 def test_a_vjp_that_is_right_once_and_wrong_twice_is_caught_at_order_2():
     once = broken("sin", x=lambda g, x: g * np.cos(x.numpy() if isinstance(x, tg.Tensor) else x))
     check_vjp(once, X, order=1)
@@ -131,20 +117,6 @@ def test_a_gradient_that_is_wrong_as_a_function_of_the_cotangent(order, factor):
     expected = f"op sin, derivative {order}: the gradient of {'cotangent1' if order == 2 else 'x'} is wrong"
     with contextlib.nullcontext() if factor == 1 else pytest.raises(GradientMismatch, match=expected):
         check_vjp(wrong, X, order=3)
-
-
-def test_one_wrong_element_of_many():
-    x = RNG.uniform(0.5, 2.0, 1000)
-
-    def wrong(x):
-        g = 2 * x
-        g[417] *= 1.01
-        return g
-
-    with pytest.raises(GradientMismatch, match=r"Mismatched elements: 1 / 1000\n.* difference at x\[417\]"):
-        check_gradient(lambda x: np.sum(x * x), wrong, x)
-    with pytest.raises(GradientMismatch, match=r"Mismatched elements: 1 / 100\n.* difference at x\[41\]"):
-        check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x * (1 + 0.01 * (np.arange(100) == 41)), x[:100])
 
 
 # Conditions on the cotangent that no random cotangent meets, because it has two signs and magnitudes from 0.5 to 1.5.
@@ -281,6 +253,10 @@ def quotient_of_others(x, y):
 
 
 quotient_of_others.vjps(x=lambda g, y: g / y, y=lambda g, x, y: -g * x / (y * y))
+CANCELLED = Call(
+    "correlate_kernels", [np.array([[[[2.5625]], [[-2.5625]]]]), np.zeros((1, 1, 1, 1))],
+    kernel_size=(1, 1), stride=1, padding=0, dilation=1, groups=1,
+)  # fmt: skip
 LAWFUL = {
     "float16 moves 0.02 by units of 2, to negative numbers": (tg.rsqrt, np.array([2.0, 0.02])),
     "the gradient for 4 g overflows, but 7 times the gradient does not": (
@@ -288,6 +264,7 @@ LAWFUL = {
     "two inputs that the op refuses to be alike": (quotient_of_others, X, Y),
     "a result of 9e-8, and the order of the additions depends on the layout": (
         tg.vdot, np.array([[[1, -1, 2], [0.2, -0.2, -2], [1e-8] * 3], *np.ones((2, 3, 3))]), np.eye(1, 27)[0]),
+    "only rounding remains, and it depends on the layout": (CANCELLED,),
 }  # fmt: skip
 
 
@@ -376,10 +353,6 @@ def test_check_jvp_refuses_a_wrong_vjp():
         check_jvp(broken("exp", x=lambda g, out: 1.001 * g * out), X)
 
 
-def test_structured_results():
-    check_vjp(lambda x, y: {"sum": x + y, "list": [x * y, tg.exp(x)]}, X, Y)
-
-
 def test_errors_of_the_function_itself_come_through():
     with pytest.raises(WrongGradientError):
         check_vjp(broken("sum", x=lambda g: g * 1.0), X)
@@ -407,24 +380,6 @@ def test_the_estimate_is_honest_and_sees_no_kink_in_a_smooth_function(name, scal
     assert np.median(found.error) <= 1e-7 * np.max(np.abs(slope(x)))
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("draws", thorough([10, 200], quick=[10]))
-@pytest.mark.parametrize("name", thorough(SMOOTH, quick=[*SMOOTH][::3]))
-def test_no_false_alarm_and_no_excuse(name, draws):
-    f, slope = SMOOTH[name]
-    excused = 0
-    for seed in range(draws):
-        rng = np.random.default_rng(seed)
-        x = rng.uniform(0.05, 2.0, rng.integers(1, 6)) * 10.0 ** rng.integers(-1, 1)
-        try:
-            check_gradient(lambda x: np.sum(f(x)), slope, x, rng=rng)
-        except NotDifferentiableHere:
-            excused += 1
-        with pytest.raises(GradientMismatch):
-            check_gradient(lambda x: np.sum(f(x)), lambda x: 1.001 * slope(x), x, rng=rng)
-    assert excused <= 1
-
-
 # --- Kinks and jumps ---
 
 
@@ -433,28 +388,6 @@ def test_beside_a_kink_the_derivative_is_checked(away):
     check_gradient(lambda x: np.sum(np.abs(x)), np.sign, [away, -away])
     with pytest.raises(GradientMismatch):
         check_gradient(lambda x: np.sum(np.abs(x)), lambda x: -np.sign(x), [away, -away])
-
-
-@pytest.mark.thorough
-def test_inside_hypothesis_a_jump_is_rejected_and_the_rest_is_checked():
-    seen = []
-
-    @settings(database=None, verbosity=Verbosity.quiet)
-    @given(st.sampled_from([0.0, 1.0, -2.0]))
-    def test(x):
-        seen.append(x)
-        check_gradient(lambda x: np.sign(x) + x, np.ones_like, x)
-
-    test()
-    assert 0.0 in seen
-
-    @settings(database=None, verbosity=Verbosity.quiet)
-    @given(st.sampled_from([0.0, 1.0, -2.0]))
-    def wrong(x):
-        check_gradient(lambda x: np.sign(x) + x, lambda x: 0.999 * np.ones_like(x), x)
-
-    with pytest.raises(GradientMismatch):
-        wrong()
 
 
 # --- Without Hypothesis ---
@@ -477,16 +410,6 @@ else:
     raise SystemExit("no error")
 """
     subprocess.run([sys.executable, "-c", program], check=True)
-
-
-@pytest.mark.thorough
-def test_no_false_alarm_where_all_terms_cancel():
-    """Only rounding remains, and it depends on the layout."""
-    settings = {"kernel_size": (1, 1), "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-    maps = np.array([[[[2.5625]], [[-2.5625]]]])
-    call = Call("correlate_kernels", [maps, np.zeros((1, 1, 1, 1))], **settings)
-    for seed in range(20):
-        check_op(call, rng=np.random.default_rng(seed))
 
 
 def test_where_the_terms_of_a_value_cancel_a_wrong_value_is_found():
