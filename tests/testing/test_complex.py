@@ -138,6 +138,17 @@ def test_a_result_that_is_complex_at_some_points():
         flat.value(np.array(-0.001))
 
 
+@pytest.mark.parametrize("x", [W, W.T, W[::-1, ::-1], W[:, :1], W[:0], np.array(1j), W.astype(np.complex64)[1:]])
+def test_real_views(x):
+    view = as_real(x)
+    assert view.shape == (*x.shape, 2)
+    assert view.size == 0 or np.shares_memory(view, x)
+    assert np.array_equal(view[..., 1], x.imag)
+    assert np.array_equal(as_complex(view), x)
+    assert as_complex(view).dtype == x.dtype
+    assert as_complex(view).strides == x.strides or not x.size
+
+
 @pytest.mark.parametrize("count", range(4))
 def test_complex_numbers_are_aligned(count):
     pairs = np.arange(2.0 * count + 1)[1:].reshape(count, 2)

@@ -356,6 +356,14 @@ def test_a_layout_of_stride_0_does_not_refuse_what_jumps_there(name, seed):
     assert check_gradient(f, grad, *(rng.normal(size=shape) for shape in shapes)).status == "right"
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("x", [1.5, X, X / 1e3, X * 1e3, np.ones(3), X.astype(np.float32)], ids=str)
+def test_a_gradient_that_keeps_its_first_point_is_wrong(x):
+    kept = {}
+    with pytest.raises(GradientMismatch, match=r"^<lambda>, at another point: .*\n  At the first point it is not"):
+        check_gradient(lambda x: np.sum(x**3), lambda x: kept.setdefault(np.shape(x), 3 * x**2), x)
+
+
 def test_layouts_that_the_function_rejects_are_not_tested():
     def only_positive_strides(x):
         assert min(x.strides) >= 0
