@@ -127,6 +127,7 @@ FAULTS = {
     "exit()\n": "exits the program: remove it",
     "order = 3\n": "TypeError: 'int' object is not callable",
     "": "has no attribute",
+    "def order(root):\n    return order(root)\n": "RecursionError",
     "def order(root):\n    exit()\n": "lesson03_order.py, line 2, in order\n        exit()\n    This line exits",
     "def order(root):\n    helper = {}\n    return helper['x']\n": (
         "lesson03_order.py, line 3, in order\n        return helper['x']\n    KeyError: 'x'"
