@@ -223,7 +223,7 @@ DRAWN = {
     "a kernel of five": ("correlate", lambda call: max(call.arrays[1].shape[2:]) == 5),
     "an empty batch": ("conv2d", lambda call: call.arrays[0].shape[0] == 0),
     "a batch of three": ("max_pool2d", lambda call: call.arrays[0].shape[0] == 3 and call.arrays[0].ndim == 4),
-    "a saturated function": ("tanh", lambda call: np.max(np.abs(call.arrays[0]), initial=0) > 100),
+    "a saturated function": ("tanh", lambda call: np.max(np.abs(call.arrays[0]), initial=0) > 1e6),
     "integers": ("multiply", of_dtype("i")), "bytes": ("add", of_dtype("u")), "booleans": ("subtract", of_dtype("b")),
     "a mask of integers": ("where", of_dtype("i")),
     "a long axis": ("sort", lambda call: max(call.arrays[0].shape, default=0) == 8),
