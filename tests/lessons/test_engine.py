@@ -40,10 +40,6 @@ def test_the_real_engine_passes(case, looking):
     assert judge.outcome_of(case, REAL, set(), looking).complaint == ""
 
 
-def test_there_are_many():
-    assert len(GENERAL) == 12
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch, capsys):
     """Change to a folder with all solutions."""

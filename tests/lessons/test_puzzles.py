@@ -1,7 +1,6 @@
 """Tests of the vjp puzzles: solutions pass, open and wrong vjps fail, and other correct forms of a vjp pass."""
 
 import re
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.lessons.puzzle_rules import OTHER_RIGHT_RULES, WRONG_RULES
-from tinygrad_edu.lessons import judge
 from tinygrad_edu.lessons.__main__ import main
 from tinygrad_edu.lessons.cases import Looking
 from tinygrad_edu.lessons.judge import Code, judged, loaded
@@ -101,11 +99,11 @@ def mine(tmp_path, monkeypatch, capsys):
     assert main(["start", str(tmp_path / "engine")]) == 0
     assert "also 30 vjp puzzles" in capsys.readouterr().out
     monkeypatch.chdir(tmp_path / "engine")
-    monkeypatch.setattr("tinygrad_edu.lessons.__main__.judged", partial(_judged_fast, judge.judged))
+    monkeypatch.setattr("tinygrad_edu.lessons.__main__.judged", _judged_fast)
     return Path("puzzles.py")
 
 
-def _judged_fast(judged, lesson, sources, looking, holes):
+def _judged_fast(lesson, sources, looking, holes):
     return judged(lesson, sources, Looking(2), holes)
 
 

@@ -135,14 +135,9 @@ ENDLESS = "is there an infinite loop?\nmine.py, line "
 STUCK = {  # the code, and a part of the complaint
     "a loop at the top": ("while True: pass\n", ENDLESS + "1, in <module>\n    while True: pass"),
     "a pause at the top": ("import time\ntime.sleep(1000)\n", ENDLESS + "2, in <module>"),
-    "C code at the top": ("x = sum(range(10**14))\n", ENDLESS + "1, in <module>"),
     "a decorator": ("def f(g):\n    while True: 0\n@f\ndef order(root): 0\n", "\nmine.py, line 2, in f\n"),
     "a loop that catches all": (LOOP, ENDLESS),
     "a sum": ("def order(root):\n    return sum(range(10**14))\n", ENDLESS + "2, in order"),
-    "a pattern": (
-        "import re\ndef order(root):\n    return re.match('(a+)+b', 'a' * 60)\n",
-        ENDLESS + "3, in order",
-    ),
     "NumPy": (
         "import numpy as np\ndef order(root):\n    x = np.ones((2000, 2000))\n    while True: x = x @ x\n",
         ENDLESS,

@@ -144,6 +144,9 @@ class Cached:
     def jvp(self, x, u):
         return np.sum(self.grad(x) * u)
 
+    def jac(self, x):
+        return self.grad(x)
+
 
 class ComputesOnce(Cached):
     def grad(self, x):
@@ -201,7 +204,7 @@ def test_a_right_cache_passes():
     assert check(model.f, X, grad=model.grad, jvp=model.jvp).status == "right"
 
 
-@pytest.mark.parametrize("claim", ["grad", "jvp"])
+@pytest.mark.parametrize("claim", ["grad", "jvp", "jac"])
 @pytest.mark.parametrize("kind", [ComputesOnce, OfTheLastCall, KeepsTheArray, ComparesIdentities, ComparesOneNumber,
                                   ComparesRoughly, IsReset])  # fmt: skip
 def test_a_wrong_cache_is_found(kind, claim):

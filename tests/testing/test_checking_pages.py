@@ -20,6 +20,16 @@ def run(folder, *command):
     )
 
 
+EXAMPLES = [pytest.param("torch", marks=pytest.mark.peers), pytest.param("jax", marks=pytest.mark.thorough)]
+
+
+@pytest.mark.parametrize("package", EXAMPLES)
+def test_the_example_of_a_framework(package):
+    page = (DOCS / "testing_gradients.md").read_text("utf-8")
+    (example,) = re.findall(rf"```py\n(import {package}\n.*?)```", page, re.DOTALL)
+    exec(example, {"__name__": "example"})
+
+
 def test_each_page_is_tested_linked_and_in_the_navigation():
     assert {path.stem for path in (DOCS / "checking").glob("*.md")} == {*PAGES}
     for place in ("testing_gradients.md", "zensical.toml"):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tests.effort import thorough
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing import GradientMismatch, check_gradient
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
@@ -155,46 +154,3 @@ def test_complex_numbers_are_aligned(count):
     pairs = np.arange(2.0 * count + 1)[1:].reshape(count, 2)
     assert as_complex(pairs).ctypes.data % 16 == 0
     assert np.array_equal(as_real(as_complex(pairs)), pairs)
-
-
-# Functions of PyTorch and of JAX: a complex and a real array to arrays.
-OF_FRAMEWORKS = {
-    "holomorphic": lambda m, z, x: m.exp(z) * x,
-    "not holomorphic": lambda m, z, x: m.abs(z) * m.conj(z) + m.angle(z) * x,
-    "FFT": lambda m, z, x: m.real(m.fft.fft(z * x)),
-    "loss": lambda m, z, x: (m.abs(z) ** 2 * x).sum() * m.imag(z).sum(),
-}
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("name", OF_FRAMEWORKS)
-def test_the_convention_of_pytorch(name):
-    torch = pytest.importorskip("torch")
-
-    def f(z, x):
-        return OF_FRAMEWORKS[name](torch, torch.tensor(z), torch.tensor(x)).resolve_conj().numpy()
-
-    def grad(z, x, g):
-        inputs = [torch.tensor(value, requires_grad=True) for value in (z, x)]
-        out = OF_FRAMEWORKS[name](torch, *inputs)
-        return [x.resolve_conj().numpy() for x in torch.autograd.grad(out, inputs, torch.tensor(g))]
-
-    check_gradient(f, grad, Z, X)
-
-
-@pytest.mark.parametrize("name", thorough(OF_FRAMEWORKS))
-def test_the_convention_of_jax(name):
-    jax = pytest.importorskip("jax")
-
-    def f(z, x):
-        return OF_FRAMEWORKS[name](jax.numpy, z, x)
-
-    def grad(z, x, g):
-        out, pull = jax.vjp(f, z, x)
-        return pull(jax.numpy.asarray(g, out.dtype))
-
-    def jvp(z, x, u, v):
-        return jax.jvp(f, (z, x), (u, v))[1]
-
-    with jax.enable_x64(True):
-        check_gradient(f, grad, Z, X, jvp=jvp, convention="jax")

@@ -36,18 +36,6 @@ def loss_gradient(params, x, labels):
     return {"w": x.T @ g, "b": [g.sum(axis=0)]}, g @ params["w"].T
 
 
-class Scale:
-    """A callable object with a parameter."""
-
-    factor = 3.0
-
-    def __call__(self, x, power):
-        return self.factor * np.sum(x**power)
-
-    def pull(self, x, power):
-        return self.factor * power * x ** (power - 1)
-
-
 # A function, its gradient, a point, and the names of the inputs.
 RIGHT = {
     "number": (lambda x: x**2, lambda x: 2 * x, [3.0], ["x"]),
@@ -85,8 +73,6 @@ RIGHT = {
     "float32": (lambda x: np.sum(np.sin(x)), lambda x: np.cos(x).astype(np.float32), [X], ["x"]),
     "float16": (lambda x: np.sum(np.sin(x)), lambda x: np.cos(x).astype(np.float16), [X], ["x"]),
     "float16 point": (lambda x: np.sum(np.sin(x)), np.cos, [X.astype(np.float16)], ["x"]),
-    "bound method": (Scale(), Scale().pull, [X, 2], ["x"]),
-    "partial": (functools.partial(lambda x, y: np.sum(x * y), y=Y), lambda x: Y, [X], ["x"]),
     "tensors": (lambda x: tg.sum(tg.sin(x)), lambda x: tg.grad(lambda x: tg.sum(tg.sin(x)))(x), [tg.Tensor(X)], ["x"]),
     "second derivative": (lambda x: 3 * x**2, lambda x, g: 6 * x * g, [X], ["x"]),
     "third derivative": (lambda x, g: 6 * x * g, lambda x, g, h: (6 * g * h, 6 * x * h), [X, Y], ["x", "g"]),
@@ -370,30 +356,12 @@ def test_a_layout_of_stride_0_does_not_refuse_what_jumps_there(name, seed):
     assert check_gradient(f, grad, *(rng.normal(size=shape) for shape in shapes)).status == "right"
 
 
-class First:
-    """A gradient at the first point of its calls."""
-
-    x = None
-
-    def __call__(self, x):
-        self.x = np.array(x) if self.x is None else self.x
-        return 3 * self.x**2
-
-
-def cached_by_shape():
-    known = {}
-    return lambda x: known.setdefault(np.shape(x), 3 * x**2)
-
-
 @pytest.mark.thorough
-@pytest.mark.parametrize("make", [First, cached_by_shape])
 @pytest.mark.parametrize("x", [1.5, X, X / 1e3, X * 1e3, np.ones(3), X.astype(np.float32)], ids=str)
-def test_a_gradient_that_keeps_its_first_point_is_wrong(make, x):
+def test_a_gradient_that_keeps_its_first_point_is_wrong(x):
+    kept = {}
     with pytest.raises(GradientMismatch, match=r"^<lambda>, at another point: .*\n  At the first point it is not"):
-        check_gradient(lambda x: np.sum(x**3), make(), x)
-    with pytest.raises(GradientMismatch, match="at another point"):
-        check_gradient(lambda x: np.sum(x**3), None, x, jacobian=make())
-    assert check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, x).status == "right"
+        check_gradient(lambda x: np.sum(x**3), lambda x: kept.setdefault(np.shape(x), 3 * x**2), x)
 
 
 def test_layouts_that_the_function_rejects_are_not_tested():

@@ -38,6 +38,8 @@ def test_a_strategy_of_inputs():
     rng = np.random.default_rng(3)
     check_module(nn.Tanh(), st.tuples(arrays((2, 3), layouts=False)), rng=rng)
     assert rng.random() != np.random.default_rng(3).random()
+    with pytest.raises(LawBroken, match="differs from the reference"):
+        check_module(nn.Tanh(), arrays((1, 2), low=1.0, layouts=False), reference=np.sin)
 
 
 def test_the_deadline_that_nobody_set_is_not_one_for_a_strategy_of_inputs():

@@ -197,27 +197,6 @@ def test_an_old_pluggy_loads_no_hooks_and_stops_no_suite(tmp_path, plugins, has_
 
 
 @pytest.mark.thorough
-def test_another_plugin_may_define_the_names_without_our_prefix(tmp_path):
-    (tmp_path / "other.py").write_text(
-        "from hypothesis import settings\n"
-        "settings.register_profile('gradients', max_examples=7)\n"
-        "def pytest_addoption(parser):\n"
-        "    parser.addoption('--gradients')\n"
-        "    parser.addini('max_inconclusive', 'theirs', default='theirs')\n"
-        "    parser.addini('inconclusive', 'theirs', default='theirs')\n"
-    )
-    (tmp_path / "test_it.py").write_text(
-        "from hypothesis import settings\n"
-        "def test_it(pytestconfig):\n"
-        f"    assert [pytestconfig.getoption(name) for name in ('--gradients', '{OPTION}')] == ['theirs', 'dev']\n"
-        "    assert {pytestconfig.getini(name) for name in ('max_inconclusive', 'inconclusive')} == {'theirs'}\n"
-        "    assert settings.get_profile('gradients').max_examples == 7\n"
-    )
-    both = run(tmp_path, "-p", "other", "--gradients", "theirs", OPTION, "dev")
-    assert both.returncode == 0, both.stdout + both.stderr
-
-
-@pytest.mark.thorough
 @pytest.mark.parametrize("first", thorough(["hypothesis", "tinygrad_edu"], quick=["hypothesis"]))
 def test_the_import_of_hypothesis_imports_nothing_of_ours_and_still_knows_tensors(first):
     program = f"""

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import Verbosity, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -131,20 +131,6 @@ def test_a_gradient_that_is_wrong_as_a_function_of_the_cotangent(order, factor):
     expected = f"op sin, derivative {order}: the gradient of {'cotangent1' if order == 2 else 'x'} is wrong"
     with contextlib.nullcontext() if factor == 1 else pytest.raises(GradientMismatch, match=expected):
         check_vjp(wrong, X, order=3)
-
-
-def test_one_wrong_element_of_many():
-    x = RNG.uniform(0.5, 2.0, 1000)
-
-    def wrong(x):
-        g = 2 * x
-        g[417] *= 1.01
-        return g
-
-    with pytest.raises(GradientMismatch, match=r"Mismatched elements: 1 / 1000\n.* difference at x\[417\]"):
-        check_gradient(lambda x: np.sum(x * x), wrong, x)
-    with pytest.raises(GradientMismatch, match=r"Mismatched elements: 1 / 100\n.* difference at x\[41\]"):
-        check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x * (1 + 0.01 * (np.arange(100) == 41)), x[:100])
 
 
 # Conditions on the cotangent that no random cotangent meets, because it has two signs and magnitudes from 0.5 to 1.5.
@@ -376,10 +362,6 @@ def test_check_jvp_refuses_a_wrong_vjp():
         check_jvp(broken("exp", x=lambda g, out: 1.001 * g * out), X)
 
 
-def test_structured_results():
-    check_vjp(lambda x, y: {"sum": x + y, "list": [x * y, tg.exp(x)]}, X, Y)
-
-
 def test_errors_of_the_function_itself_come_through():
     with pytest.raises(WrongGradientError):
         check_vjp(broken("sum", x=lambda g: g * 1.0), X)
@@ -433,28 +415,6 @@ def test_beside_a_kink_the_derivative_is_checked(away):
     check_gradient(lambda x: np.sum(np.abs(x)), np.sign, [away, -away])
     with pytest.raises(GradientMismatch):
         check_gradient(lambda x: np.sum(np.abs(x)), lambda x: -np.sign(x), [away, -away])
-
-
-@pytest.mark.thorough
-def test_inside_hypothesis_a_jump_is_rejected_and_the_rest_is_checked():
-    seen = []
-
-    @settings(database=None, verbosity=Verbosity.quiet)
-    @given(st.sampled_from([0.0, 1.0, -2.0]))
-    def test(x):
-        seen.append(x)
-        check_gradient(lambda x: np.sign(x) + x, np.ones_like, x)
-
-    test()
-    assert 0.0 in seen
-
-    @settings(database=None, verbosity=Verbosity.quiet)
-    @given(st.sampled_from([0.0, 1.0, -2.0]))
-    def wrong(x):
-        check_gradient(lambda x: np.sign(x) + x, lambda x: 0.999 * np.ones_like(x), x)
-
-    with pytest.raises(GradientMismatch):
-        wrong()
 
 
 # --- Without Hypothesis ---

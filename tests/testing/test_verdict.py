@@ -70,13 +70,6 @@ def test_json_has_every_verdict_and_no_number_that_is_not_finite():
     assert math.isfinite(sum(read["seconds"].values()))
 
 
-@pytest.mark.parametrize("skip", ["right", ["right"], {"right", "wrong"}])
-def test_a_law_can_be_left_out_by_name(skip):
-    report = report_of(*LAWS, skip=skip)
-    assert set(report.skipped) == ({"right", "wrong"} if len(skip) == 2 else {"right"})
-    assert not {"right"} & set(report.seconds)
-
-
 @pytest.mark.parametrize("laws", [["right"], ["right", "not checked"], ["right", "inconclusive"]])
 def test_an_unknown_law_is_an_error_that_lists_the_laws(laws):
     with pytest.raises(VJPDefinitionError, match=r"skip must name laws .*, got 'rihgt'\. Its laws: 'right'.*\.$"):

@@ -1,9 +1,7 @@
 """check_torch: correct functions and modules pass, wrong vjps are named, and modules do not change."""
 
 import dataclasses
-import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,30 +251,14 @@ def test_a_rule_that_ignores_the_offset_into_a_storage_is_wrong(part, torch):
 @pytest.mark.peers
 @pytest.mark.parametrize("factor", [1.0, 1.01])
 def test_a_solver_is_checked_with_its_declared_accuracy(factor, torch):
-    def solve(x):  # a square root by bisection, with an error of at most 2 / 2**22 = 0.5e-6
-        low, high = torch.zeros_like(x), torch.full_like(x, 2)
-        for _ in range(22):
-            middle = (low + high) / 2
-            low, high = torch.where(middle**2 < x, middle, low), torch.where(middle**2 < x, high, middle)
-        return middle
+    def forward(ctx, x):  # a sine with an error of at most 0.5e-6
+        ctx.save_for_backward(x)
+        return x.sin().round(decimals=6)
 
-    def forward(ctx, x):
-        root = solve(x)
-        ctx.save_for_backward(root)
-        return root
-
-    root = with_rules(torch, lambda ctx, g: factor * g / (2 * ctx.saved_tensors[0]), forward)
-    point = torch.rand(4, dtype=torch.float64) + 0.5
-    report = run_check(check_torch, root, point, accuracy=1e-6, skip=["narrow dtypes", "layouts", "later calls"])
+    solver = with_rules(torch, lambda ctx, g: factor * g * slope_of(ctx), forward)
+    point = torch.rand(4, dtype=torch.float64)
+    report = run_check(check_torch, solver, point, accuracy=1e-6, skip=["narrow dtypes", "layouts", "later calls"])
     assert report.status == ("right" if factor == 1 else "wrong"), report
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_an_error_in_one_dtype_is_named(dtype, torch):
-    function = scaled_in(torch, getattr(torch, dtype), 1.001 if dtype == "float32" else 1.1)
-    with pytest.raises(LawBroken, match=f"Sine.apply: the gradient of x0 is wrong in {dtype}: at .* in float64"):
-        check_torch(function, torch.rand(3, 4, dtype=torch.float64) / 2)
 
 
 def moved(x, axis, count):
@@ -341,14 +323,8 @@ def test_a_compiled_function_is_checked(fullgraph, torch):
 
 
 @pytest.mark.peers
-def test_right_rules_of_all_kinds_pass_each_law(torch):
-    for make, count in (
-        (with_transforms, 1),
-        (lambda torch: of_two(torch, right_rule_of_two), 2),
-        (lambda torch: with_rules(torch, lambda ctx, g: g * slope_of(ctx)), 1),
-    ):
-        report = check_torch(make(torch), *[torch.rand(3, 4) for _ in range(count)])
-        assert report.status == "right"
+def test_a_rule_without_transforms_says_which_laws_cannot_be_checked(torch):
+    report = check_torch(with_rules(torch, lambda ctx, g: g * slope_of(ctx)), torch.rand(3, 4))
     reasons = {verdict.law: verdict.reason for verdict in report.verdicts if verdict.status == "not checked"}
     assert "jvp" in reasons["jvp equals vjp"]
     assert "setup_context" in reasons["batching"]
@@ -427,12 +403,3 @@ def test_what_cannot_be_checked_says_why(torch):
         check_torch(lambda x: x.sum().item(), x)
     with pytest.raises(DTypeError, match=r"check_module: expected a tinygrad_edu module, .* torch; use check_torch"):
         check_module(torch.nn.ReLU(), x)
-
-
-@pytest.mark.peers
-def test_the_example_of_the_page(torch):
-    page = (Path(__file__).parents[3] / "docs" / "testing_gradients.md").read_text()
-    (example,) = [
-        block for block in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if block.startswith("import torch")
-    ]
-    exec(example, {"__name__": "example"})

@@ -25,8 +25,7 @@ def message_of(f, grad, *arrays):
     return str(caught.value).partition("\nTo reproduce:")[0]
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("size", [10, 400, 402, 10_000])
+@pytest.mark.parametrize("size", thorough([10, 400, 402, 10_000], quick=[402]))
 @pytest.mark.parametrize(("factor", "beside", "cancels"), [(1.001, 1, False), (2, 1000, False), (1.001, 1, True)])
 def test_a_wrong_element_is_found_among_any_number(size, factor, beside, cancels, speed):
     x, at = np.random.default_rng(size).uniform(0.3, 1.0, (2, size // 2)), (1, size // 3)
@@ -47,14 +46,6 @@ def test_a_wrong_element_is_found_among_any_number(size, factor, beside, cancels
     assert f"at x[{at[0]}, {at[1]}]: " in message or (cancels and "at x[0, 0]: " in message)
     if found != "at least 1":
         assert f"wrong: {size - 1 - cancels} of {size} elements are correct, so a term or a case is missing." in message
-
-
-@pytest.mark.thorough
-def test_where_everything_is_wrong_not_everything_is_counted():
-    x = np.random.default_rng(0).uniform(0.3, 1.0, 5000)
-    message = message_of(lambda x: np.sum(x**3), lambda x: 2 * x**2, x)
-    assert "is wrong: it is 0.66666667 times the correct gradient." in message
-    assert "Mismatched elements: at least " in message
 
 
 @pytest.mark.thorough
