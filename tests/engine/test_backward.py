@@ -25,6 +25,14 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls, programs
 # --- Arguments and results of backward() ---
 
 
+def test_a_gradient_that_was_taken_away_is_not_added_to():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    (x * 2).sum().backward()
+    taken = x.grad
+    (x * 2).sum().backward()
+    assert taken.tolist() == [2, 2]
+
+
 @pytest.mark.fast
 def test_a_sum_of_contributions_is_made_once_and_then_added_to_in_place():
     contribution = np.ones(100_000, np.float32)

@@ -106,3 +106,18 @@ def test_the_plain_recorder_and_the_written_out_call_mean_the_same(name, data):
             for op in (tg.ops.registry[name], PLAIN[name])
         )
     assert found == wanted
+
+
+@pytest.mark.parametrize("recorder", [tg.op, Op], ids=["written", "plain"])
+@pytest.mark.parametrize(
+    ("args", "settings"),
+    [((), {}), ((1.0,), {}), ((1.0, 2.0, 3.0, 4.0), {}), ((1.0,), {"y": 2.0, "z": 1}), ((1.0, 2.0), {"x": 1})],
+)
+def test_a_call_with_wrong_arguments_is_pythons_error(recorder, args, settings):
+    @recorder
+    def f(x, y, *, by=1):
+        return x * y * by
+
+    assert f(2.0, y=3.0, by=2) == 12
+    with pytest.raises(TypeError):
+        f(*args, **settings)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.optim.test_optimizer import CASES
-from tinygrad_edu import Tensor, core
+from tinygrad_edu import core, from_numpy
 from tinygrad_edu.optim import Muon
 from tinygrad_edu.optim import optimizer as optimizers
 from tinygrad_edu.optim.fast import chunks
@@ -25,7 +25,8 @@ def after(steps, update_all, kind, settings, dtype, seed, special):
         patch.delenv("OMP_NUM_THREADS", raising=False)
         patch.setattr(chunks, "_CHUNK_BYTES", 16)
         patch.setattr(chunks, "_MIN_ELEMENTS_FOR_THREADS", 0 if seed % 2 else 10**9)
-        params = [Tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True) for shape in shapes]
+        arrays = [np.asarray(rng.standard_normal(shape).astype(dtype), order="F") for shape in shapes]
+        params = [from_numpy(array, requires_grad=True) for array in arrays]
         optimizer = kind(params, **settings)
         for _ in range(steps):
             for p in params:

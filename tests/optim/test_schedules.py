@@ -21,7 +21,7 @@ def test_what_is_saved_of_a_plateau_goes_on_the_same():
 def test_lengths_that_are_none_are_refused():
     with pytest.raises(ValueError, match="cosine: steps must be a number > 0, got 0"):
         cosine(0.1, 0)
-    assert step(0.1, 1)(0) == 0.1
+    assert (cosine(0.1, 1)(2), step(0.1, 1)(0)) == (0, 0.1)  # 1 is allowed, and a cosine stays at its end
     with pytest.raises(ValueError, match="step: step_size must be a number >= 1, got 0"):
         step(0.1, 0)
     with pytest.raises(ValueError, match="warm_up: steps must be a number >= 1, got 0"):

@@ -229,6 +229,15 @@ def test_variadic_ops_tell_their_vjps_the_position():
     assert walk[1].contribution.tolist() == [2, 3]
 
 
+def test_a_vjp_without_source_is_shown_by_its_parameters():
+    @tg.op
+    def double(x):
+        return 2 * x
+
+    double.vjps(x=eval("lambda g: 2 * g"))
+    assert tape.vjp_source(double, "x") == "lambda g: ..."
+
+
 @with_each("name", OPS)
 def test_every_op_of_ours_shows_its_vjps(name):
     op = tg.ops.registry[name]

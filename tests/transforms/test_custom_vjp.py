@@ -55,6 +55,21 @@ def test_backward_runs_once_per_walk(retain_graph):
     np.testing.assert_allclose(angle.grad, expected * (1 + retain_graph))
 
 
+def test_results_of_several_dtypes():
+    @tg.custom_vjp
+    def both(x, y):
+        return x * 2, y * 3
+
+    both.defvjp(lambda x, y: ((x * 2, y * 3), None), lambda _, g: (g[0] * 2, g[1] * 3))
+    x, y = tg.Tensor(X.astype(np.float32), requires_grad=True), tg.Tensor(Y, requires_grad=True)
+    a, b = both(x, y)
+    assert (a.dtype, b.dtype) == (np.float32, np.float64)
+    (a.sum() + b.sum()).backward()
+    assert x.grad.dtype == np.float32
+    np.testing.assert_array_equal(x.grad, 2)
+    np.testing.assert_array_equal(y.grad, 3)
+
+
 def simple(backward, forward=lambda x: (tg.exp(x), tg.exp(x))):
     @tg.custom_vjp
     def exponential(x):

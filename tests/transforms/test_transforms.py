@@ -49,10 +49,26 @@ def test_no_two_gradients_share_memory(f, recording):
         gx *= 10  # and is writable
 
 
+def test_no_two_recorded_gradients_share_memory():
+    w = Tensor([2.0, 2.0], requires_grad=True)
+    gx, gy = tg.grad(lambda x, y: (w * (x + y)).sum(), (0, 1))(Tensor([1.0, 2.0]), Tensor([3.0, 4.0]))
+    assert gx.requires_grad
+    with tg.no_grad():
+        gx *= 10
+    assert gy.numpy().tolist() == [2, 2]
+    gy.sum().backward()
+    assert w.grad.tolist() == [1, 1]
+
+
 def test_a_named_tuple_stays_one():
     pair = collections.namedtuple("pair", "a b")
     g = tg.grad(lambda p: (p.a * p.b).sum())(pair(Tensor([1.0]), Tensor([2.0])))
     assert (g.a.item(), g.b.item()) == (2, 1)
+
+
+def test_a_jvp_of_an_integer_result_is_zero():
+    _, (square, whole) = tg.jvp(lambda x: (x * x, x.astype(int)), (2.5,), (1.0,))
+    assert (float(square), float(whole)) == (5, 0)
 
 
 # --- Closed forms ---
