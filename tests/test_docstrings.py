@@ -68,24 +68,3 @@ def compare_with_signature(name, each):
 def test_each_class_has_an_example():
     ours = {name: each for name, each in CLASSES.items() if name in OURS}
     assert [name for name, each in ours.items() if ">>> " not in section(own_docstring(each), "Examples")] == []
-
-
-def test_a_wrong_docstring_is_noticed():
-    wrong = """Return x.
-
-    Parameters
-    ----------
-    x : int, default 2
-    *rest : float
-        The rest.
-
-    Raises
-    ------
-    ValueError
-    """
-    found = documented(inspect.cleandoc(wrong))
-    assert found == {"x": ("int, default 2", ""), "*rest": ("float", "The rest.")}
-    assert default_of("int, default 2", {}) == 2
-    assert default_of("callable, default relu", {"relu": abs}) is abs
-    assert default_of("int", {}) is inspect.Parameter.empty
-    assert section(inspect.cleandoc(wrong), "Examples") == ""

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_edu as tg
-from models.shared import groups
 from tinygrad_edu.core_copy import reading_order
 from tinygrad_edu.errors import extras
 from tools.project import ROOT, pyproject, repository, site
@@ -74,11 +73,6 @@ def test_a_group_takes_from_the_package_declared_extras_only(name):
     for requirement in filter(lambda each: isinstance(each, str), GROUPS[name]):
         if found := re.fullmatch(r"tinygrad-edu\[(.*)\]", requirement):
             assert set(found[1].split(",")) <= {*EXTRAS}
-
-
-def test_both_commands_of_errors_run_from_a_checkout():
-    assert extras.INSTALL.format("x") == 'python -m pip install -e ".[x]"'
-    assert groups.INSTALL.format("x") == "python -m pip install -e . --group x"
 
 
 def test_every_address_of_the_repository_and_of_the_site_is_the_declared_one():

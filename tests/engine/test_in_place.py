@@ -88,24 +88,6 @@ def test_every_way_to_change_a_saved_constant_is_caught(view, change):
         loss.backward()
 
 
-@pytest.mark.parametrize("change", IN_PLACE)
-def test_an_operator_on_a_saved_constant_is_caught(change):
-    w, c = Tensor(values(), requires_grad=True), Tensor(values())
-    loss = (w * c).sum()
-    IN_PLACE[change](c)
-    with pytest.raises(StaleValueError, match="op multiply: the vjp of x saved y"):
-        loss.backward()
-
-
-def test_a_result_that_no_vjp_saved_may_change():
-    w = Tensor(values(), requires_grad=True)
-    h = w + 1
-    loss = h.sum()
-    h += 1
-    loss.backward()
-    np.testing.assert_array_equal(w.grad, np.ones((2, 2)))
-
-
 @pytest.mark.parametrize("f", [
     tg.softplus, tg.silu, tg.cumsum, lambda x: tg.stack([x, x]), tg.instance_norm,
     lambda x: tg.batch_norm(x, None, None, training=True),
@@ -150,15 +132,6 @@ def test_an_operand_that_shares_the_memory_is_read_before_it_changes(operator, o
     np.testing.assert_allclose(w.grad, v.grad, rtol=1e-12)
 
 
-@pytest.mark.parametrize("view", [name for name in VIEWS if name != "detach"])
-def test_a_recorded_change_of_a_view_of_a_leaf_is_refused(view):
-    w = Tensor(values(), requires_grad=True)
-    seen = VIEWS[view](w)
-    with pytest.raises(LeafInPlaceError, match="view of one"):
-        seen *= 2
-    np.testing.assert_array_equal(w.numpy(), values())
-
-
 def test_a_recorded_change_of_elements_is_refused():
     w, c = Tensor(values(), requires_grad=True), Tensor(values())
     with pytest.raises(LeafInPlaceError, match=r"where\(\) or concatenate\(\)"):
@@ -178,14 +151,6 @@ def test_a_gradient_does_not_enter_a_constant_that_others_see():
     np.testing.assert_array_equal(seen.numpy(), values().T)
 
 
-def test_a_gradient_enters_a_constant_that_nobody_else_sees():
-    w, total = Tensor(values(), requires_grad=True), Tensor(np.zeros((2, 2)))
-    for k in range(1, 4):
-        total += w * k
-    total.sum().backward()
-    np.testing.assert_array_equal(w.grad, np.full((2, 2), 6.0))
-
-
 @pytest.mark.parametrize("view", [name for name in VIEWS if name not in ("itself", "detach")])
 def test_a_view_made_before_a_recorded_change_is_refused_after_it(view):
     a = Tensor(values(), requires_grad=True) * 1.0
@@ -202,40 +167,6 @@ def test_a_tensor_whose_view_changed_is_refused_after_it(view):
     seen *= 10
     with pytest.raises(StaleValueError, match=r"op sum: its argument x \(made by multiply"):
         a.sum()
-
-
-@pytest.mark.parametrize("change", UNRECORDED)
-def test_backward_from_a_tensor_that_was_changed_unrecorded_is_refused(change):
-    y = Tensor(values(), requires_grad=True) * 2
-    UNRECORDED[change](y)
-    with pytest.raises(StaleValueError, match="multiply"):
-        y.backward(np.ones((2, 2)))
-
-
-def test_backward_from_a_stale_view_is_refused():
-    y = Tensor(values(), requires_grad=True) * 2
-    seen = y.T
-    y *= 10
-    with pytest.raises(StaleValueError, match="transpose"):
-        seen.backward(np.ones((2, 2)))
-
-
-def test_a_copied_reshape_is_no_view():
-    w = Tensor(values(), requires_grad=True)
-    loss = (w * w).sum()
-    flat = w.T.reshape(4).detach()
-    flat += 1
-    loss.backward()
-    np.testing.assert_allclose(w.grad, 2 * values())
-
-
-def test_retained_saved_values_are_watched_until_the_last_walk():
-    w = Tensor(values(), requires_grad=True)
-    loss = (w * w).sum()
-    loss.backward(retain_graph=True)
-    w.data -= 1
-    with pytest.raises(StaleValueError):
-        loss.backward()
 
 
 def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_another(monkeypatch):
@@ -271,15 +202,3 @@ def test_in_place_keeps_the_dtype_of_the_tensor_and_of_its_gradient():
     h.sum().backward()
     assert w.grad.dtype == np.float32
     np.testing.assert_array_equal(w.grad, [3, 4])
-
-
-@pytest.mark.parametrize("f", [lambda w, c: (w * w * w * c).sum(), lambda w, c: (c * w * w * w).sum()])
-def test_a_second_derivative_after_a_change_is_right_or_refused(f):
-    w, c = Tensor(values(), requires_grad=True), Tensor(values())
-    gradient = tg.grad(f)(w, c)
-    c += 1
-    try:
-        gradient.sum().backward()
-    except StaleValueError:
-        return
-    np.testing.assert_allclose(w.grad, 6 * values() * values())

@@ -83,21 +83,6 @@ def records():
     return (Tensor([1.0], requires_grad=True) * 2).requires_grad
 
 
-def test_a_leaf_made_under_no_grad_is_a_leaf():
-    with tg.no_grad():
-        w = Tensor([2.0], requires_grad=True)
-    (w * w).backward()
-    assert w.grad == [4]
-
-
-def test_backward_through_an_earlier_graph_works_under_no_grad():
-    w = Tensor([2.0], requires_grad=True)
-    loss = w * w
-    with tg.no_grad():
-        loss.backward()
-    assert w.grad == [4]
-
-
 @pytest.mark.parametrize("mode", [tg.no_grad, tg.enable_grad])
 def test_an_exception_restores_the_mode(mode):
     outside = tg.is_grad_enabled()
@@ -120,41 +105,6 @@ def test_an_instance_can_be_entered_again_inside_itself():
             pass
         assert not tg.is_grad_enabled()
     assert tg.is_grad_enabled()
-
-
-# --- As a decorator ---
-
-
-def test_a_decorated_function_runs_in_the_mode_and_keeps_its_name():
-    @tg.no_grad()
-    def quiet(x, *, y):
-        """Say hello."""
-        return tg.is_grad_enabled(), x, y
-
-    assert quiet(1, y=2) == (False, 1, 2)
-    assert tg.is_grad_enabled()
-    assert (quiet.__name__, quiet.__doc__) == ("quiet", "Say hello.")
-
-
-def test_a_decorated_function_restores_the_mode_after_an_exception_and_calls_itself():
-    @tg.no_grad()
-    def countdown(n):
-        assert not tg.is_grad_enabled()
-        return countdown(n - 1) if n else 1 // 0
-
-    with pytest.raises(ZeroDivisionError):
-        countdown(3)
-    assert tg.is_grad_enabled()
-
-
-def test_enable_grad_decorates_too():
-    @tg.enable_grad()
-    def loud():
-        return records()
-
-    with tg.no_grad():
-        assert loud()
-        assert not records()
 
 
 # --- Threads and tasks ---
@@ -205,20 +155,3 @@ def test_one_instance_serves_two_threads():
     work("first", ready, first_in, second_in, first_out)
     second.join()
     assert seen == {"first": (False, True), "second": (False, True)}
-
-
-def test_a_task_inherits_the_mode_and_does_not_change_its_parents():
-    async def child():
-        before = tg.is_grad_enabled()
-        with tg.enable_grad():
-            await asyncio.sleep(0)
-            return before, tg.is_grad_enabled()
-
-    async def main():
-        with tg.no_grad():
-            task = asyncio.create_task(child())
-            await asyncio.sleep(0)
-            during = tg.is_grad_enabled()
-        return during, await task, tg.is_grad_enabled()
-
-    assert asyncio.run(main()) == (False, (False, True), True)

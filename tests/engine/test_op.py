@@ -48,72 +48,10 @@ def test_a_setting_may_have_any_name(name):
     assert x.grad == [4.0]
 
 
-@pytest.mark.parametrize("parameters", ["out", "x, x_shape", "x, _y", "x, **k"])
+@pytest.mark.parametrize("parameters", ["out", "x, x_shape", "x, _y", "x, **k", "x, *ys"])
 def test_a_name_that_a_vjp_could_not_tell_apart_is_refused(parameters):
     with pytest.raises(VJPDefinitionError, match="'f'"):
         declare(f"def f({parameters}): ...")
-
-
-def test_a_vjp_that_returns_a_tensor_to_the_walk_on_arrays_is_named():
-    scale = Tensor([2.0, 2.0])
-
-    @tg.op
-    def double(x):
-        return x * 2
-
-    double.vjps(x=lambda g: g * scale)
-    with pytest.raises(WrongGradientError, match="op double: the vjp of x returned a Tensor"):
-        (double(Tensor([1.0, 1.0], requires_grad=True)) * 3).sum().backward()
-
-
-def test_a_saved_setting_is_no_longer_its_owners():
-    x, axes, cotangent = Tensor(np.zeros((2, 2, 2)), requires_grad=True), [1, 2, 0], np.arange(8.0).reshape(2, 2, 2)
-    turned = tg.transpose(x, axes)
-    axes[:] = [0, 1, 2]
-    turned.backward(cotangent)
-    np.testing.assert_array_equal(x.grad, cotangent.transpose(2, 0, 1))
-
-
-def test_the_result_of_an_op_that_returns_its_input_is_watched_as_a_view():
-    @tg.op
-    def same(x):
-        return x
-
-    same.vjps(x=lambda g: g)
-    w, c = Tensor([1.0], requires_grad=True), Tensor([3.0])
-    loss = (w * c).sum()
-    seen = same(c)
-    seen += 1
-    with pytest.raises(tg.errors.StaleValueError):
-        loss.backward()
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_what_a_vjp_returns_is_never_written_into(first):
-    """A vjp may return a shared array, such as a constant or a saved value."""
-    zeros = np.zeros(2, np.float32)
-
-    @tg.op
-    def floor(x):
-        return np.floor(x)
-
-    floor.vjps(x=lambda g: zeros)
-    x = Tensor([1.5, 2.5], requires_grad=True)
-    (x * 3 + floor(x) if first else floor(x) + x * 3).sum().backward()
-    np.testing.assert_array_equal(zeros, [0, 0])
-    np.testing.assert_array_equal(x.grad, [3, 3])
-    x.zero_grad()
-    floor(x).sum().backward()
-    assert not np.shares_memory(x.grad, zeros)
-    x.zero_grad()
-
-
-def test_a_forward_with_open_keywords_is_no_op_and_the_error_says_so():
-    def f(x, **settings):
-        return x
-
-    with pytest.raises(tg.errors.VJPDefinitionError, match="settings"):
-        tg.op(f)
 
 
 # --- Inputs and settings ---
@@ -167,28 +105,6 @@ def test_settings_after_a_slash_go_by_position_or_by_keyword(call, value, slope)
 def test_a_call_that_python_would_refuse_is_refused_as_python_does(call):
     with pytest.raises(TypeError, match=r"(scale|weighted)\(\) (takes|got|missing)"):
         call()
-
-
-def test_inputs_and_required_settings_by_keyword():
-    x, y = Tensor([3.0], requires_grad=True), Tensor([4.0], requires_grad=True)
-    weighted(y=y, x=x, weight=5.0, power=2).backward()
-    assert (x.grad, y.grad) == ([5], [8])
-
-
-def test_what_an_op_is_made_of():
-    assert (scale.inputs, scale.settings) == (("x",), {"by": 2.0, "shift": 0.0})
-    assert weighted.inputs == ("x", "y")
-    assert set(weighted.settings) == {"weight", "power"}
-    assert (scale.name, scale.__name__, repr(scale), scale.broadcasts) == ("scale", "scale", "<op scale>", False)
-
-
-def test_an_op_keeps_the_docstring_of_its_forward():
-    @tg.op
-    def described(x):
-        """Return x."""
-        return x
-
-    assert described.__doc__ == described.call.__doc__ == "Return x."
 
 
 # --- Values that a vjp may save ---
@@ -254,19 +170,6 @@ def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_w
     assert (x.grad, y.grad) == ([5], [3])
 
 
-def test_vjps_can_be_given_one_by_one_and_given_again():
-    @tg.op
-    def f(x, y):
-        return x * y
-
-    x, y = Tensor([3.0], requires_grad=True), Tensor([5.0], requires_grad=True)
-    f.vjps(x=lambda g, y: g * y)
-    f.vjps(y=lambda g, x: g * x * 100)
-    f.vjps(y=lambda g, x: g * x)
-    f(x, y).backward()
-    assert (x.grad, y.grad) == ([5], [3])
-
-
 # --- Any number of inputs ---
 
 
@@ -276,15 +179,6 @@ def total(*arrays, weight=1.0):
 
 
 total.vjps(arrays=lambda g, k, arrays_shapes, weight: g * weight * (1.0 if len(arrays_shapes[k]) == 1 else 0.0))
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_an_op_of_any_number_of_inputs(count):
-    xs = [Tensor([float(k)], requires_grad=True) for k in range(count)]
-    out = total(*xs, weight=3.0)
-    out.backward()
-    assert out.item() == 3 * sum(range(count))
-    assert [x.grad for x in xs] == [[3.0]] * count
 
 
 def test_a_vjp_of_any_number_of_inputs_knows_its_place_and_all_shapes():
@@ -302,29 +196,7 @@ def test_a_vjp_of_any_number_of_inputs_knows_its_place_and_all_shapes():
     assert seen == [(0, ((1,), (2,), (3,))), (2, ((1,), (2,), (3,)))]
 
 
-def test_the_inputs_of_any_number_are_numbered_in_errors():
-    with pytest.raises(tg.errors.ShapeError, match=r"arrays0 float32 of shape \(2,\), arrays1 float32 of shape \(3,\)"):
-        total(Tensor([1.0, 2.0]), Tensor([1.0, 2.0, 3.0]))
-
-
-@pytest.mark.parametrize("join", [tg.concatenate, tg.stack])
-def test_nothing_cannot_be_joined_and_the_error_is_numpys(join):
-    with pytest.raises(ValueError, match="at least one array"):
-        join([])
-
-
 # --- Broadcasting ---
-
-
-def test_a_vjp_of_a_wrong_shape_is_refused_though_the_op_promotes():
-    @tg.op
-    def product(x, weight):
-        return x @ weight
-
-    product.vjps(x=lambda g, weight: g @ weight.T + np.zeros((3, 1, 1)))
-    x = Tensor(np.ones((2, 3)), requires_grad=True)
-    with pytest.raises(WrongGradientError, match=r"the vjp of x returned shape \(3, 2, 3\)"):
-        product(x, np.ones((3, 4))).sum().backward()
 
 
 def test_no_op_is_declared_to_broadcast_that_does_not():
@@ -334,16 +206,6 @@ def test_no_op_is_declared_to_broadcast_that_does_not():
         "maximum", "minimum", "matmul", "arctan2", "copysign", "fmod", "hypot", "hypot_ratio", "leaky", "lerp",
         "clip_by_arrays", "logaddexp", "logaddexp2", "solve", "substitute", "weighted_mean", "xlog1py", "xlogy",
     }  # fmt: skip
-
-
-def test_a_vjp_may_return_a_plain_constant_also_where_others_are_recorded():
-    @tg.op
-    def step(x):
-        return np.sign(x)
-
-    step.vjps(x=lambda g, x_shape, x_dtype: np.zeros(x_shape, x_dtype))
-    second = tg.grad(tg.grad(lambda x: step(x * x * x) + x**3))
-    assert float(second(2.0)) == 12
 
 
 # --- Promotion ---
@@ -362,14 +224,6 @@ def test_what_follows_the_dtype_of_the_tensors_is_declared(promotes):
     out = note(Tensor([1.0, 2.0], requires_grad=True), np.array([1.5, 2.5]))
     follows = promotes is True or (promotes and "y" in promotes)
     assert (seen[-1], out.dtype) == (np.float32 if follows else np.float64, np.float32 if promotes else np.float64)
-
-
-def test_an_input_that_does_not_exist_cannot_promote():
-    with pytest.raises(VJPDefinitionError, match="z"):
-
-        @tg.op(promotes=["z"])
-        def f(x):
-            return x
 
 
 def test_a_gradient_of_another_dtype_says_how_to_declare_it():
@@ -407,14 +261,6 @@ def cube(x):
 
 
 cube.vjps(x=lambda g, x: 3 * g * x * x)
-
-
-def test_a_users_op_has_derivatives_of_every_order():
-    x, derivative, found = np.float64(2.0), cube, []
-    for _ in range(4):
-        derivative = tg.grad(derivative)
-        found.append(float(derivative(x)))
-    assert found == [12, 12, 6, 0]
 
 
 def test_an_op_that_works_on_bare_arrays_alone_never_gives_a_wrong_second_derivative():
@@ -456,21 +302,6 @@ def test_a_vjp_cannot_request_an_array_that_the_call_lacks():
     assert first(x, x).requires_grad
     with pytest.raises(VJPDefinitionError, match="nothing named 'arrays1'; did you mean 'arrays0'"):
         first(x)
-
-
-def test_inputs_and_settings_may_have_the_names_of_builtins():
-    @tg.op
-    def scaled(dict, /, Exception, error=1.0):
-        return dict * Exception * error
-
-    scaled.vjps(dict=lambda g, Exception, error: g * Exception * error)
-    x = Tensor([1.0, 2.0], requires_grad=True)
-    scaled(x, 2, error=3).sum().backward()
-    assert x.grad.tolist() == [6.0, 6.0]
-    assert scaled(np.float64([1.0]), 2).tolist() == [2.0]
-    with pytest.raises(TypeError, match="did not contain a loop") as caught:
-        scaled(x, "word", error=None)
-    assert "In op scaled" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda op: pickle.loads(pickle.dumps(op))])

@@ -240,14 +240,6 @@ def freed_at(place, node, act):
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("name", ["one leaf", "sum", "views", "stacked", "a constant", "a retained gradient"])
-def test_the_check_finds_shared_memory(monkeypatch, name):
-    monkeypatch.setattr(backward, "_is_unshared", lambda gradients, node: True)
-    with pytest.raises(AssertionError):
-        check_separate_graphs(PROGRAMS[name], False)
-
-
-@pytest.mark.fast
 @pytest.mark.parametrize("free_threaded", [False, True])
 def test_without_the_interpreter_lock_every_contribution_is_copied(monkeypatch, free_threaded):
     made = []

@@ -1,17 +1,14 @@
 """A custom optimizer: hyperparameters, state, groups, saving, training and errors."""
 
-import copy
 import inspect
-import pickle
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu import Tensor, optim
 from tinygrad_edu.errors import StateDictError
 from tinygrad_edu.optim.settings import FRACTION
-from tinygrad_edu.training import fit
 
 
 class Centered(optim.Optimizer):
@@ -80,31 +77,6 @@ def test_groups_frozen_parameters_and_a_setting_turned_on_later(draws):
     optimizer.slow = True
     take(optimizer, w, gradients[:1])
     assert set(optimizer.state[w]) == {"step", "buffer", "slow_buffer"}
-
-
-@pytest.mark.parametrize("way", ["state_dict", "pickle", "deepcopy"])
-def test_saved_and_copied_it_continues_with_the_same_bits(way, draws):
-    w, gradients = leaf(draws.standard_normal(5)), draws.standard_normal((3, 5))
-    optimizer = Centered([w], slow=True)
-    take(optimizer, w, gradients)
-    if way == "state_dict":
-        v = leaf(w.numpy())
-        other = Centered([v])
-        other.load_state_dict(optimizer.state_dict())
-    else:
-        both = (w, optimizer)
-        v, other = copy.deepcopy(both) if way == "deepcopy" else pickle.loads(pickle.dumps(both))
-    assert take(other, v, gradients).tobytes() == take(optimizer, w, gradients).tobytes()
-
-
-def test_fit_trains_with_it(draws):
-    x = draws.standard_normal((32, 2)).astype(np.float32)
-    y = (x @ np.array([[1.0], [-1.0]])).astype(np.float32)
-    model = nn.Linear(2, 1, bias=False, rng=draws)
-    before = nn.mse_loss(model(x), y).item()
-    for _ in fit(model, Centered(model.parameters(), lr=0.1), nn.mse_loss, [(x, y)], 20, rng=draws):
-        pass
-    assert nn.mse_loss(model(x), y).item() < before
 
 
 class WithInit(optim.SGD):

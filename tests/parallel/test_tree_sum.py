@@ -1,7 +1,5 @@
 """Shards, their ranks, and the tree of their sum, which does not depend on the ranks."""
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,18 +38,6 @@ def test_a_share_is_one_block_where_all_can_be(level, workers):
     assert [blocks(part, workers << level) for part in shares[:-1]] == [[(level, k)] for k in range(workers - 1)]
 
 
-@given(counts, st.data())
-def test_the_blocks_of_some_shards_are_the_largest_that_fit(count, data):
-    start = data.draw(st.integers(0, count - 1))
-    part = range(start, data.draw(st.integers(start, count)))
-    found = blocks(part, count)
-    covered = [range(index << level, min((index + 1) << level, count)) for level, index in found]
-    assert [k for block in covered for k in block] == list(part)
-    for level, index in found:
-        parent = range(index // 2 << level + 1, min((index // 2 + 1) << level + 1, count))
-        assert level == (count - 1).bit_length() or not {*parent} <= {*part}
-
-
 # --- The tree ---
 
 
@@ -83,20 +69,6 @@ def joined(count, groups):
     return total.pending
 
 
-@given(counts)
-def test_the_shards_of_one_worker_are_added_in_the_one_tree(count):
-    ((_, value),) = summed(count, range(count))
-    assert value == tree(count)
-
-
-@given(counts, st.data())
-def test_the_tree_is_the_same_wherever_the_shards_are_cut_among_workers(count, data):
-    cuts = sorted(data.draw(st.lists(st.integers(0, count), max_size=12)))
-    groups = [summed(count, range(*ends)) for ends in pairwise([0, *cuts, count])]
-    ((_, value),) = joined(count, groups)
-    assert value == tree(count)
-
-
 @given(counts, sizes, st.randoms(use_true_random=False))
 def test_nor_does_it_matter_which_neighbours_add_first(count, workers, random):
     """Neighbours add their sums, in any order, until one has the total, as in the rounds of an exchange."""
@@ -112,9 +84,3 @@ def test_few_blocks_wait(count, data):
     start = data.draw(st.integers(0, count - 1))
     part = range(start, data.draw(st.integers(start, count)))
     assert len(summed(count, part)) <= 2 * max(len(part).bit_length(), 1)
-
-
-def test_the_sum_of_nothing_is_pending_nowhere():
-    assert TreeSum(0, add).pending == []
-    assert shard_range(0, 3, 1) == range(0)
-    assert blocks(range(0), 5) == []

@@ -8,7 +8,7 @@ import pytest
 from tests.effort import with_each
 from tests.parallel.simulated import on_workers
 from tinygrad_edu.errors import WorkersDifferError
-from tinygrad_edu.parallel.workers import ALONE, allgather, allreduce_any, require_equal
+from tinygrad_edu.parallel.workers import allgather, allreduce_any, require_equal
 
 SIZES = range(1, 34)
 
@@ -58,10 +58,3 @@ def test_what_some_have_otherwise_is_refused_on_all_by_its_name(other):
         return str(caught.value)
 
     assert len(set(on_workers(5, told)[1])) == 1
-
-
-def test_alone_there_is_nobody_to_tell():
-    assert allgather(ALONE, [1, 2]) == [[1, 2]]
-    assert (allreduce_any(ALONE, True), allreduce_any(ALONE, False)) == (True, False)
-    assert ALONE.threads >= 1
-    ALONE.exchange({}, {})

@@ -79,14 +79,6 @@ def test_a_call_with_a_joint_rule_is_one_row_with_all_that_it_keeps():
     assert "exp" not in [row.op for row in rows]
 
 
-def test_vmap_records_all_samples_in_one_row():
-    x = leaf([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
-    rows = tape.of(tg.vmap(lambda x: tg.exp(x).sum())(x).sum()).rows
-    assert [(row.op, row.node.shape) for row in rows] == [
-        ("leaf", (2, 3)), ("exp", (2, 3)), ("sum", (2,)), ("sum", ()),
-    ]  # fmt: skip
-
-
 def test_names_are_those_of_modules_of_lists_and_of_all_variables():
     model, weights = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), [leaf(1.0), leaf(2.0)]
     out = model(np.ones((1, 2), np.float32)).sum()

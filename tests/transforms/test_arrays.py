@@ -1,15 +1,12 @@
 """Arrays in, arrays out: the type of each result, with and without a gradient that flows through it."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tests.effort import with_each
-from tinygrad_edu import Tensor, nn
+from tinygrad_edu import Tensor
 from tinygrad_edu.shared.pytree import tree_leaves, tree_map
-from tinygrad_edu.testing import check_gradient, check_vjp
 
 X, V = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
 
@@ -109,18 +106,6 @@ def test_each_leaf_has_the_type_of_its_argument():
     assert [type(g) for g in tree_leaves(tg.jacobian(f, (1, 0))(point, Y))][:3] == [np.ndarray, np.ndarray, Tensor]
 
 
-def test_arguments_that_are_not_differentiated_do_not_matter():
-    value, gradient = tg.value_and_grad(lambda x, y: (x * y).sum())(X, Tensor(V))
-    assert (type(value), type(gradient)) == (np.float64, np.ndarray)
-
-
-def test_results_that_are_no_tensors_stay_as_they_are():
-    label = np.array([1])
-    out, _, (name, same, none) = tg.vjp(lambda x: ({"x": x, "three": 3.0}, ("aux", label, None)), X, has_aux=True)
-    assert (type(out["x"]), out["three"], name, none) == (np.ndarray, 3.0, "aux", None)
-    assert same is label
-
-
 # --- A gradient flows through the result ---
 
 
@@ -176,38 +161,6 @@ def test_under_no_grad_inside_of_an_outer_transform_results_are_arrays():
     np.testing.assert_allclose(tg.grad(loss)(V), 2 * (X - V))
 
 
-def test_a_derivative_that_does_not_depend_on_the_outer_variable_is_zero():
-    slope = tg.grad(lambda b: (tg.grad(lambda x: (V * x + b).sum())(X) ** 2).sum())
-    np.testing.assert_array_equal(slope(X), 0)
-    matrix = tg.jacobian(lambda b: tg.jacobian(lambda x: x + b)(X))
-    np.testing.assert_array_equal(matrix(X), np.zeros((3, 3, 3)))
-
-
-def test_a_gradient_penalty():
-    """The first argument of the inner gradient is an array that the outer one does not differentiate."""
-
-    def penalty(w, b):
-        slope = tg.grad(lambda x: (tg.tanh(w * x + b) ** 2).sum())(X)
-        return (slope * slope).sum()
-
-    check_vjp(penalty, V, X, order=2)
-    check_gradient(penalty, tg.grad(penalty, (0, 1)), V, X, cotangent=False)
-    w = Tensor(V, requires_grad=True)
-    penalty(w, X).backward()
-    np.testing.assert_allclose(w.grad, tg.grad(penalty)(V, X))
-
-
-def test_the_derivative_of_a_module_by_its_input_reaches_its_weights():
-    layer = nn.Linear(3, 3, rng=np.random.default_rng(0)).astype(np.float64)
-    check_vjp(
-        lambda w: tg.grad(lambda x: (tg.sin(nn.functional_call(layer, {"weight": w}, x))).sum())(X),
-        layer.weight.numpy().copy(),
-    )
-    slope = tg.grad(lambda x: tg.sin(layer(x)).sum())(X)
-    (slope * slope).sum().backward()
-    assert np.all(layer.weight.grad != 0)
-
-
 @tg.custom_vjp
 def product(x, c):
     return x * x * c
@@ -218,23 +171,6 @@ product.defvjp(lambda x, c: (x * x * c, (x, c)), lambda saved, g: (2 * g * saved
 
 def slope(w):
     return tg.grad(lambda x: (w * x * x).sum())(X)  # 2 w X
-
-
-@pytest.mark.parametrize(
-    ("f", "wanted"),
-    [
-        (lambda x: (tg.grad(lambda x: product(x, Tensor(V)).sum())(x) ** 2).sum(), 8 * X * V**2),
-        (lambda x: tg.vjp(lambda c: product(x, c), V)[1](V)[0].sum() + slope(x).sum(), 2 * X * V + 2 * X),
-        (lambda x: tg.checkpoint(slope)(x).sum(), 2 * X),
-        (lambda x: tg.checkpoint(lambda x: slope(x * x))(x).sum(), 4 * X**2),
-        (lambda x: ThreadPoolExecutor(1).submit(slope, x).result().sum(), 2 * X),
-    ],
-    ids=["custom_vjp", "custom_vjp of an argument", "checkpoint", "checkpoint of an argument", "thread"],
-)
-def test_a_transform_inside_of(f, wanted):
-    gradient = tg.grad(f)(X)
-    assert type(gradient) is np.ndarray
-    np.testing.assert_allclose(gradient, wanted)
 
 
 # --- Memory ---

@@ -69,12 +69,6 @@ class Saving(nn.Module):
         return tg.tanh(tg.checkpoint(self.layer)(x))
 
 
-def test_inside_of_functional_call():
-    model = Saving()
-    weight = np.random.default_rng(0).standard_normal((4, 4))
-    check_vjp(lambda w, x: nn.functional_call(model, {"layer.weight": w}, x), weight, X, order=2)
-
-
 SCALE = tg.Tensor(2.0, requires_grad=True)
 
 

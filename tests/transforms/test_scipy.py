@@ -10,19 +10,10 @@ optimize = pytest.importorskip("scipy.optimize", reason="needs SciPy")
 integrate = pytest.importorskip("scipy.integrate")
 
 START = np.array([-0.5, 1.5])
-TIMES = np.linspace(0, 2, 9)
 
 
 def rosenbrock(x):  # with a minimum of 0 at (1, 1)
     return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
-
-
-def rosenbrock_with_ops(x):
-    return tg.sum(100 * tg.square(x[1:] - tg.square(x[:-1])) + tg.square(1 - x[:-1]))
-
-
-def rosenbrock_with_numpy(x):
-    return np.sum(100 * np.square(x[1:] - np.square(x[:-1])) + np.square(np.subtract(1, x[:-1])))
 
 
 SECOND = {
@@ -53,14 +44,6 @@ def test_every_method_of_minimize_that_takes_a_gradient(method, second):
     found = optimize.minimize(both, start, jac=True, method=method, **SECOND[second])
     assert isinstance(found.fun, float)
     np.testing.assert_allclose(found.x, 1, atol=1e-3)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("f", [rosenbrock_with_ops, rosenbrock_with_numpy, lambda x, f=rosenbrock: f(x).reshape(1)])
-def test_a_function_may_use_ops_or_numpy_and_return_one_element(f):
-    found = optimize.minimize(tg.value_and_grad(f), START, jac=True, method="L-BFGS-B")
-    np.testing.assert_allclose(found.x, 1, atol=1e-3)
-    np.testing.assert_allclose(found.x, optimize.minimize(f, START, jac=tg.grad(f), method="L-BFGS-B").x, atol=1e-6)
 
 
 def limits(x):
@@ -99,18 +82,6 @@ def residuals(x):
 def test_every_method_of_least_squares(method):
     found = optimize.least_squares(residuals, START, jac=tg.jacobian(residuals), method=method)
     np.testing.assert_allclose(found.x, 1, atol=1e-6)
-
-
-@pytest.mark.parametrize("method", ["lm", "trf", "dogbox"])
-def test_curve_fit(method):
-    def decay(t, size, rate):
-        return size * tg.exp(-rate * t)
-
-    def jac(t, *parameters):
-        return np.stack(tg.jacobian(decay, (1, 2))(t, *parameters), axis=-1)
-
-    found, _ = optimize.curve_fit(decay, TIMES, 3 * np.exp(-0.7 * TIMES), p0=[1.0, 1.0], jac=jac, method=method)
-    np.testing.assert_allclose(found, [3, 0.7], atol=1e-6)
 
 
 def stiff(t, y):

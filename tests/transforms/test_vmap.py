@@ -168,13 +168,6 @@ def test_gradients_of_parameters_for_each_sample(model, detach):
         np.testing.assert_allclose(found[name].numpy(), each, rtol=1e-4, atol=1e-5)
 
 
-def test_an_ensemble_is_one_call():
-    models = [nn.Linear(3, 2, rng=RNG) for _ in range(4)]
-    stacked = {name: np.stack([getattr(m, name).numpy() for m in models]) for name in ("weight", "bias")}
-    out = tg.vmap(lambda p, x: nn.functional_call(models[0], p, x), (0, None))(stacked, X.astype(np.float32))
-    np.testing.assert_allclose(out, np.stack([m(X.astype(np.float32)) for m in models]), rtol=1e-5, atol=1e-6)
-
-
 def test_random_numbers_are_refused_shared_or_different():
     def noise(x):
         return x + tg.normal(size=3, rng=np.random.default_rng(0))
@@ -426,23 +419,3 @@ def test_a_vjp_for_arrays_alone_runs_row_by_row_with_a_warning():
         found = tg.jacobian(double)(np.arange(4.0))
     assert np.array_equal(found, 2 * np.eye(4))
     assert len(calls) == 5
-
-
-LAYERS = {
-    "convolution": lambda x: tg.conv2d(x.reshape(1, 2, 3, 4), np.cos(np.arange(24.0)).reshape(3, 2, 2, 2)).reshape(-1),
-    "layer_norm": lambda x: tg.layer_norm(x.reshape(4, 6), 6),
-    "sort": lambda x: tg.sort(x * np.cos(np.arange(24.0))),
-    "take": lambda x: tg.take(x, np.arange(40) % 7),
-    "pool": lambda x: tg.max_pool2d(x.reshape(2, 1, 3, 4), 2, 1),
-    "loop": lambda x: saving(x),
-}
-
-
-@pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
-@pytest.mark.parametrize("name", LAYERS)
-def test_jacobians_and_hessians_equal_rows(name):
-    f, x = LAYERS[name], np.sin(np.arange(24.0))
-    out, pullback = tg.vjp(f, x)
-    rows = [pullback(row.reshape(out.shape))[0] for row in np.eye(out.size)]
-    np.testing.assert_allclose(tg.jacobian(f)(x), np.reshape(rows, (*out.shape, 24)), atol=1e-12)
-    check_vjp(tg.jacobian(lambda x: tg.tanh(f(x)).sum()), x, order=1)

@@ -106,14 +106,6 @@ def test_threads_share_it(tmp_path):
     assert len({id(lock.threads) for lock in locks}) == 1
 
 
-def test_two_folders_have_two_locks(tmp_path):
-    (tmp_path / "inner").mkdir()
-    with FolderLock(tmp_path) as outer, FolderLock(tmp_path / "inner") as inner:
-        assert outer.threads is not inner.threads
-        outer.release()
-        assert inner.is_held()
-
-
 def in_child(function):
     """Return whether a function returns a true value in a forked child that exits normally."""
     process = os.fork()

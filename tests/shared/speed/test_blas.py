@@ -34,20 +34,6 @@ def test_matrix_products_are_single_threaded_inside_and_as_before_afterwards(thr
     assert blas_threads() == two_blas_threads
 
 
-def test_a_map_that_is_left_early_puts_the_threads_back(two_blas_threads):
-    results = map_shards(lambda k: k, 5, 2)
-    assert next(results) == 0
-    results.close()
-    assert blas_threads() == two_blas_threads
-
-
-@pytest.mark.parametrize("threads", THREADS)
-def test_an_exception_in_a_shard_puts_the_threads_back(threads, two_blas_threads):
-    with pytest.raises(ZeroDivisionError):
-        list(map_shards(lambda k: 1 // (k - 3), 7, threads))
-    assert blas_threads() == two_blas_threads
-
-
 def test_two_that_overlap_put_the_threads_back(two_blas_threads):
     """Two trainings in two threads: the first to begin is the first to end."""
     first, second = single_threaded_blas(), single_threaded_blas()

@@ -12,7 +12,6 @@ from contextvars import ContextVar
 import numpy as np
 import pytest
 
-import tinygrad_edu as tg
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.shared.speed import threads as threads_module
 from tinygrad_edu.shared.speed.threads import map_ahead, map_parts
@@ -103,16 +102,6 @@ def test_ctrl_c_comes_out_even_where_a_result_is_handed_over(monkeypatch, thread
     assert list(map_shards(lambda k: k, 4, threads)) == [0, 1, 2, 3]
 
 
-def test_the_calling_thread_works_too():
-    both = threading.Barrier(2, timeout=10)
-
-    def who(k):
-        both.wait()
-        return threading.current_thread()
-
-    assert threading.current_thread() in list(map_shards(who, 2, threads=2))
-
-
 @pytest.mark.parametrize("threads", THREADS_THAT_FREE_AT_ONCE)
 def test_results_are_let_go_as_they_are_taken(threads):
     taken = []
@@ -164,25 +153,6 @@ def test_a_map_that_is_left_early_waits_for_what_others_have_begun():
     next(results)
     results.close()
     assert len(ended) == 1
-
-
-@pytest.mark.parametrize("threads", THREADS)
-def test_the_gradient_mode_of_the_caller_holds_in_every_thread(threads):
-    for mode, wanted in ((tg.no_grad, False), (tg.enable_grad, True)):
-        with mode():
-            assert list(map_shards(lambda k: tg.is_grad_enabled(), 4, threads)) == [wanted] * 4
-    assert tg.is_grad_enabled()
-
-
-def test_a_mode_that_a_shard_sets_stays_in_it():
-    def work(k):
-        if k:
-            return tg.is_grad_enabled()
-        tg.no_grad().__enter__()
-        return tg.is_grad_enabled()
-
-    assert list(map_shards(work, 4, 2)) == [False, True, True, True]
-    assert tg.is_grad_enabled()
 
 
 @pytest.mark.thorough
