@@ -28,29 +28,6 @@ def test_an_interval_misses_the_median_as_seldom_as_it_says():
     assert interval_of_median(range(5), 0.05) is None
 
 
-def test_verdicts():
-    assert against.verdict((1.02, 1.3)) == against.SLOWER
-    assert against.verdict((0.7, 0.98)) == against.FASTER
-    for near in ((0.9, 1.2), (1.002, 1.2), (0.8, 0.995)):
-        assert against.verdict(near) == against.EQUAL
-    assert "too few" in against.verdict(None)
-
-
-@pytest.mark.thorough
-@checkout
-def test_a_commit_beside_this_checkout():
-    report = against.measure(TINY, against.commit("HEAD"), core_sets("one"), PLAN)
-    (run,) = report["runs"]
-    for row in run["workloads"]:
-        assert row["notes"] == []
-        assert row["verdict"] == "too few rounds"
-        assert row["ratio"] == pytest.approx(row["seconds"]["this"][0] / row["seconds"]["that"][0])
-    assert not against.is_worse(report)
-    printed = list(against.lines(report))
-    assert sum("6s. 1,000 ops" in line for line in printed) == 1
-    assert printed[0] == "this number of lines requires at least 7 rounds"
-
-
 @pytest.mark.thorough
 @checkout
 def test_each_side_runs_its_own_package_and_one_that_cannot_is_told():

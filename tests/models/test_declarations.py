@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import ours
 from models import char_gpt, char_lstm, diffusion, mnist_conv, mnist_vae, pinn, siamese, spirals, vit
 from tests.effort import thorough
-from tinygrad_edu import nn
 from tinygrad_edu.testing import check_module
 
 RNG = np.random.default_rng(0)
@@ -24,25 +22,20 @@ PROGRAMS = {
     "spirals": (spirals.build, [RNG.random((3, 2))]),
     "vit": (vit.VisionTransformer, [IMAGES]),
 }
-BENCHMARKS = {
-    "LSTM": (lambda rng: ours.LSTMClassifier(4, 5), [RNG.random((3, 6, 4))]),
-    "GPT": (lambda rng: ours.CharGPT(9, 8, 4, 2, 1), [CODES]),
-    "mask": (lambda rng: nn.Sequential(nn.Linear(4, 4), ours.FixedMask(np.ones((1, 4)))), [RNG.random((3, 4))]),
-}
 WITHOUT_SHARDS = {"mnist_lenet", "resnet_digits"}  # batch normalization couples the samples
 VIT_SIZES = {"PATCH": 14, "STRIDE": 14, "SIDE": 2, "WIDTH": 8, "HEADS": 2, "LAYERS": 1}
 SMALL = [(char_gpt, "WIDTH", 8), (char_gpt, "HEADS", 2), (char_gpt, "LAYERS", 1), (char_lstm, "HIDDEN", 8),
          *((vit, name, size) for name, size in VIT_SIZES.items())]  # fmt: skip
 # Not at these sizes: a ReLU of the autoencoder is at its kink, and the diffusion takes minutes.
-WITHOUT_SLOPES = {"diffusion", "mnist_vae", "mask"}
+WITHOUT_SLOPES = {"diffusion", "mnist_vae"}
 OTHER_LAWS = ["slope (train)", "slope (eval)", "float32 (train)", "float32 (eval)", "parameters", "unbiased", "state"]
 
 
-@pytest.mark.parametrize("name", thorough(PROGRAMS | BENCHMARKS, quick=["char_lstm", "spirals", "mask"]))
+@pytest.mark.parametrize("name", thorough(PROGRAMS, quick=["char_lstm", "spirals"]))
 def test_the_samples_of_a_model_in_shards_are_independent_and_its_gradients_right(name, monkeypatch):
     for owner, size, value in SMALL:
         monkeypatch.setattr(owner, size, value)
-    make, batch = (PROGRAMS | BENCHMARKS)[name]
+    make, batch = PROGRAMS[name]
     skipped = OTHER_LAWS if name in WITHOUT_SLOPES else []
     check_module(make(np.random.default_rng(1)), *batch, samples="independent", skip=skipped)
 

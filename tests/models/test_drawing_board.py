@@ -117,17 +117,11 @@ def test_what_shows_no_digit_is_no_error(port):
 DRAWING = png(DIGITS.x_test[0])
 
 
-def header(kind, width, height):
-    """Return an image file whose header has this size and whose pixels are of a far smaller image."""
-    whole = BytesIO()
-    Image.new("L", (8, 8)).save(whole, format=kind)
-    content = bytearray(whole.getvalue())
-    if kind == "PNG":
-        content[16:24] = struct.pack(">II", width, height)
-        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-        return bytes(content)
-    at = content.index(b"\xff\xc0")
-    content[at + 5 : at + 9] = struct.pack(">HH", height, width)
+def header(width, height):
+    """Return a PNG file whose header has this size and whose pixels are of a far smaller image."""
+    content = bytearray(png(np.zeros((8, 8), np.uint8)))
+    content[16:24] = struct.pack(">II", width, height)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     return bytes(content)
 
 
@@ -139,26 +133,18 @@ def header(kind, width, height):
         (404, "POST", "/read?x=1", DRAWING, {}),
         (405, "POST", "/", DRAWING, {}),
         (405, "GET", "/read", None, {}),
-        (405, "DELETE", "/read", None, {}),
         (403, "GET", "/", None, {"Host": "example.org"}),
         (403, "GET", "/", None, {"Host": "127.0.0.1"}),
-        (403, "POST", "/read", DRAWING, {"Host": "evil.test:80"}),
         (403, "POST", "/read", DRAWING, {"Origin": "http://example.org"}),
-        (403, "POST", "/read", DRAWING, {"Origin": "null"}),
         (411, "POST", "/read", None, {"Content-Length": "-1"}),
-        (411, "POST", "/read", None, {"Content-Length": "many"}),
         (411, "POST", "/read", None, {"Transfer-Encoding": "chunked"}),
         (411, "POST", "/read", None, {"Content-Length": "1" + "0" * 60_000 + "x"}),
         (413, "POST", "/read", bytes(5_000_000), {}),
-        (413, "POST", "/read", None, {"Content-Length": "1" * 20}),
         (413, "POST", "/read", None, {"Content-Length": "9" * 60_000}),
         (403, "POST", "/read", None, {"Content-Length": "9" * 60_000, "Origin": "null"}),
-        (413, "POST", "/read", header("PNG", 9390, 9390), {}),
-        (413, "POST", "/read", header("PNG", 2049, 2048), {}),
-        (413, "POST", "/read", header("JPEG", 60_000, 1000), {}),
-        (400, "POST", "/read", header("PNG", 2048, 2048), {}),
-        (413, "POST", "/read", header("PNG", 60_000, 60_000), {}),
-        (400, "POST", "/read", None, {}),
+        (413, "POST", "/read", header(2049, 2048), {}),
+        (400, "POST", "/read", header(2048, 2048), {}),
+        (413, "POST", "/read", header(60_000, 60_000), {}),
         (400, "POST", "/read", b"", {}),
         (400, "POST", "/read", b"no image", {}),
         (400, "POST", "/read", DRAWING[:100], {}),
@@ -173,12 +159,6 @@ def test_a_request_that_is_wrong_is_told_so(port, status, method, path, body, he
 def test_leading_zeros_of_a_length_count_for_nothing(port):
     length = "0" * 5000 + str(len(DRAWING))
     assert ask(port, "POST", "/read", DRAWING, {"Content-Length": length})[0].status == 200
-
-
-def test_two_lengths_are_none(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
-        client.sendall(b"POST /read HTTP/1.0\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n")
-        assert client.recv(100).startswith(b"HTTP/1.0 411 ")
 
 
 def test_one_drawing_is_read_at_a_time_on_one_thread(monkeypatch):
@@ -203,13 +183,17 @@ def test_one_drawing_is_read_at_a_time_on_one_thread(monkeypatch):
     assert len({thread for _, thread in seen}) == 1
 
 
+TWO_LENGTHS = b"POST /read HTTP/1.0\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "line", [b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"/" * 70_000]
+    "line", [b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"/" * 70_000, TWO_LENGTHS]
 )
 def test_what_is_no_request_is_answered_all_the_same(port, line):
     with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(line)
-        assert re.match(rb"HTTP/1.0 4\d\d ", client.recv(100))
+        status = b"411" if line is TWO_LENGTHS else rb"4\d\d"
+        assert re.match(rb"HTTP/1.0 " + status, client.recv(100))
 
 
 @pytest.mark.thorough

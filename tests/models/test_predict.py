@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +9,13 @@ from PIL import Image, PngImagePlugin
 from threadpoolctl import threadpool_limits
 
 import tinygrad_edu as tg
-from models import mnist_conv, mnist_lenet, predict
-from models.__main__ import programs
+from models import mnist_lenet, predict
 from models.shared import pictures, reading, results
 from models.shared.handwriting import as_mnist
 from models.shared.ink import find
 from tinygrad_edu.errors import DataError
 from tools.photographs import KINDS, photograph
 
-PROJECT = Path(__file__).parents[2]
 DIGITS = tg.data.load_embedded()
 SEVEN = 0  # index of the first test digit, a 7
 
@@ -241,22 +238,3 @@ def test_a_run_of_other_weights_or_options_is_one_line(run, tmp_path, capsys):
         err = capsys.readouterr().err
         assert err.count("\n") == 1
         assert message in err
-
-
-@pytest.mark.thorough
-def test_the_main_job_is_read_too(small, seven, tmp_path, capsys):
-    assert mnist_conv.main([*small, "--quiet", "--output", str(tmp_path / "run")]) == 0
-    seven.save(tmp_path / "seven.png")
-    assert predict.main([str(tmp_path / "run"), str(tmp_path / "seven.png"), "--output", str(tmp_path)]) == 0
-    assert (tmp_path / "001-seven.png").exists()
-
-
-def test_every_program_that_is_trained_to_read_digits_can_be_asked():
-    sources = {name: (PROJECT / "models" / f"{name}.py").read_text() for name in programs()}
-    trained = {
-        name
-        for name, source in sources.items()
-        if re.search(r"digits\.evaluation_sets\(|mnist_lenet\.prepare\(", source)
-    }
-    assert trained >= {"mnist_conv", "mnist_lenet", "resnet_digits", "vit"}
-    assert trained == {name for name, source in sources.items() if "def reader(options" in source}

@@ -1,8 +1,6 @@
 """The list of programs: every runnable program is in it with its own line, and has --help."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,13 +20,6 @@ def test_each_program_is_listed_with_a_line(capsys):
         source = (PROJECT / line.split()[2].replace(".", "/")).with_suffix(".py").read_text()
         assert line.endswith(ast.get_docstring(ast.parse(source)).splitlines()[0])
     assert "--resume" in last
-
-
-@pytest.mark.thorough
-def test_it_runs_as_a_module():
-    ran = subprocess.run([sys.executable, "-m", "models"], cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("python -m models.char_gpt ")
 
 
 def test_a_program_that_there_is_not_is_one_line(capsys):

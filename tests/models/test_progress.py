@@ -104,12 +104,6 @@ def test_there_are_as_many_columns_as_fit(columns, names):
     assert "epoch 3/100" in shown[-1]
 
 
-def test_before_the_first_epoch_there_is_a_bar():
-    (line,) = screen([], 80, 24, done=7)
-    assert line.startswith("epoch 7/100 ")
-    assert line.endswith(" 0:00 passed")
-
-
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (61, "1:01"), (3599.6, "1:00:00"), (36061, "10:01:01")])
 def test_times_are_minutes_and_seconds(seconds, text):
     assert progress.clock(seconds) == text

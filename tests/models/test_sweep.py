@@ -257,22 +257,6 @@ def test_a_number_that_is_none_is_not_left_out_of_the_mean(tmp_path):
     assert [row["loss_mean"] for row in table(tmp_path)] == ["", "2.0"]
 
 
-def test_the_page_shows_what_its_trials_came_to():
-    found = [
-        Trial(
-            {"learning_rate": float(row["learning_rate"]), "seed": int(row["seed"])},
-            {name: float(row[name]) for name in ("train_accuracy", "test_accuracy")},
-        )
-        for row in table(PROJECT / "docs" / "numbers", "sweeps.csv")
-    ]
-    page, rows = read(PROJECT / "docs" / "sweeps.md"), spread.rows(found)
-    cells = spread.columns(rows, ["learning_rate"])
-    for line in zip(*(cells[name] for name in cells if name != "seconds"), strict=True):
-        assert f"| {' | '.join(line)} |\n" in page
-    at_random = rows[-1].numbers("test_accuracy")
-    assert f"from {min(at_random):.0%} to {max(at_random):.0%}".replace("%", " %") in page
-
-
 @pytest.mark.parametrize("setting", [{}, {"a": 1.5}, {"recipe": "tuned", "data": "x/y.npz"}])
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [None, 1.0]])
 def test_whatever_there_is_can_be_drawn(setting, values, tmp_path):

@@ -48,8 +48,3 @@ def test_the_windows_of_an_epoch_begin_elsewhere_each_time_and_stay_in_the_text(
     assert {*range(80)} < {*np.concatenate(epochs).ravel()} < {*range(100)}
     for x, y in loader:
         np.testing.assert_array_equal(y, x + 1)
-
-
-def test_one_seed_gives_the_same_windows():
-    first, second = ([x.tolist() for x, _ in text.loader(np.arange(500), 7, 3, np.random.default_rng(4))] for _ in "ab")
-    assert first == second

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models import char_gpt, char_lstm
-from models.shared import progress, results, writing
+from models.shared import results, writing
 from models.shared.text import Text, encode
 
 ALPHABET = '\n "ab'
@@ -38,7 +38,7 @@ def test_without_temperature_it_is_always_the_likeliest(temperature):
 
 def test_the_bits_of_logits_that_are_all_alike_are_those_of_the_alphabet():
     codes = np.array([[0, 1, 2], [3, 0, 3]])
-    np.testing.assert_allclose(writing.bits(np.zeros((2, 8, 3)), np.tile(codes, 1)), np.full((2, 3), 3.0))
+    np.testing.assert_allclose(writing.bits(np.zeros((2, 8, 3)), codes), np.full((2, 3), 3.0))
 
 
 def test_the_learning_rate_rises_and_sinks_to_nothing():
@@ -114,9 +114,3 @@ def test_a_small_run_shows_samples_draws_and_says_what_was_to_be_beaten(program,
     assert 0.3 < summary["three_gram_bits"] < 0.8  # four words are easy to learn
     assert summary["files"].keys() > {"curve.png", "sample.txt"}
     assert len((tmp_path / "sample.txt").read_text()) == 4 * writing.WRITTEN
-
-
-def test_lines_are_shown_beside_the_output(capsys):
-    progress.aside("one\n\x1b[2J two")
-    out, err = capsys.readouterr()
-    assert (out, err) == ("", "    one\n    \\x1b[2J two\n")
