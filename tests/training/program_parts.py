@@ -18,20 +18,25 @@ def linear(rng, out=FEATURES):
     return nn.Linear(FEATURES, out, rng=rng)
 
 
+class Part(nn.Module):
+    """A layer or a loss, whose forward is a function of itself and its inputs."""
+
+    def __init__(self, function, **attributes):
+        vars(self).update(attributes, function=function)
+
+    def forward(self, *inputs):
+        return self.function(self, *inputs)
+
+
 # --- Layers whose samples are independent ---
 
 
-class Experts(nn.Module):
-    """Each row uses one of two matrices, so a matrix may have no gradient in a shard."""
-
-    def __init__(self, rng):
-        self.first, self.second = linear(rng), linear(rng)
-
-    def forward(self, x):
-        chosen = x.numpy()[..., :1] > 0
-        if chosen.all():
-            return self.first(x)
-        return tg.where(chosen, self.first(x), self.second(x)) if chosen.any() else self.second(x)
+def experts(layer, x):
+    """Compute each row with one of two matrices, so a matrix may have no gradient in a shard."""
+    chosen = x.numpy()[..., :1] > 0
+    if chosen.all():
+        return layer.first(x)
+    return tg.where(chosen, layer.first(x), layer.second(x)) if chosen.any() else layer.second(x)
 
 
 def with_clipped_gradient(rng):
@@ -50,26 +55,15 @@ def with_clipped_gradient(rng):
 # --- Layers that a shard refuses ---
 
 
-class Tanh(nn.Module):
-    """Tanh, after which a function of the layer, the input and the output is called."""
+def tanh(act, **attributes):
+    """Return tanh as a layer, which then calls a function of itself, the input and the output."""
 
-    def __init__(self, act, **attributes):
-        self.act = act
-        for name, value in attributes.items():
-            setattr(self, name, value)
-
-    def forward(self, x):
+    def function(layer, x):
         out = tg.tanh(x)
-        self.act(self, x, out)
+        act(layer, x, out)
         return out
 
-
-def note(layer, x, out):
-    layer.seen.append(float(x.numpy().mean()))
-
-
-def count(layer, x, out):
-    layer.calls += 1
+    return Part(function, **attributes)
 
 
 def store_penalty(layer, x, out):
@@ -94,21 +88,14 @@ def scale_gradient(layer, x, out):
         out.register_hook(lambda g: g / (np.linalg.norm(g) + 1))
 
 
-class ClipsWeight(nn.Linear):
-    """It changes its weight in place."""
-
-    def forward(self, x):
-        if self.training:
-            self.weight.assign(0.9 * self.weight.numpy())
-        return super().forward(x)
+def clip_weight(layer, x):
+    if layer.training:
+        layer.inside.weight.assign(0.9 * layer.inside.weight.numpy())
+    return layer.inside(x)
 
 
-class NormalizesInside(nn.Module):
-    def __init__(self):
-        self.layer = nn.BatchNorm1D(FEATURES)
-
-    def forward(self, x):
-        return self.layer(x.reshape(-1, FEATURES)).reshape(x.shape)
+def normalize(layer, x):
+    return layer.inside(x.reshape(-1, FEATURES)).reshape(x.shape)
 
 
 INDEPENDENT = {
@@ -116,29 +103,23 @@ INDEPENDENT = {
     "tanh": lambda rng: nn.Tanh(),
     "dropout": lambda rng: nn.Dropout(0.3, rng=rng),
     "dropout without a generator": lambda rng: nn.Dropout(0.3),
-    "experts": Experts,
+    "experts": lambda rng: Part(experts, first=linear(rng), second=linear(rng)),
     "clipped gradient": with_clipped_gradient,
 }
 COUPLED = {
-    "normalizes inside": lambda rng: NormalizesInside(),
-    "notes": lambda rng: Tanh(note, seen=[]),
-    "counts": lambda rng: Tanh(count, calls=0),
-    "stores a penalty": lambda rng: Tanh(store_penalty),
-    "caches a penalty": lambda rng: Tanh(cache_penalty, cache=SimpleNamespace(penalty=None)),
-    "writes a buffer": lambda rng: Tanh(write_buffer, mean=tg.Tensor(np.zeros(FEATURES))),
-    "clips its weight": lambda rng: ClipsWeight(FEATURES, FEATURES, rng=rng),
-    "scales the gradient": lambda rng: Tanh(scale_gradient),
+    "normalizes inside": lambda rng: Part(normalize, inside=nn.BatchNorm1D(FEATURES)),
+    "notes": lambda rng: tanh(lambda layer, x, out: layer.seen.append(float(x.numpy().mean())), seen=[]),
+    "counts": lambda rng: tanh(lambda layer, x, out: setattr(layer, "calls", layer.calls + 1), calls=0),
+    "stores a penalty": lambda rng: tanh(store_penalty),
+    "caches a penalty": lambda rng: tanh(cache_penalty, cache=SimpleNamespace(penalty=None)),
+    "writes a buffer": lambda rng: tanh(write_buffer, mean=tg.Tensor(np.zeros(FEATURES))),
+    "clips its weight": lambda rng: Part(clip_weight, inside=linear(rng)),
+    "scales the gradient": lambda rng: tanh(scale_gradient),
 }
 LAYERS = INDEPENDENT | COUPLED
 
 
 # --- Outputs ---
-
-
-class Object:
-    def __init__(self, out):
-        self.out, self.more = out, None
-
 
 # Functions of the last layer, the features and the logits that return the model's output; "more" is an extra output.
 OUTPUTS = {
@@ -147,21 +128,17 @@ OUTPUTS = {
     "list": lambda head, x, out: [out, [x]],
     "twice": lambda head, x, out: {"out": out, "more": out},
     "integers": lambda head, x, out: {"out": out, "more": out.numpy().argmax(axis=1)},
-    "parameter": lambda head, x, out: {"out": out, "more": head.layer.weight},
+    "parameter": lambda head, x, out: {"out": out, "more": head.last.weight},
     "number": lambda head, x, out: {"out": out, "more": (x * x).mean()},
     "word": lambda head, x, out: {"out": out, "more": "words"},
-    "object": lambda head, x, out: Object(out),
+    "object": lambda head, x, out: SimpleNamespace(out=out, more=None),
     "some": lambda head, x, out: {"out": out, "more": x} if x.numpy()[0].sum() > 0 else {"out": out, "more": (x, x)},
 }  # fmt: skip
 
 
-class Head(nn.Module):
-    def __init__(self, kind, rng):
-        self.layer, self.kind = linear(rng, CLASSES), kind
-
-    def forward(self, x):
-        out = self.layer(x)
-        return OUTPUTS[self.kind](self, x, out.swapaxes(1, -1) if out.ndim == 3 else out)
+def head(kind, rng):
+    """Return the last layer, with one of the outputs."""
+    return Part(lambda head, x: OUTPUTS[kind](head, x, head.last(x).swapaxes(1, -1)), last=linear(rng, CLASSES))
 
 
 def logits_and_more(out):
@@ -212,17 +189,6 @@ class Called:
         return count_of_labels(target)
 
 
-class Projected(nn.Module):
-    """A loss with its own layer, which the optimizer holds."""
-
-    def __init__(self, rng):
-        self.layer = nn.Linear(CLASSES, CLASSES, rng=rng)
-
-    def forward(self, out, target):
-        logits = self.layer(out.swapaxes(1, -1)).swapaxes(1, -1) if out.ndim == 3 else self.layer(out)
-        return nn.cross_entropy(logits, target) ** 2
-
-
 class CountingAdditive(nn.CrossEntropyLoss):
     """An additive loss that counts its calls."""
 
@@ -236,23 +202,23 @@ class CountingAdditive(nn.CrossEntropyLoss):
         return super().denominator(target)
 
 
+def projected(loss, out, target):
+    """Return a loss of logits of its own layer, which the optimizer holds."""
+    return nn.cross_entropy(loss.layer(out.swapaxes(1, -1)).swapaxes(1, -1), target) ** 2
+
+
 def in_place(out, target):
     """Change the output in place."""
     out -= out.mean(axis=0).detach()
     return nn.cross_entropy(out, target)
 
 
-class RunningCentre(nn.Module):
-    """A loss with a buffer and a counter that change in each call."""
-
-    def __init__(self):
-        self.centre, self.calls = tg.Tensor(np.zeros(CLASSES)), 0
-
-    def forward(self, out, target):
-        mean = out.mean(axis=0) if out.ndim == 2 else out.mean(axis=(0, 2))
-        self.centre.assign(0.5 * self.centre.numpy() + 0.5 * mean.numpy())
-        self.calls += 1
-        return nn.cross_entropy(out, target) + ((mean - self.centre.numpy().astype(out.dtype)) ** 2).sum()
+def running_centre(loss, out, target):
+    """Return a loss with a buffer and a counter that change in each call."""
+    mean = out.mean(axis=0) if out.ndim == 2 else out.mean(axis=(0, 2))
+    loss.centre.assign(0.5 * loss.centre.numpy() + 0.5 * mean.numpy())
+    loss.calls += 1
+    return nn.cross_entropy(out, target) + ((mean - loss.centre.numpy().astype(out.dtype)) ** 2).sum()
 
 
 def with_weights_of(model):
@@ -270,26 +236,20 @@ def with_penalties_of(model):
     return loss
 
 
-class Noisy(nn.Module):
-    """A loss with a generator of its own."""
-
-    def __init__(self, rng):
-        self.rng = rng
-
-    def forward(self, out, target):
-        noise = nn.current_stream(self.rng).normal(size=out.shape).astype(out.dtype)
-        return nn.cross_entropy(out + noise, target)
-
-
-class NoisyAdditive(Noisy):
-    def denominator(self, target):
-        return count_of_labels(target)
+def noisy(loss, out, target):
+    """Return a loss with a generator of its own."""
+    noise = nn.current_stream(loss.rng).normal(size=out.shape).astype(out.dtype)
+    return nn.cross_entropy(out + noise, target)
 
 
 def masked(out, target):
     values, mask = target
     errors = ((out - values) ** 2).reshape(len(values), -1).mean(axis=1)
     return (errors * mask).sum() / mask.sum()
+
+
+def count_of_labels(target):
+    return float((target != -100).sum())
 
 
 binary = partial(nn.binary_cross_entropy_with_logits, weight=ROW_WEIGHTS, pos_weight=ROW_WEIGHTS[0])
@@ -304,22 +264,16 @@ LOSSES = {
     "masked mean": lambda model, rng: masked_mean,
     "copied by wraps": lambda model, rng: copied,
     "called": lambda model, rng: Called(),
-    "own layer": lambda model, rng: Projected(rng),
+    "own layer": lambda model, rng: Part(projected, layer=nn.Linear(CLASSES, CLASSES, rng=rng)),
     "counting, additive": lambda model, rng: CountingAdditive(),
     "in place": lambda model, rng: in_place,
-    "running centre": lambda model, rng: RunningCentre(),
+    "running centre": lambda model, rng: Part(running_centre, centre=tg.Tensor(np.zeros(CLASSES)), calls=0),
     "weights": lambda model, rng: with_weights_of(model),
     "stored": lambda model, rng: with_penalties_of(model),
-    "noisy": lambda model, rng: Noisy(rng),
-    "noisy, additive": lambda model, rng: NoisyAdditive(rng),
+    "noisy": lambda model, rng: Part(noisy, rng=rng),
+    "noisy, additive": lambda model, rng: Part(noisy, rng=rng, denominator=count_of_labels),
     "masked": lambda model, rng: masked,  # of values and a mask of samples
 }
-
-
-def count_of_labels(target):
-    return float((target != -100).sum())
-
-
 # Denominators of the additive losses, independent of those in the losses
 DENOMINATORS = {
     **dict.fromkeys(("cross entropy", "called", "counting, additive", "noisy, additive"), count_of_labels),
@@ -330,16 +284,12 @@ DENOMINATORS = {
 
 def of_output(loss, kind, denominator):
     """Return a loss of the model's output: of its logits only, if it declares a denominator."""
-    if kind == "array":
-        return loss
-    if denominator is not None:
-        return nn.additive(denominator)(lambda out, target: loss(logits_and_more(out)[0], target))
 
     def of_all(out, target):
         logits, more = logits_and_more(out)
-        return loss(logits, target) + more
+        return loss(logits, target) + (more if denominator is None else 0.0)
 
-    return of_all
+    return loss if kind == "array" else of_all if denominator is None else nn.additive(denominator)(of_all)
 
 
 RANDOM = {"dropout", "dropout without a generator", "noisy", "noisy, additive", "augmented"}

@@ -29,7 +29,6 @@ class Program:
     output: str = "array"
     nested: bool = False  # the input of the model is a dict
     losses: tuple[str, ...] = ("cross entropy",)  # of each call of `fit`; all calls train the same model
-    declares: bool = False  # a loss of a pytree declares the denominator of its inner loss
     masks: str = "none"  # ignored labels and samples: "none", "random", "first" or "last"
     batches: str = "arrays"  # or "trained" tensors, "loader", "augmented"
     sizes: tuple[int, ...] = (7,)  # of the batches; a loader uses the first
@@ -61,8 +60,8 @@ def possible(program):
         or (program.masks != "none" and random_loss)  # a batch without labels is NaN
         or (program.sequences and "binary, row weights" in program.losses)
         or ("clipped gradient" in program.layers and program.accumulate > 1)  # hooks run once per step
-        # A closure declares the denominator, so `fit` does not see the counter of the loss inside it.
-        or (sharded and program.declares and program.output != "array" and "counting, additive" in program.losses)
+        # The loss of a pytree is a closure with a denominator, so `fit` does not see the counter of the loss inside it.
+        or (sharded and program.output != "array" and "counting, additive" in program.losses)
         or ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it rejects a single value
     )
 
@@ -88,11 +87,9 @@ def programs(draw):
 
 def drawn(count):
     """Return programs, the same in every run."""
-    rng, found = np.random.default_rng(0), []
-    while len(found) < count:
-        program = composed(lambda *choices: choices[rng.integers(len(choices))])
-        found += [program] if possible(program) else []
-    return found
+    rng = np.random.default_rng(0)
+    tried = (composed(lambda *choices: choices[rng.integers(len(choices))]) for _ in iter(int, 1))
+    return list(islice(filter(possible, tried), count))
 
 
 def composed(one_of):
@@ -113,7 +110,6 @@ def composed(one_of):
         output=one_of(*sorted(parts.OUTPUTS)) if special == "output" else "array",
         nested=one_of(False, False, True),
         losses=one_of((loss,), (loss, other), (other, loss)),
-        declares=one_of(False, True),
         masks=one_of("none", "random", "first", "last"),
         batches=one_of("arrays", "trained", "loader", "augmented"),
         sizes=(one_of(*range(3, 10)), *(one_of(*range(1, 10)) for _ in range(one_of(0, 1, 2)))),
@@ -222,10 +218,9 @@ class Training:
         self.program, self.outcome = program, {}
         self.own_rng = rng = np.random.default_rng(program.seed + 2)  # of layers and losses
         layers = [nn.Lambda(scaled), parts.linear(rng), *(parts.LAYERS[name](rng) for name in program.layers)]
-        self.model = nn.Sequential(*layers, parts.Head(program.output, rng)).astype(program.dtype)
+        self.model = nn.Sequential(*layers, parts.head(program.output, rng)).astype(program.dtype)
         made = {name: parts.LOSSES[name](self.model, rng) for name in dict.fromkeys(program.losses)}
-        additive = program.output == "array" or program.declares
-        self.denominators = [parts.DENOMINATORS.get(name) if additive else None for name in program.losses]
+        self.denominators = [parts.DENOMINATORS.get(name) for name in program.losses]
         self.losses = [
             parts.of_output(made[name], program.output, denominator)
             for name, denominator in zip(program.losses, self.denominators, strict=True)

@@ -108,12 +108,12 @@ LEAVE_OUT = "With shard_size, a batch is computed in shards, so its samples must
     ("layer", "reason"),
     [
         (lambda: nn.BatchNorm1D(4), "BatchNorm1D: it normalizes with the statistics of the batch"),
-        (special("counts"), "Tanh: a call in a shard changes its attribute calls"),
+        (special("counts"), "Part: a call in a shard changes its attribute calls"),
         (special("writes a buffer"), "Sequential: its forward writes to the buffer 1.mean"),
         (special("clips its weight"), "Sequential: its forward writes to a parameter"),
         (special("scales the gradient"), "Sequential: its forward registers a hook"),
         (
-            lambda: program_parts.Head("number", None),
+            lambda: program_parts.head("number", None),
             r"Sequential: its output for [34] samples is \([34], 3\), \(\); expected one row",
         ),
     ],
