@@ -21,6 +21,7 @@ from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.parallel.gradients import leaf_gradients, roots_of, scalar
 from tinygrad_edu.shared.pytree import tree_leaves
+from tinygrad_edu.training.train_step import parameter_names
 
 BINARY = ("binary_cross_entropy_with_logits", "binary_cross_entropy")
 SATURATED = 0.97
@@ -39,11 +40,6 @@ class Training(NamedTuple):
         """Return a deep copy, which shares the results of ops that the model keeps."""
         kept = [part for _, part in module.walk(self.model) if isinstance(part, Tensor) and not part.is_leaf]
         return deepcopy(self, {id(part): part for part in kept})
-
-    def parameters(self) -> dict[str, Tensor]:
-        """Return the parameters of the model and of the loss by name."""
-        of_loss = self.loss.named_parameters() if isinstance(self.loss, Module) else []
-        return dict(self.model.named_parameters()) | {f"loss.{name}": x for name, x in of_loss}
 
     def output(self, batch: Any) -> Any:
         """Return the output of the model."""
@@ -84,7 +80,8 @@ class Measurements:
 
     def __init__(self, given: Training, batches: list[Any], rng: np.random.Generator) -> None:
         self.given, self.training, self.batches, self.rng, self.samples = given, given.copied(), batches, rng, 0
-        self.parameters = {name: x for name, x in self.training.parameters().items() if x.requires_grad}
+        names = parameter_names(self.training.model, self.training.loss)
+        self.parameters = {name: x for x, name in names.items() if x.requires_grad}
         self.reached: dict[str, None] = {}  # names of the parameters on the tape
         self.uses_given = False  # whether a function uses a tensor of the caller
         self.classifications: list[Classification] = []  # of each batch, the last one that fits the target
@@ -181,16 +178,15 @@ class Measurements:
 
     def train(self, steps: int, overfit_steps: int) -> None:
         """Take steps, and measure the updates, and the losses after them. Fit the first batch with another copy."""
-        weights = {name: self.parameters[name] for name in self.reached}
-        weights = {name: x for name, x in weights.items() if x.ndim > 1 and np.abs(x.numpy()).max() >= 1e-3}
+        matrices = {name: self.parameters[name] for name in self.reached if self.parameters[name].ndim > 1}
+        weights = {name: x for name, x in matrices.items() if np.abs(x.numpy()).max() >= 1e-3}
         with random_stream(deepcopy(self.rng)):
-            before = {name: x.numpy().astype(np.float64) for name, x in weights.items()}
             for batch in islice(cycle(self.batches), steps):
+                before = {name: x.numpy().astype(np.float64) for name, x in weights.items()}
                 self.losses.append(self.training.step(batch))
                 for name, x in weights.items():
                     ratio = np.linalg.norm(x.numpy() - before[name]) / np.linalg.norm(before[name])
                     self.updates[name] = max(self.updates.get(name, 0.0), float(ratio))
-                    before[name] = x.numpy().astype(np.float64)
         self.after = self.losses_now()
         with random_stream(deepcopy(self.rng)):
             other = self.given.copied()
