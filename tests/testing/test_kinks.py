@@ -204,3 +204,21 @@ def test_the_numbers_of_a_kink_are_the_slopes_on_both_sides():
     assert dict(verdict.numbers) == pytest.approx(
         {"analytic": 0.5, "left": 0, "right": 1, "error": 0, "allowed": 0}, abs=1e-6
     )
+
+
+def sort_gradient(x, g):
+    gradient = np.zeros(x.size)
+    gradient[np.argsort(x, kind="stable")] = g
+    return gradient
+
+
+@pytest.mark.parametrize("factor", [1, 2, -1])
+def test_a_gradient_of_three_tied_numbers_that_are_sorted_is_not_refused(factor):
+    """If the middle one moves alone, no result has the slope that its gradient claims."""
+    for seed in range(8):
+        report = run_check(
+            check_gradient, np.sort, lambda x, g: factor * sort_gradient(x, g), np.array([2.0, 1.0, 1.0, 1.0, 0.5]),
+            rng=np.random.default_rng(seed),
+        )  # fmt: skip
+        assert report.status in (("right", "inconclusive") if factor == 1 else ("wrong", "inconclusive"))
+    assert factor == 1 or status(check_gradient, np.sort, lambda x, g: factor * sort_gradient(x, g), X) == "wrong"

@@ -100,10 +100,10 @@ def _check(given: argparse.Namespace) -> int:
     folder.note(lesson, passed, holes[0] if holes else None, subjects)
     total = len(lesson.cases)
     if not complaint:
-        print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
         if lesson is FINALE:
             call = given.call("compare", lesson.word)
             print(f"\nThese definitions of the core are yours:\n\n{table()}\n\nTo see both: {call}")
+        print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
         return 0
     print(f"\n{textwrap.indent(complaint, '    ')}\n")
     hints = [given.call("hint", lesson.word, *([hole] if k else [])) for k, hole in enumerate(holes)]

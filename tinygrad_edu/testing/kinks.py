@@ -24,6 +24,7 @@ from tinygrad_edu.testing.failures import GradientMismatch, NotDifferentiableHer
 from tinygrad_edu.testing.flat_function import Claim
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import largest, one_sided_derivatives, value_or_nan
+from tinygrad_edu.testing.numeric.nearby import is_slope_nearby
 from tinygrad_edu.testing.numeric.rounding import ROUGH, add_jitter, has_float32_parts, rounding_of_claim
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.verdict import Verdict, worst
@@ -155,7 +156,8 @@ def _judge_element(claimed: Derivative, element: int, rng: Rng) -> tuple[Verdict
     if verdict.status == "wrong":
         left, right = (add_jitter(claim.f, claim.arrays, k, direction, side, rng) for side in sides)
         noisy = _slopes(left, right, terms)
-        verdict = worst(between(c, noisy, claimed.rounding(c, direction)) for c in claimed.claims)
+        judged = ((c, between(c, noisy, claimed.rounding(c, direction))) for c in claimed.claims)
+        verdict = worst(unless_nearby(found, c, k, direction, rng) for c, found in judged)
     return verdict, slopes.kinks
 
 
@@ -186,6 +188,15 @@ def _judge_between(
         f"{slope}, got {analytic:.10g}."
     )
     return Verdict("slope", error=mismatch, numbers=numbers)
+
+
+def unless_nearby(found: Verdict, claim: Claim, k: int, direction: Array, rng: Rng) -> Verdict:
+    """Return a verdict, or an inconclusive one if the claim is wrong here and a derivative of f at points nearby."""
+    analytic = found.numbers.get("analytic", np.nan)
+    if found.status != "wrong" or not is_slope_nearby(claim, k, direction, analytic, rng):
+        return found
+    reason = "Several elements make a kink here: at points nearby, f has other slopes, and the claim is among them."
+    return replace(found, error=not_differentiable(claim, k, reason))
 
 
 def not_differentiable(claim: Claim, k: int, reason: str) -> NotDifferentiableHere:

@@ -214,7 +214,7 @@ class Steps:
 
     def others(self) -> list[Tensor]:
         """Return the optimizer's parameters that are not in the model or the loss."""
-        names = self._parameter_names()
+        names = parameter_names(self.model, self.loss)
         return [tensor for tensor in self._trained_tensors() if tensor not in names]
 
     def _warn_about_missing(self, tensors: list[Tensor]) -> None:
@@ -222,7 +222,7 @@ class Steps:
         held = set(optimizer_parameters(self.optimizer))
         missing = [tensor for tensor in tensors if tensor.grad is not None and tensor not in held]
         if missing:
-            names = self._parameter_names()
+            names = parameter_names(self.model, self.loss)
             self._warn(
                 f"the optimizer does not hold {', '.join(names[tensor] for tensor in missing)}, which got a gradient "
                 f"but is not trained. Pass all parameters to the optimizer, or freeze the others with "
@@ -243,12 +243,6 @@ class Steps:
             self._warned = True
             warn_caller(message, OptimizerWarning)
 
-    def _parameter_names(self) -> dict[Tensor, str]:
-        """Return the names of the parameters of the model and of the loss."""
-        of_loss = self.loss.named_parameters() if isinstance(self.loss, Module) else []
-        names = {parameter: f"loss.{name}" for name, parameter in of_loss}
-        return names | {parameter: name for name, parameter in self.model.named_parameters()}
-
     def _nonfinite_error(
         self, loss: float, gradients: Gradients, batches: list[SampledBatch], epoch: int, first: int
     ) -> NonFiniteLossError:
@@ -257,7 +251,7 @@ class Steps:
         place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
         problem = f"the loss became {loss} in {place}"
         if math.isfinite(loss):
-            names = self._parameter_names()
+            names = parameter_names(self.model, self.loss)
             name = next(
                 names.get(tensor, "a tensor that the optimizer holds")
                 for tensor, g in zip(tensors, gradients, strict=True)
@@ -277,6 +271,13 @@ class Steps:
         found = (self._gradient(batch, tensors, self.rng, accumulating=len(batches) > 1, **by) for batch in batches)
         total = reduce(_mean, found)
         return total.value, after_hooks(tensors, total.gradients)
+
+
+def parameter_names(model: Module, loss: Loss) -> dict[Tensor, str]:
+    """Return the names of the parameters of a model and of its loss."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    of_loss = loss.named_parameters() if isinstance(loss, Module) else []
+    return names | {parameter: f"loss.{name}" for name, parameter in of_loss if parameter not in names}
 
 
 def optimizer_parameters(optimizer: Optimizer) -> list[Tensor]:

@@ -1,9 +1,6 @@
 """The checks of a diagnosis, in the order of causes: data, loss, graph, mode, signal, rate, overfitting."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from math import isfinite, log
 from typing import Any
 
 import numpy as np
@@ -58,9 +55,8 @@ def _bad_labels(m: Measurements) -> _Result:
     if m.square:
         return TARGET, f"output and target {m.square} broadcast to a square"
     for each in m.classifications:
-        labels = each.labels
-        if not each.is_masked and ((labels < 0) | (labels >= each.classes)).any():
-            return TARGET, f"labels from {labels.min()} to {labels.max()} for {each.classes} classes"
+        if not each.is_masked and ((each.labels < 0) | (each.labels >= each.classes)).any():
+            return TARGET, f"labels from {each.labels.min()} to {each.labels.max()} for {each.classes} classes"
     return None if m.classifications else CLASSES
 
 
@@ -101,11 +97,11 @@ def _initial_loss(m: Measurements) -> _Result:
     if not np.isfinite(m.start).all():
         cause, _ = explain_nonfinite(m.training.model, m.batches, 1, m.losses_now)
         return "the loss", f"{m.start[-1]}; {cause}"
-    losses = [each.loss for each in m.classifications if isfinite(each.loss)]
+    losses = [each.loss for each in m.classifications if np.isfinite(each.loss)]
     if not losses:
         return CLASSES
     classes, loss = m.classifications[0].classes, np.mean(losses)
-    return ("the loss", f"{loss:.3g} for {classes} classes") if loss > 2 * log(classes) else None
+    return ("the loss", f"{loss:.3g} for {classes} classes") if loss > 2 * np.log(classes) else None
 
 
 @fault("a path on the tape from each parameter to the loss", "definition of the gradient",
@@ -158,9 +154,8 @@ def _saturated_units(m: Measurements) -> _Result:
 
 def _ratios(norms: Mapping[str, float], choose: Callable[..., Any]) -> dict[str, float]:
     """Return the norm of each layer's gradient over the largest or smallest one of the layers after it."""
-    values = list(norms.values())
-    later = (choose(values[k:]) for k in range(1, len(values)))
-    return {name: x / other for (name, x), other in zip(norms.items(), later, strict=False) if other > 0}
+    later = (choose([*norms.values()][k:]) for k in range(1, len(norms)))
+    return {name: x / other for (name, x), other in zip(norms.items(), later, strict=False)}
 
 
 @fault("at least 3e-4", f"Glorot and Bengio, 2010; AutoTrainer has 1e-3; {MODELS}",
@@ -184,7 +179,7 @@ def _rate_too_high(m: Measurements) -> _Result:
         return m.untrained
     ratio, before, after = max(m.updates.values(), default=0.0), np.mean(m.start), np.mean(m.after)
     growth = -0.1 if ratio > 0.5 else 0.1 if ratio > 0.1 else 0.5  # that a right program may have, by docs/diagnose.md
-    if ratio <= 2 and isfinite(after) and after - before <= abs(before) * growth:
+    if ratio <= 2 and np.isfinite(after) and after - before <= abs(before) * growth:
         return None
     numbers = f"updates of up to {ratio:.3g}; a loss of {before:.4g} before, {after:.4g} after {len(m.losses)} steps"
     return ", ".join(name for name, x in m.updates.items() if x > 0.1) or "the loss", numbers

@@ -1,7 +1,5 @@
 """Diagnose a training that does not learn."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,13 +82,12 @@ def diagnose(
         measured = Measurements(Training(model, loss, optimizer), read, deepcopy(generator(rng)))
         if not measured.untrained:
             measured.train(steps, overfit_steps)
-        problem = measured.problem
-        reason = f"a batch raised {type(problem).__name__}" if problem else None
+        reason = f"a batch raised {type(measured.problem).__name__}" if measured.problem else None
         readers = FAULTS if reason is None else ("unscaled_inputs", "bad_labels")  # of the error
         results = {name: check(measured) if name in readers else reason for name, (check, *_) in FAULTS.items()}
     found = [Finding(name, *x, *FAULTS[name][1:]) for name, x in results.items() if isinstance(x, tuple)]
-    if problem is not None and not found:
-        raise problem
+    if measured.problem and not found:
+        raise measured.problem
     unknown = {name: x for name, x in results.items() if isinstance(x, str)}
     in_order = [name for name, x in results.items() if x is None]
     return Diagnosis(found, in_order, unknown, measured.gradients, measured.updates, measured.losses)

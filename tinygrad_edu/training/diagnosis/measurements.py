@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import cycle, islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu import tape
 from tinygrad_edu.core import module
@@ -21,6 +19,7 @@ from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.parallel.gradients import leaf_gradients, roots_of, scalar
 from tinygrad_edu.shared.pytree import tree_leaves
+from tinygrad_edu.training.train_step import parameter_names
 
 BINARY = ("binary_cross_entropy_with_logits", "binary_cross_entropy")
 SATURATED = 0.97
@@ -39,11 +38,6 @@ class Training(NamedTuple):
         """Return a deep copy, which shares the results of ops that the model keeps."""
         kept = [part for _, part in module.walk(self.model) if isinstance(part, Tensor) and not part.is_leaf]
         return deepcopy(self, {id(part): part for part in kept})
-
-    def parameters(self) -> dict[str, Tensor]:
-        """Return the parameters of the model and of the loss by name."""
-        of_loss = self.loss.named_parameters() if isinstance(self.loss, Module) else []
-        return dict(self.model.named_parameters()) | {f"loss.{name}": x for name, x in of_loss}
 
     def output(self, batch: Any) -> Any:
         """Return the output of the model."""
@@ -71,12 +65,12 @@ class Classification(NamedTuple):
     """A softmax or a cross entropy on the tape, with the labels of the batch."""
 
     op: str
-    logits: ndarray  # (n, classes), or (n, 1) if binary
-    labels: ndarray  # (n,)
+    logits: np.ndarray  # (n, classes), or (n, 1) if binary
+    labels: np.ndarray  # (n,)
     classes: int
     loss: float  # mean over the labels in range
     is_masked: bool  # whether a later op may hide some of the losses
-    is_of_sigmoid: bool
+    is_of_sigmoid: bool  # whether the logits are results of a sigmoid
 
 
 class Measurements:
@@ -84,14 +78,14 @@ class Measurements:
 
     def __init__(self, given: Training, batches: list[Any], rng: np.random.Generator) -> None:
         self.given, self.training, self.batches, self.rng, self.samples = given, given.copied(), batches, rng, 0
-        self.parameters = {name: x for name, x in self.training.parameters().items() if x.requires_grad}
+        self.parameters = {name: x for x, name in parameter_names(*self.training[:2]).items() if x.requires_grad}
         self.reached: dict[str, None] = {}  # names of the parameters on the tape
         self.uses_given = False  # whether a function uses a tensor of the caller
         self.classifications: list[Classification] = []  # of each batch, the last one that fits the target
         self.square: tuple[Any, ...] = ()  # shapes of an output and a target that broadcast to a square
-        self.inputs: dict[str, ndarray] = {}  # size, sum and sum of squares of the data that a layer reads
-        self.units: dict[tuple[str, int], ndarray] = {}  # number of batches with a positive result, of each unit
-        self.saturation: dict[str, ndarray] = {}  # numbers of saturated and of all results of a tanh or sigmoid
+        self.inputs: dict[str, np.ndarray] = {}  # size, sum and sum of squares of the data that a layer reads
+        self.units: dict[tuple[str, int], np.ndarray] = {}  # number of batches with a positive result, of each unit
+        self.saturation: dict[str, np.ndarray] = {}  # numbers of saturated and of all results of a tanh or sigmoid
         self.gradients: dict[str, float] = {}  # norm of the gradient of each layer's output
         self.updates: dict[str, float] = {}  # largest norm of an update over that of the weight
         self.start, self.losses, self.after, self.fitted = [list[float]() for _ in range(4)]
@@ -125,7 +119,7 @@ class Measurements:
         end = max((x._node.time for x in outs if x._node), default=0)
         rows = [row for row in walk.rows if row.node.time <= end]
         self._read_model(walk, [row for row in rows if not (row.groups and "the vjp of" in row.groups[-1].label)])
-        targets = [np.asarray(values_of(y)) for y in tree_leaves(target) if isinstance(y, Tensor | ndarray)]
+        targets = [np.asarray(values_of(y)) for y in tree_leaves(target) if isinstance(y, Tensor | np.ndarray)]
         for x, y in product(outs, targets):
             is_column = x.size == y.size > 1 and x.ndim + y.ndim == 3
             if is_column and any(row.node.shape == (x.size, x.size) for row in walk.rows if row.node.time > end):
@@ -136,7 +130,7 @@ class Measurements:
     def _read_model(self, walk: tape.Walk, rows: list[tape.TapeRow]) -> None:
         """Read the results and the gradients of layers and nonlinear functions."""
         parts = {id(part): type(part).__module__ for part in self.training.model.modules()}
-        weights, calls, is_conv = set[int](), Counter[str](), False
+        weights, calls, is_conv = set[int](), dict[str, int](), False
         for row, is_hidden in zip(rows, _hidden(rows), strict=True):
             source = parts.get(row.groups[-1].key, "") if row.groups else ""
             where = row.groups[-1].label if source.startswith("tinygrad_edu.nn") else f"{row.op} at {row.line}"
@@ -150,7 +144,7 @@ class Measurements:
                 reads_data = inputs <= weights and row.op not in ("embedding", "recurrent")  # these save other arrays
                 self._add_product(where, walk.gradients.get(row.node, 0), constants if reads_data else [])
             elif is_relu:
-                calls[where] += 1
+                _add(calls, where, 1)
                 call = where if calls[where] == 1 else f"{where}, call {calls[where]}"
                 self._add_units(call, out, 1 if is_conv and out.ndim > 2 else out.ndim - 1)
             elif row.op in ("tanh", "sigmoid") and is_hidden and not source.endswith("recurrent"):  # no gates
@@ -161,10 +155,10 @@ class Measurements:
         """Add the norm of the gradient of a layer's output, and the moments of the data among its constants."""
         _add(self.gradients, where, float(np.square(np.asarray(values_of(gradient), np.float64)).sum()))
         for x in constants:
-            if isinstance(x, ndarray) and x.dtype.kind in "fiu" and x.ndim > 1:
+            if isinstance(x, np.ndarray) and x.dtype.kind in "fiu" and x.ndim > 1:
                 _add(self.inputs, where, np.array([x.size, x.sum(), np.square(x, dtype=np.float64).sum()]))
 
-    def _add_units(self, call: str, out: ndarray, axis: int) -> None:
+    def _add_units(self, call: str, out: np.ndarray, axis: int) -> None:
         """Add which units along an axis are positive for any sample."""
         alive = (out > 0).any(axis=tuple(k for k in range(out.ndim) if k != axis))
         _add(self.units, (call, alive.size), np.asarray(alive, int))
@@ -181,16 +175,15 @@ class Measurements:
 
     def train(self, steps: int, overfit_steps: int) -> None:
         """Take steps, and measure the updates, and the losses after them. Fit the first batch with another copy."""
-        weights = {name: self.parameters[name] for name in self.reached}
-        weights = {name: x for name, x in weights.items() if x.ndim > 1 and np.abs(x.numpy()).max() >= 1e-3}
+        matrices = {name: self.parameters[name] for name in self.reached if self.parameters[name].ndim > 1}
+        weights = {name: x for name, x in matrices.items() if np.abs(x.numpy()).max() >= 1e-3}
         with random_stream(deepcopy(self.rng)):
-            before = {name: x.numpy().astype(np.float64) for name, x in weights.items()}
             for batch in islice(cycle(self.batches), steps):
+                before = {name: x.numpy().astype(np.float64) for name, x in weights.items()}
                 self.losses.append(self.training.step(batch))
                 for name, x in weights.items():
                     ratio = np.linalg.norm(x.numpy() - before[name]) / np.linalg.norm(before[name])
                     self.updates[name] = max(self.updates.get(name, 0.0), float(ratio))
-                    before[name] = x.numpy().astype(np.float64)
         self.after = self.losses_now()
         with random_stream(deepcopy(self.rng)):
             other = self.given.copied()
@@ -214,7 +207,7 @@ def _hidden(rows: list[tape.TapeRow]) -> list[bool]:
     return [row.index in hidden for row in rows]
 
 
-def _classification(walk: tape.Walk, row: tape.TapeRow, y: ndarray) -> Classification | None:
+def _classification(walk: tape.Walk, row: tape.TapeRow, y: np.ndarray) -> Classification | None:
     """Return the softmax or cross entropy of a row, if a target fits it."""
     if row.op not in (*BINARY, "cross_entropy", "log_softmax", "softmax") or row.inputs[0] is None:
         return None
@@ -236,5 +229,4 @@ def _classification(walk: tape.Walk, row: tape.TapeRow, y: ndarray) -> Classific
     is_masked = any(each.op in ("where", "multiply") for each in walk.rows[row.index :])
     while source.op in _VIEWS and source.inputs[0] is not None:
         source = walk.rows[source.inputs[0]]
-    is_of_sigmoid = is_binary and source.op == "sigmoid"
-    return Classification(row.op, logits, labels, max(2, classes), float(loss), is_masked, is_of_sigmoid)
+    return Classification(row.op, logits, labels, max(2, classes), float(loss), is_masked, source.op == "sigmoid")

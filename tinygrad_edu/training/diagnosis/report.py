@@ -1,7 +1,5 @@
 """Report of a diagnosis: the findings as text and as a page with pictures."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -87,9 +85,8 @@ class Diagnosis:
         return "\n".join([self._text(), *title, *bars])
 
     def _text(self) -> str:
-        counts = len(self.findings), len(self.in_order), len(self.not_checked)
-        lines = ["Findings: {}. In order: {}. Not checked: {}.".format(*counts)]
-        lines += [f"{k}. {finding}" for k, finding in enumerate(self.findings, 1)]
+        counts = f"In order: {len(self.in_order)}. Not checked: {len(self.not_checked)}."
+        lines = [f"Findings: {len(self.findings)}. {counts}", *(f"{k}. {x}" for k, x in enumerate(self.findings, 1))]
         lines += [f"In order: {', '.join(self.in_order)}"] if self.in_order else []
         lines += ["Not checked:"] if self.not_checked else []
         return "\n".join([*lines, *(f"    {name}: {reason}" for name, reason in self.not_checked.items())])
