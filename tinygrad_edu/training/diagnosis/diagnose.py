@@ -1,5 +1,7 @@
 """Diagnose a training that does not learn."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -36,8 +36,7 @@ class Training(NamedTuple):
 
     def copied(self) -> Training:
         """Return a deep copy, which shares the results of ops that the model keeps."""
-        kept = [part for _, part in module.walk(self.model) if isinstance(part, Tensor) and not part.is_leaf]
-        return deepcopy(self, {id(part): part for part in kept})
+        return deepcopy(self, {id(x): x for _, x in module.walk(self.model) if isinstance(x, Tensor) and not x.is_leaf})
 
     def output(self, batch: Any) -> Any:
         """Return the output of the model."""
@@ -146,7 +145,8 @@ class Measurements:
             elif is_relu:
                 _add(calls, where, 1)
                 call = where if calls[where] == 1 else f"{where}, call {calls[where]}"
-                self._add_units(call, out, 1 if is_conv and out.ndim > 2 else out.ndim - 1)
+                alive = (np.moveaxis(out, 1, -1) if is_conv and out.ndim > 2 else out) > 0
+                _add(self.units, (call, alive.shape[-1]), alive.reshape(-1, alive.shape[-1]).any(axis=0).astype(int))
             elif row.op in ("tanh", "sigmoid") and is_hidden and not source.endswith("recurrent"):  # no gates
                 high = np.abs(out if row.op == "tanh" else 2 * out - 1) > SATURATED
                 _add(self.saturation, where, np.array([high.sum(), high.size]))
@@ -157,11 +157,6 @@ class Measurements:
         for x in constants:
             if isinstance(x, np.ndarray) and x.dtype.kind in "fiu" and x.ndim > 1:
                 _add(self.inputs, where, np.array([x.size, x.sum(), np.square(x, dtype=np.float64).sum()]))
-
-    def _add_units(self, call: str, out: np.ndarray, axis: int) -> None:
-        """Add which units along an axis are positive for any sample."""
-        alive = (out > 0).any(axis=tuple(k for k in range(out.ndim) if k != axis))
-        _add(self.units, (call, alive.size), np.asarray(alive, int))
 
     @property
     def untrained(self) -> str:

@@ -1,5 +1,7 @@
 """Report of a diagnosis: the findings as text and as a page with pictures."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
