@@ -121,15 +121,16 @@ def test_derivatives_of_a_determinant_at_any_rank(x):
     np.testing.assert_allclose(tg.grad(tg.linalg.det)(x), cofactors(x), atol=1e-12)
     change = (cofactors(x + B[0]) - cofactors(x - B[0])) / 2  # exact: cofactors have degree two
     found = tg.grad(lambda x: (tg.grad(tg.linalg.det)(x) * B[0]).sum())(x)
-    np.testing.assert_allclose(found, change, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found, change, rtol=1e-12)
 
 
 @pytest.mark.thorough
 def test_a_third_derivative_of_a_determinant():
     check_vjp(tg.linalg.det, A, order=3)
     check_vjp(tg.linalg.det, np.ones((2, 2)), order=3)
+    check_vjp(tg.linalg.det, np.arange(9.0).reshape(3, 3), order=3)
     with pytest.raises(LinAlgError, match="third derivative"):
-        check_vjp(tg.linalg.det, np.arange(9.0).reshape(3, 3), order=3)
+        check_vjp(tg.linalg.det, np.arange(16.0).reshape(4, 4), order=3)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])

@@ -21,7 +21,7 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.dtypes import is_real, unit_of
 from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
 from tinygrad_edu.testing.flat_function import Claim
-from tinygrad_edu.testing.kinks import Derivative, Kinked, judge_at_kinks, judge_ties, not_differentiable, unless_nearby
+from tinygrad_edu.testing.kinks import Derivative, Kinked, judge_at_kinks, judge_ties, not_differentiable, reason_nearby
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import (
     affine_slope,
@@ -143,9 +143,9 @@ def _decide_along(
             if judged[j].status == "wrong":
                 if _agrees_between_jumps(tested, k, direction, slope):
                     return Verdict("slope", error=_stairs_or_rounding(claim, k), numbers=judged[j].numbers()), False
-                mismatch = _mismatch(c, k, direction, judged[j], slope.unit, rng, pullback)
-                wrong = Verdict("slope", error=mismatch, numbers=judged[j].numbers())
-                return unless_nearby(wrong, c, k, direction, rng), False
+                nearby = reason_nearby(c, k, direction, judged[j].analytic, rng)
+                wrong = nearby or _mismatch(c, k, direction, judged[j], slope.unit, rng, pullback)
+                return Verdict("slope", error=wrong, numbers=judged[j].numbers()), False
     # Among larger slopes, a slope of 0 is accepted within its error; the even cotangent decides about the others.
     is_right = judged[0].status == "right" or (has_even and judged[-1].status == "right")
     error = None if is_right else _reason(claim, k, slope)
@@ -273,8 +273,8 @@ def _decide_tangent(claim: Claim, k: int, along: Tangent, rng: Rng, direction: A
         claim = replace(claim, rounding=_rounding_of_tangent(along, claim, direction))
         (sums,) = _judge([claim], k, slope, claim.cotangent)
     if sums.status == "wrong":
-        wrong = Verdict("forward slope", error=wrong_tangent(claim, k, slope), numbers=sums.numbers())
-        return unless_nearby(wrong, claim, k, direction, rng), False
+        wrong = reason_nearby(claim, k, direction, sums.analytic, rng) or wrong_tangent(claim, k, slope)
+        return Verdict("forward slope", error=wrong, numbers=sums.numbers()), False
     error = None if sums.status == "right" else _reason(claim, k, slope)
     return Verdict("forward slope", error=error, numbers=sums.numbers()), _has_kinks(slope, claim, k)
 

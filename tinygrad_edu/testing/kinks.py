@@ -157,7 +157,7 @@ def _judge_element(claimed: Derivative, element: int, rng: Rng) -> tuple[Verdict
         left, right = (add_jitter(claim.f, claim.arrays, k, direction, side, rng) for side in sides)
         noisy = _slopes(left, right, terms)
         judged = ((c, between(c, noisy, claimed.rounding(c, direction))) for c in claimed.claims)
-        verdict = worst(unless_nearby(found, c, k, direction, rng) for c, found in judged)
+        verdict = worst(_unless_nearby(found, c, k, direction, rng) for c, found in judged)
     return verdict, slopes.kinks
 
 
@@ -190,13 +190,17 @@ def _judge_between(
     return Verdict("slope", error=mismatch, numbers=numbers)
 
 
-def unless_nearby(found: Verdict, claim: Claim, k: int, direction: Array, rng: Rng) -> Verdict:
-    """Return a verdict, or an inconclusive one if the claim is wrong here and a derivative of f at points nearby."""
-    analytic = found.numbers.get("analytic", np.nan)
-    if found.status != "wrong" or not is_slope_nearby(claim, k, direction, analytic, rng):
-        return found
+def _unless_nearby(found: Verdict, claim: Claim, k: int, direction: Array, rng: Rng) -> Verdict:
+    is_wrong = found.status == "wrong"
+    nearby = reason_nearby(claim, k, direction, found.numbers["analytic"], rng) if is_wrong else None
+    return replace(found, error=nearby or found.error)
+
+
+def reason_nearby(claim: Claim, k: int, direction: Array, analytic: float, rng: Rng) -> NotDifferentiableHere | None:
+    """Return the error for a claim that is wrong at this point, if it is a derivative of f at points nearby."""
     reason = "Several elements make a kink here: at points nearby, f has other slopes, and the claim is among them."
-    return replace(found, error=not_differentiable(claim, k, reason))
+    is_nearby = is_slope_nearby(claim, k, direction, analytic, rng)
+    return not_differentiable(claim, k, reason) if is_nearby else None
 
 
 def not_differentiable(claim: Claim, k: int, reason: str) -> NotDifferentiableHere:

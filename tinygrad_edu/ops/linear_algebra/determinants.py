@@ -36,7 +36,8 @@ class SlogdetResult(NamedTuple, Generic[_T]):
 def det(x: Array, /) -> Array:
     """Return the determinant of each matrix of a stack: (..., n, n) -> (...).
 
-    The first and second derivatives are valid at singular matrices, too; the third requires an inverse.
+    The first and second derivatives are valid at singular matrices, too. The third requires an inverse of matrices
+    with more than three rows.
     """
     return np.linalg.det(x)
 
@@ -69,23 +70,27 @@ def _regular_cofactors(x: ndarray) -> tuple[ndarray, ndarray]:
         return _as_1x1_matrices(sizes) * np.swapaxes(inverses, -1, -2), regular
 
 
-def _cofactors_of_3(x: ndarray) -> ndarray:
-    """Return the minors of the next two rows and columns, in cyclic order, which have no signs."""
+def _minors_of_3(x: ndarray, y: ndarray) -> ndarray:
+    """Return the minors of the next two rows and columns, in cyclic order without signs, of a row of x and one of y."""
     a, b = np.array([1, 2, 0]), np.array([2, 0, 1])
-    rows_a, rows_b = x[..., a, :], x[..., b, :]
+    rows_a, rows_b = x[..., a, :], y[..., b, :]
     return rows_a[..., a] * rows_b[..., b] - rows_a[..., b] * rows_b[..., a]
 
 
 _MINORS: dict[int, Callable[[ndarray], Any]] = {
     1: np.ones_like,
     2: lambda x: x[..., ::-1, ::-1] * np.array([[1, -1], [-1, 1]], x.dtype),
-    3: _cofactors_of_3,
+    3: lambda x: _minors_of_3(x, x),
 }
 
 
 @op(name="det", batching="matrices")
 def cofactors_jvp(direction: Array, x: Array) -> Array:
     """Return the directional derivative of the cofactors of x. It is linear in `direction`, and its own transpose."""
+    if x.shape[-1] == 2:
+        return np.asarray(_MINORS[2](direction), np.result_type(direction, x))
+    if x.shape[-1] == 3:
+        return np.asarray(_minors_of_3(direction, x) + _minors_of_3(x, direction))
     sign, u, s, v = _svd_with_sign(x)
     rotated, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _leave_two_out_products(s)
     diagonal = np.einsum("...ij,...ii->...j", pairs, rotated)
@@ -94,9 +99,11 @@ def cofactors_jvp(direction: Array, x: Array) -> Array:
 
 
 def _cofactors_jvp_x(g: Any, direction: Any, x: Any) -> Any:
-    """Return the vjp of `cofactors_jvp` with respect to x. It needs an inverse; for fewer than three rows it is 0."""
+    """Return the vjp of `cofactors_jvp` with respect to x, which needs an inverse for more than three rows."""
     if x.shape[-1] < 3:
         return np.zeros(x.shape, x.dtype)
+    if x.shape[-1] == 3:  # the determinant is a cubic form
+        return cofactors_jvp(g, direction)
     y = _checked_inv(x)
     change = (
         (_trace_product(y, g) * _trace_product(y, direction) - _trace_product(_interleave(y, g), direction)) * y

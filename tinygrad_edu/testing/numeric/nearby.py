@@ -12,7 +12,7 @@ from tinygrad_edu.testing.numeric.finite_differences import largest, value_or_na
 from tinygrad_edu.testing.numeric.rounding import has_float32_parts
 from tinygrad_edu.testing.numeric.sampling import Rng
 
-_POINTS = 32  # at each distance
+_POINTS = 48  # at each distance
 _NEAR, _FAR = 32, 1024  # distances of the points, in steps
 _STEPS = 2.0**-23, 2.0**-12  # relative to the inputs, for float64 and for float32
 _UNITS = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).eps)
@@ -26,23 +26,23 @@ def is_slope_nearby(claim: Claim, k: int, direction: Array, derivative: float, r
     The slopes of a smooth function vary less at a smaller distance, those of a kink do not.
     """
     is_rough = has_float32_parts(claim.of_input(k), claim.arrays[k], direction)
-    near, far = (_slopes_around(claim, k, direction, _STEPS[is_rough], distance, rng) for distance in (_NEAR, _FAR))
-    step = _step(claim.arrays[k], direction, _STEPS[is_rough])
-    terms = np.abs(claim.cotangent).sum() * largest(claim.value)
-    error = _ERROR * largest(near) + (16 * _UNITS[is_rough] + claim.accuracy) * terms / step
-    near, far = (slopes[np.abs(np.diff(slopes))[:, 0] <= error].mean(axis=1) for slopes in (near, far))
-    has_kink = near.size > 0 and far.size > 0 and np.ptp(near) > max(4 * error, np.ptp(far) / 4)
-    return bool(has_kink and near.min() - error <= derivative <= near.max() + error)
+    slopes, error = _slopes_around(claim, k, direction, is_rough, _NEAR, rng)
+    if not slopes.size or not slopes.min() - error <= derivative <= slopes.max() + error or np.ptp(slopes) <= 4 * error:
+        return False
+    return bool(np.ptp(slopes) > np.ptp(_slopes_around(claim, k, direction, is_rough, _FAR, rng)[0]) / 4)
 
 
-def _slopes_around(claim: Claim, k: int, direction: Array, relative: float, distance: float, rng: Rng) -> Array:
-    """Return the slopes of the weighted result on both sides of random points, an array (points, 2).
+def _slopes_around(
+    claim: Claim, k: int, direction: Array, is_rough: bool, distance: float, rng: Rng
+) -> tuple[Array, float]:
+    """Return the slopes of the weighted result at random points without a kink, and their error.
 
     The elements of all inputs move in proportion to their sizes.
     """
+    relative, unit = _STEPS[is_rough], _UNITS[is_rough]
     step = _step(claim.arrays[k], direction, relative)
 
-    def slopes() -> Array:
+    def slopes() -> Array:  # on both sides
         point = [x + distance * relative * _sizes(x) * rng.uniform(-1, 1, x.shape) for x in claim.arrays]
 
         def result(moved: Array) -> float:
@@ -51,7 +51,10 @@ def _slopes_around(claim: Claim, k: int, direction: Array, relative: float, dist
 
         return np.diff([result(point[k] + move * step * direction) for move in (-1, 0, 1)]) / step
 
-    return np.array([slopes() for _ in range(_POINTS)])
+    found = np.array([slopes() for _ in range(_POINTS)])
+    terms = float(np.abs(claim.cotangent).sum()) * largest(claim.value)
+    error = _ERROR * largest(found) + (16 * unit + claim.accuracy) * terms / step
+    return found.mean(axis=1)[np.abs(np.diff(found))[:, 0] <= error], error
 
 
 def _step(x: Array, direction: Array, relative: float) -> float:
