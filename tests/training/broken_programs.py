@@ -158,6 +158,12 @@ def softmax_at_the_end(rng, broken):
 
 
 @fault("softmax_before_cross_entropy")
+def a_sigmoid_for_each_class(rng, broken):
+    end = nn.Sigmoid() if broken else nn.Identity()
+    return program(nn.Sequential(*mlp(rng, 4, 16, 3), end), nn.cross_entropy, batched(*points(rng)))
+
+
+@fault("softmax_before_cross_entropy")
 def sigmoid_before_binary_logits(rng, broken):
     x, y = points(rng, 2)
     end = nn.Sigmoid() if broken else nn.Identity()
