@@ -69,8 +69,8 @@ OPS_FILES = _files({
         "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm normalize "
         "pairwise_distance renorm rms_norm"
     ),
-    "networks.bags": "embedding_bag",
     "networks.embeddings": "embedding",
+    "networks.bags": "embedding_bag",
     "networks.attention": "scaled_dot_product_attention",
 })  # fmt: skip
 # The file of each function of `tinygrad_edu` alone: they create arrays or draw random numbers.

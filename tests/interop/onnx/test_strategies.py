@@ -22,7 +22,8 @@ REFUSED = {
     "bincount", "center", "cholesky_factor", "cholesky_solve", "clamped_cross_entropy", "clip_by_arrays", "cofactors",
     "cofactors_jvp", "cond", "correlate_by_sample", "correlate_kernels", "cross_entropy", "cummax", "cummin",
     "cumprod", "cumulative_extremum", "digamma", "distribute_to_chosen", "dropout_by_bits", "eigenpairs",
-    "eigenvalues", "erfinv", "expm", "extremum_flat", "gelu_exact", "gelu_tanh", "getitem", "histogram",
+    "eigenvalues", "embedding_bag", "erfcx", "erfinv", "expm", "extremum_flat", "gelu_exact", "gelu_tanh",
+    "getitem", "histogram",
     "hypot_ratio", "i0", "i0e", "i1", "i1e", "images_by_sample", "index_add", "interp", "inv", "kernels_by_sample",
     "lgamma", "linear_by_sample", "log_ndtr", "log_ndtr_slope", "logabsdet", "logcumsumexp", "lstsq", "lu",
     "matrix_norm", "matrix_power", "mean_of_chosen", "mean_product", "modified_bessel_k0", "modified_bessel_k1",
@@ -32,7 +33,7 @@ REFUSED = {
     "segment_max", "segment_min", "segment_prod", "segment_sum", "sigmoid_cross_entropy", "sign_of_det",
     "silu_from_sigmoid", "sinc_derivative", "singular_triplets", "softmax_cross_entropy", "softmax_gradient",
     "softplus_slope", "solve",
-    "solve_triangular", "svdvals", "take", "take_flat", "tanh_gradient", "tensorinv", "tensorsolve",
+    "solve_triangular", "substitute", "svdvals", "take", "take_flat", "tanh_gradient", "tensorinv", "tensorsolve",
     "triangular_factors", "undifferentiable", "window_max", "xlog1py",
 }  # fmt: skip
 
