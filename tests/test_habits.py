@@ -1,4 +1,4 @@
-"""Habits from PyTorch work, or are answered with what to write."""
+"""Habits from PyTorch work, or raise an error with the right call."""
 
 import numpy as np
 import pytest

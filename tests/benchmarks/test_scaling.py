@@ -1,4 +1,4 @@
-"""Scaling: the model of the time of a step, and PyTorch on two processes beside ours."""
+"""Scaling: the model of the time of a step, and a comparison with PyTorch on two processes."""
 
 import math
 

@@ -49,7 +49,7 @@ def test_on_the_site_each_line_has_an_anchor_and_each_name_is_a_link_to_its_defi
     }
     assert [anchor for anchor, line in lines.items() if line and f'id="{anchor}"' not in html] == []
     links = dict(re.findall(r'<a href="#([\w-]+)"><span class="\w*">(\w+)</span></a>', html))
-    definition = r"{0}( =|: |$)|@|(def|class) {0}\b"  # a decorator stands above its function
+    definition = r"{0}( =|: |$)|@|(def|class) {0}\b"  # a decorator is above its function
     assert [link for link in links.items() if not re.match(definition.format(link[1]), lines[link[0]].lstrip())] == []
     assert len(links) > 80
 

@@ -403,7 +403,7 @@ def test_an_order_of_the_axes_is_numpys():
     assert t.transpose().shape == t.T.shape == (4, 3, 2)
 
 
-# Calls that PyTorch understands in another way, on a tensor t of shape (2, 3), with what the warning says to write.
+# Calls that PyTorch understands in another way, on a tensor t of shape (2, 3), with the call in the warning.
 HABITS = {
     **{f"t.{name}({arguments})": rf"{name}\(axis=1\).*{indices}" for name, arguments, indices in (
         ("max", "1", r"tg\.argmax\(x, axis=1\)"), ("max", "1, keepdims=True", "argmax"),

@@ -1,4 +1,4 @@
-"""A student's code beside the core: every declared definition exists, and both codes are shown."""
+"""Comparison of a student's code with the core: every declared definition exists, and both codes are shown."""
 
 import sys
 

@@ -13,7 +13,7 @@ X = RNG.standard_normal((4, 3))
 
 
 class Two(nn.Module):
-    """Two results of two inputs, of which the second result saves its value."""
+    """Two results of two inputs; the second result saves its value."""
 
     def __init__(self):
         self.scale = Tensor(RNG.standard_normal(3), requires_grad=True)

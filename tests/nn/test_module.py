@@ -206,7 +206,7 @@ class Encoder(Module):
         return y
 
 
-# What an op makes of a tensor that is not in the model, and the names in the warning.
+# Results of an op of a tensor that is not in the model, and the names in the warning.
 MADE_BY_OPS = {
     "scaled": (lambda self: setattr(self, "pos", weight(3) * 0.02), "0.pos"),
     "reshaped and shifted": (lambda self: setattr(self, "pos", weight(4).reshape(2, 2) + 1), "0.pos"),

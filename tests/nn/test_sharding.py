@@ -155,7 +155,7 @@ def batched(line):
 LINES = [line for line in TABLE if kind(line) in LAYERS - COUPLED.keys() and batched(line)[2]]
 KNOWN = (
     f"^$|{NO_AXIS}|{AXIS_0}|sample axis of|is the sample axis|scale_grad_by_freq|max_norm|attribute running"
-    "|result contains an array of shape|raises ShapeError"  # what a shard raises, too
+    "|result contains an array of shape|raises ShapeError"  # a shard raises it, too
 )
 
 

@@ -395,7 +395,7 @@ def test_a_state_that_does_not_come_back():
 
 
 def recurrent(self, x):
-    """Return states, the first of which is 0: the check pulls back one more cotangent after finite differences."""
+    """Return states that begin with 0: the check pulls back one more cotangent after finite differences."""
     states = [0 * x[:1]]
     for row in x:
         states.append(tg.tanh(states[-1] * self.scale + row))

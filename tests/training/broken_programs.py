@@ -203,7 +203,7 @@ def not_a_number_in_a_batch(rng, broken):
 
 
 class Detached(nn.Module):
-    """Two layers, the first of which gets no gradient with `broken`."""
+    """Two layers; with `broken`, the first gets no gradient."""
 
     def __init__(self, rng, broken):
         self.first, self.second, self.broken = nn.Linear(4, 16, rng=rng), nn.Linear(16, 3, rng=rng), broken

@@ -416,7 +416,7 @@ def joined(*outs):
 
 
 def combined(a, b, old, new):
-    """Return the weighted sum of two gradients, either of which may be None."""
+    """Return the weighted sum of two gradients, which may be None."""
     if a is None or b is None:
         return old * a if b is None and a is not None else None if b is None else new * b
     return old * a + new * b

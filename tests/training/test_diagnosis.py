@@ -123,7 +123,7 @@ def test_the_report_is_the_same_each_time():
     assert first == second
 
 
-# --- What the arguments do not determine ---
+# --- Checks that are not possible ---
 
 
 def test_reasons_for_what_is_not_checked():

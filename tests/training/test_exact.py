@@ -1,4 +1,4 @@
-"""`fit` is the plain loop: its bits, or with `shard_size` its sums up to rounding; what couples samples is refused."""
+"""`fit` is the plain loop: its bits, or with `shard_size` its sums up to rounding; coupled samples are refused."""
 
 import sys
 from dataclasses import replace

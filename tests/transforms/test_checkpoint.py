@@ -148,5 +148,5 @@ def test_the_peak_of_twelve_blocks_is_below_a_third():
         tracemalloc.stop()
         return size
 
-    peak(tg.checkpoint)  # loads what is loaded at the first use
+    peak(tg.checkpoint)  # the first use loads files
     assert peak(tg.checkpoint) < 0.3 * peak(lambda f: f)

@@ -98,7 +98,7 @@ WRITES = {
 
 
 def derivatives(program, second):
-    """Return what each transform gives: an array, or the class of the error."""
+    """Return the result of each transform: an array, or the class of the error."""
 
     def scalar(x):
         return (program(x) * tg.Tensor(V)).sum()

@@ -1,4 +1,4 @@
-"""What becomes of parameters, shapes, masks and random numbers in an exported model, and what is refused."""
+"""Parameters, shapes, masks and random numbers of an exported model, and refused calls."""
 
 import subprocess
 import sys

@@ -63,6 +63,6 @@ def test_few_tests_are_about_the_fast_mode_alone():
 @pytest.mark.slow
 def test_the_whole_suite_passes_in_plain_mode():
     marks = "not (slow or peers or browser or clusters or notebooks)"
-    shows_fast = "--ignore=docs/why/memory_of_a_batch.md"  # it prints what fast functions save
+    shows_fast = "--ignore=docs/why/memory_of_a_batch.md"  # it prints the saved values of fast functions
     run = run_plainly("-m", "pytest", "tests", "docs", "README.md", "-x", "-m", marks, shows_fast, timeout=5400)
     assert run.returncode == 0, run.stdout[-10_000:]

@@ -66,7 +66,7 @@ def thirds(x):
 
 thirds.vjps(x=lambda g: g / 2)
 
-# The code for an array alone is tested beside `code_repr`.
+# The code for an array alone is tested with `code_repr`.
 ARRAYS = {"a list": [1.0, 2.0], "a part": X[1:, ::2], "large": np.linspace(0, 1, 3000), "a Tensor": tg.Tensor(X)}
 for kind, x in ARRAYS.items():
     failure(f"an array: {kind}", check_vjp, thirds, x)
