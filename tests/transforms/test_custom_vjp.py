@@ -88,6 +88,15 @@ def test_without_a_gradient_f_itself_is_called():
         assert not f(tg.Tensor(X, requires_grad=True)).requires_grad
 
 
+def test_a_default_is_an_argument_like_any_other():
+    @tg.custom_vjp
+    def scaled(x, c=2.0):
+        return c * x
+
+    scaled.defvjp(lambda x, c: (c * x, c), lambda c, g: (g * c, None))
+    np.testing.assert_array_equal(tg.grad(lambda x: scaled(x).sum())(X), np.full(4, 2.0))
+
+
 WEIGHT, LAYER = tg.Tensor(2.0, requires_grad=True), nn.Linear(4, 4)
 COMPUTED = tg.exp(WEIGHT)
 CAPTURES = {
