@@ -3161,6 +3161,24 @@ def rms_norm(
     eps: float | None = None,
 ) -> Array: ...
 @overload
+def embedding(
+    indices: ArrayLike,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+) -> Tensor: ...
+@overload
+def embedding(
+    indices: ArrayLike,
+    weight: PlainArrayLike,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+) -> Array: ...
+@overload
 def embedding_bag(
     input: ArrayLike,
     weight: Tensor,
@@ -3201,24 +3219,6 @@ def embedding_bag(
     per_sample_weights: PlainArrayLike | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
-) -> Array: ...
-@overload
-def embedding(
-    indices: ArrayLike,
-    weight: Tensor,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-) -> Tensor: ...
-@overload
-def embedding(
-    indices: ArrayLike,
-    weight: PlainArrayLike,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
 ) -> Array: ...
 @overload
 def scaled_dot_product_attention(
